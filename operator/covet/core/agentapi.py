@@ -1,0 +1,319 @@
+"""The language between operator and agents, and among agents: the bodies of the agent API.
+
+Frozen dataclasses of the standard library; `covet.peers` and the agent's server turn them
+into JSON at the edge (field names in camelCase there). Additive changes only: an operator
+speaks to agents of the version before its own, so every new field has a default and
+unknown fields are ignored.
+"""
+
+import dataclasses
+import enum
+
+PROTOCOL = 1
+"""Version of this language. An agent answers it in its status; an operator refuses a newer one."""
+
+
+class MemberState(enum.StrEnum):
+    """What an instance is doing, as its agent sees it."""
+
+    EMPTY = "Empty"
+    """The volume holds no database; it waits for an order to bootstrap or to clone."""
+    BOOTSTRAPPING = "Bootstrapping"
+    """initdb and the first rule row are under way."""
+    CLONING = "Cloning"
+    """A base backup from the leader is being copied."""
+    STARTING = "Starting"
+    """The server is starting or recovering; it serves nobody yet."""
+    FOLLOWER = "Follower"
+    """A standby of the leader."""
+    LEADER = "Leader"
+    """The one instance of the shard that may accept writes."""
+    STOPPED = "Stopped"
+    """The server does not run; the reason says why."""
+    REFUSED = "Refused"
+    """The agent will not touch this volume or identity; a person has to decide."""
+
+
+class Serving(enum.StrEnum):
+    """Who may use the server at this moment."""
+
+    CLOSED = "Closed"
+    READ_ONLY = "ReadOnly"
+    READ_WRITE = "ReadWrite"
+
+
+class Durability(enum.StrEnum):
+    """When a commit is acknowledged."""
+
+    QUORUM = "Quorum"
+    """After a quorum of followers has flushed it."""
+    ASYNC = "Async"
+    """After the primary has flushed it: a failover may lose it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Who leads a shard, who votes, and how many followers must flush a commit.
+
+    Rules are ordered by (term, seq).
+
+    Args:
+        term: number of the leader's reign, from 1.
+        seq: number of the change within the term, from 1.
+        leader: member name of the leader.
+        cohort: member names of everybody who votes, the leader included, sorted.
+        acks: W, the followers that must flush before a commit is acknowledged; 0 <= W < len(cohort).
+    """
+
+    term: int
+    seq: int
+    leader: str
+    cohort: tuple[str, ...]
+    acks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """One instance of the shard, and where it can be reached.
+
+    Args:
+        instance: name of the instance, also the common name of its certificate.
+        address: DNS name or IP address; its certificate names it.
+    """
+
+    instance: str
+    address: str
+    agent_port: int
+    voter_port: int
+    sql_port: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSpec:
+    """What the operator wants of one shard; the same text for all of its instances.
+
+    The agents keep the newest generation on their volumes and boot from it when the API
+    server and the operator are away.
+
+    Args:
+        generation: rises with every change; a lower one is ignored.
+        shard_uid: made once per shard, kept in the identity ConfigMap.
+        bootstrapped_by: the instance that runs initdb, once in the shard's life.
+        opened: True once clients were let in; from then on nobody runs initdb again (I13).
+        parameters: server settings that the user asked for, already checked.
+    """
+
+    generation: int
+    cluster: str
+    cluster_uid: str
+    namespace: str
+    shard: str
+    shard_uid: str
+    engine_version: str
+    bootstrapped_by: str
+    opened: bool
+    durability: Durability
+    peers: tuple[Peer, ...]
+    parameters: dict[str, str] = dataclasses.field(default_factory=dict)
+    max_slot_wal_keep_bytes: int = 1 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """How far a member's write-ahead log reaches; compared by (term, lsn)."""
+
+    term: int
+    lsn: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowerLink:
+    """A follower as its leader sees it.
+
+    Args:
+        state: `streaming`, `catchup`, `startup`, ... of pg_stat_replication, or `absent`.
+        lag_bytes: leader's flushed end minus the follower's flushed end; None while absent.
+        synchronous: True if its flush counts for acknowledgements.
+    """
+
+    member: str
+    state: str
+    lag_bytes: int | None
+    synchronous: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Long work under way: how far it is.
+
+    Args:
+        kind: `Bootstrap`, `Clone` or `Restart`.
+        done_bytes: bytes copied so far.
+        total_bytes: bytes to copy, 0 while unknown.
+    """
+
+    kind: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentStatus:
+    """Everything the operator knows about an instance, answered by its agent.
+
+    Args:
+        member: name of the member that this volume is, None while the volume is empty.
+        incarnation: UUID made with the volume's database; a new volume is a new member.
+        reason: CamelCase fact behind `state`; `message` is the sentence for a person.
+        system_id: PostgreSQL's system identifier, decimal, None without a database.
+        promise: the highest term this member promised; it never acknowledges a lower one.
+        rule: the newest rule confirmed here (flushed and in promise.json).
+        streaming: a follower: its receiver is connected to the leader. A leader: False.
+        lag_bytes: a follower: the leader's last known end minus what is flushed here; else None.
+        followers: a leader: its followers; else empty.
+        database: name of the application database once it and its owner exist; leader only.
+        map_epoch: epoch of the newest row of covet.map in the database, None before.
+        spec_generation: generation of the ShardSpec this agent works by.
+        pending_restart: settings that wait for a restart of the server.
+    """
+
+    protocol: int
+    agent_version: str
+    instance: str
+    state: MemberState
+    reason: str
+    message: str
+    serving: Serving
+    member: str | None = None
+    incarnation: str | None = None
+    system_id: str | None = None
+    server_version: str | None = None
+    promise: int = 0
+    rule: Rule | None = None
+    position: Position | None = None
+    streaming: bool = False
+    lag_bytes: int | None = None
+    followers: tuple[FollowerLink, ...] = ()
+    database: str | None = None
+    map_epoch: int | None = None
+    spec_generation: int = 0
+    pending_restart: tuple[str, ...] = ()
+    task: Task | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class BootstrapOrder:
+    """POST /v1/bootstrap, operator to the instance of the birth record. Answer: AgentStatus.
+
+    Refused unless the volume is empty (or not yet marked born by the same order), the spec names
+    this instance and `opened` is False. Done when `state` is Leader.
+    """
+
+    cluster_uid: str
+    shard_uid: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CloneOrder:
+    """POST /v1/clone, operator to an instance with an empty volume. Answer: AgentStatus.
+
+    Args:
+        leader: instance to copy from.
+        system_id: the shard's system identifier; another one at the source is refused.
+    """
+
+    leader: str
+    system_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class JoinRequest:
+    """POST /v1/join, agent to the leader's agent: make my role and my slot. Answer: JoinAnswer."""
+
+    instance: str
+    member: str
+
+
+@dataclasses.dataclass(frozen=True)
+class JoinAnswer:
+    """What a joining member needs before it may follow: it promises `rule.term` first."""
+
+    rule: Rule
+    system_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfirmRequest:
+    """POST /v1/confirm, leader's agent to a follower's: confirm this rule.
+
+    Args:
+        lsn: end of the rule row's commit; the follower answers once it flushed it and has fsynced
+            the rule in its promise.json.
+    """
+
+    rule: Rule
+    lsn: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfirmAnswer:
+    """A follower's word that it flushed and remembers the rule."""
+
+    member: str
+    rule: Rule
+
+
+@dataclasses.dataclass(frozen=True)
+class CohortOrder:
+    """POST /v1/cohort, operator to the leader: work towards this cohort. Answer: the rule in force.
+
+    The leader takes one step per call (I6) and refuses a step that is not safe yet, with the
+    reason; the operator asks again.
+
+    Args:
+        instances: instances that shall vote, the leader included.
+        acks: the W wanted in the end.
+    """
+
+    instances: tuple[str, ...]
+    acks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenOrder:
+    """POST /v1/open, operator to the leader, after the birth record says `opened`. Answer: AgentStatus."""
+
+    shard_uid: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseOrder:
+    """PUT /v1/database, operator to the leader: this database and owner exist. Answer: AgentStatus.
+
+    Args:
+        verifier: SCRAM-SHA-256 verifier as pg_authid stores it; the password itself never travels.
+    """
+
+    name: str
+    owner: str
+    verifier: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MapOrder:
+    """PUT /v1/map, operator to the leader: store this map if its epoch is newer. Answer: AgentStatus.
+
+    Args:
+        document: the map as JSON text, byte for byte as published.
+    """
+
+    epoch: int
+    document: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Body of every error answer (HTTP 4xx and 5xx)."""
+
+    reason: str
+    message: str

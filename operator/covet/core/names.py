@@ -1,0 +1,156 @@
+"""Names of every object, label, annotation and port, in one place.
+
+Two modules that build the same name by hand drift apart one day; a selector then
+matches nothing and nobody notices. Whoever needs a name takes it from here.
+"""
+
+from typing import Final
+
+GROUP: Final = "covet.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "CovetCluster"
+PLURAL: Final = "covetclusters"
+FIELD_MANAGER: Final = "covet"
+
+LABEL_CLUSTER: Final = f"{GROUP}/cluster"
+LABEL_SHARD: Final = f"{GROUP}/shard"
+LABEL_INSTANCE: Final = f"{GROUP}/instance"
+LABEL_ROLE: Final = f"{GROUP}/role"
+LABEL_APP: Final = "app.kubernetes.io/name"
+LABEL_APP_INSTANCE: Final = "app.kubernetes.io/instance"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
+
+ROLE_PRIMARY: Final = "primary"
+ROLE_REPLICA: Final = "replica"
+
+SQL_PORT: Final = 5432
+AGENT_PORT: Final = 7443
+"""The agent API: mTLS, except that probes may read /livez and /readyz without a certificate."""
+VOTER_PORT: Final = 7444
+"""Heartbeats between the agents of one shard."""
+
+MAX_CLUSTER_NAME: Final = 40
+"""Longest cluster name. `<cluster>-s511-aa` names a StatefulSet, whose pods carry the label
+`controller-revision-hash: <name>-<10 characters>` of at most 63."""
+
+OPERATOR_COMMON_NAME: Final = "covet-operator"
+"""Subject of the operator's client certificate, the one that agents take orders from."""
+
+
+def shard(index: int) -> str:
+    """Return the name of the shard with this index: `s0`, `s1`, ..."""
+    return f"s{index}"
+
+
+def letter(index: int) -> str:
+    """Return the letters of the instance with this index: a, b, ... z, aa, ab, ..."""
+    if index < 26:
+        return chr(ord("a") + index)
+    return letter(index // 26 - 1) + letter(index % 26)
+
+
+def shard_set(cluster: str, shard_name: str) -> str:
+    """Return the common prefix of the objects of one shard, also its headless Service."""
+    return f"{cluster}-{shard_name}"
+
+
+def instance(cluster: str, shard_name: str, letters: str) -> str:
+    """Return the name of an instance, of its StatefulSet and of its certificate's subject."""
+    return f"{cluster}-{shard_name}-{letters}"
+
+
+def pod(instance_name: str) -> str:
+    """Return the name of the one pod of an instance's StatefulSet."""
+    return f"{instance_name}-0"
+
+
+def data_volume_claim(instance_name: str) -> str:
+    """Return the name of the claim that the StatefulSet makes from its `data` template."""
+    return f"data-{instance_name}-0"
+
+
+def pod_address(instance_name: str, shard_set_name: str, namespace: str) -> str:
+    """Return the stable DNS name of an instance's pod."""
+    return f"{pod(instance_name)}.{shard_set_name}.{namespace}.svc"
+
+
+def read_write_service(cluster: str, shard_name: str) -> str:
+    """Return the Service that leads to a shard's primary."""
+    return f"{cluster}-{shard_name}-rw"
+
+
+def read_only_service(cluster: str, shard_name: str) -> str:
+    """Return the Service that leads to a shard's ready replicas."""
+    return f"{cluster}-{shard_name}-ro"
+
+
+def read_write_slice(cluster: str, shard_name: str) -> str:
+    """Return the EndpointSlice behind `read_write_service`, written by us and not by Kubernetes."""
+    return f"{cluster}-{shard_name}-rw"
+
+
+def shard_config(cluster: str, shard_name: str) -> str:
+    """Return the ConfigMap that holds the agents' bootstrap spec of one shard."""
+    return f"{cluster}-{shard_name}-config"
+
+
+def identity(cluster: str) -> str:
+    """Return the ConfigMap that outlives the CovetCluster: uid and birth record of each shard."""
+    return f"{cluster}-identity"
+
+
+def ring_map(cluster: str) -> str:
+    """Return the ConfigMap that publishes the map of slots to shards."""
+    return f"{cluster}-map"
+
+
+def authority_secret(cluster: str) -> str:
+    """Return the Secret of the cluster's own certificate authority; no pod mounts it."""
+    return f"{cluster}-ca"
+
+
+def trust_config(cluster: str) -> str:
+    """Return the ConfigMap with `ca.crt`, for clients that verify the servers."""
+    return f"{cluster}-trust"
+
+
+def operator_secret(cluster: str) -> str:
+    """Return the Secret of the operator's client certificate for the agents of one cluster."""
+    return f"{cluster}-operator-tls"
+
+
+def instance_secret(instance_name: str) -> str:
+    """Return the Secret of one instance's certificate (server and client use)."""
+    return f"{instance_name}-tls"
+
+
+def user_secret(cluster: str, user: str) -> str:
+    """Return the Secret of a database user, in the shape of the Service Binding specification."""
+    return f"{cluster}-{user}"
+
+
+def service_account(cluster: str) -> str:
+    """Return the ServiceAccount of the database pods; it has no rights and no mounted token."""
+    return f"{cluster}-instance"
+
+
+def member(shard_name: str, letters: str, incarnation: str) -> str:
+    """Return the name of a member: the instance within its shard and 12 hex digits of its volume's UUID.
+
+    It stands in `synchronous_standby_names` and `application_name` (at most 63 bytes), so
+    a person who reads them sees the instance at once.
+    """
+    return f"{shard_name}-{letters}-{incarnation.replace('-', '')[:12]}"
+
+
+def slot(member_name: str) -> str:
+    """Return the replication slot of a member; slots allow lower case letters, digits and underscore."""
+    return member_name.replace("-", "_")
+
+
+def replication_role(shard_name: str, letters: str) -> str:
+    """Return the login role that an instance streams with; its certificate's subject maps to it."""
+    return f"covet_{shard_name}_{letters}"

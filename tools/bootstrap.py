@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Bring a machine to the point where `make` can do the rest.
+
+Standard library only, for it runs before anything is installed. It looks first and installs only
+what is missing: Debian packages by name, a Rust toolchain where the one at hand is too old, uv in a
+folder of its own, and the wheels of the lock file in `.venv`. The Go toolchain is the devcluster's
+business, which fetches it only when it has to compile.
+
+    python3 tools/bootstrap.py              what `make test` and `make demo` need
+    python3 tools/bootstrap.py --check      say what is missing, install nothing
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path(
+    os.environ.get("COVET_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "covet"
+)
+UV_VERSION = "0.13.9"
+RUST_NEEDED = (1, 85)
+
+PACKAGES = {
+    "compilers and headers": {"gcc": "gcc", "git": "git", "make": "make", "/usr/include/stdio.h": "libc6-dev"},
+    "PostgreSQL 15 for the process tests": {"/usr/lib/postgresql/15/bin/initdb": "postgresql-15"},
+    "the three-node cluster": {
+        "containerd": "containerd",
+        "runc": "runc",
+        "/usr/lib/cni/bridge": "containernetworking-plugins",
+        "iptables": "iptables",
+        "nft": "nftables",
+        "conntrack": "conntrack",
+        "ip": "iproute2",
+        "mkfs.ext4": "e2fsprogs",
+        "losetup": "mount",
+        "nsenter": "util-linux",
+    },
+    "images": {"buildah": "buildah", "mmdebstrap": "mmdebstrap"},
+}
+"""Purpose -> {a program on PATH or an absolute path that proves presence: the Debian package}."""
+
+
+def say(sentence: str) -> None:
+    """Print one line of progress at once, also into a pipe."""
+    print(f"bootstrap: {sentence}", flush=True)
+
+
+def stop(sentence: str) -> "None":
+    """Say why nothing more can be done, and end."""
+    sys.exit(f"bootstrap: {sentence}")
+
+
+def run(*argv: str, env: "dict[str, str] | None" = None) -> None:
+    """Run a program, show its output, and stop with its name when it fails."""
+    begun = time.monotonic()
+    result = subprocess.run(argv, cwd=ROOT, env={**os.environ, **(env or {})}, check=False)
+    if result.returncode != 0:
+        stop(f"{' '.join(argv)} failed with {result.returncode}; its output above says why")
+    if time.monotonic() - begun > 5:
+        say(f"{argv[0]} took {time.monotonic() - begun:.0f} s")
+
+
+def version_of(program: str, *argv: str) -> "tuple[int, int]":
+    """Return (major, minor) that a program prints, (0, 0) where it is not there."""
+    path = shutil.which(program)
+    if path is None:
+        return (0, 0)
+    printed = subprocess.run([path, *argv], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"(\d+)\.(\d+)", printed)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def present(proof: str) -> bool:
+    """Tell whether a program or file is there; /usr/sbin counts even where PATH leaves it out."""
+    if proof.startswith("/"):
+        return pathlib.Path(proof).exists()
+    return shutil.which(proof, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+
+
+def has_docker() -> bool:
+    """Tell whether a Docker engine answers; a client alone does not count."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "info"], capture_output=True, check=False, timeout=30).returncode == 0
+
+
+def missing_packages() -> "dict[str, list[str]]":
+    """Return purpose -> Debian packages that are not installed here."""
+    wanted = dict(PACKAGES)
+    if has_docker() and shutil.which("kind"):
+        del wanted["the three-node cluster"], wanted["images"]
+    missing = {why: [name for proof, name in sorted(need.items()) if not present(proof)] for why, need in wanted.items()}
+    if version_of("rustc", "--version") < RUST_NEEDED or version_of("cargo", "--version") < RUST_NEEDED:
+        missing["Rust, at least 1.85"] = ["rustc-web", "cargo-web"]
+    if uv_path() is None and not venv_works():
+        missing["uv in a folder of its own"] = ["python3-venv"]
+    return {why: names for why, names in missing.items() if names}
+
+
+def venv_works() -> bool:
+    """Tell whether this Python can make a virtual environment with pip (Debian splits it off)."""
+    return subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
+
+
+def uv_path() -> "pathlib.Path | None":
+    """Return the uv to use: our own if made before, else one on PATH."""
+    own = CACHE / "uv" / UV_VERSION / "bin" / "uv"
+    if own.exists():
+        return own
+    found = shutil.which("uv")
+    return pathlib.Path(found) if found else None
+
+
+def install_packages(missing: "dict[str, list[str]]") -> None:
+    """Install Debian packages, or stop with the line to run where this user may not."""
+    names = sorted({name for group in missing.values() for name in group})
+    if not names:
+        return
+    listing = "; ".join(f"{' '.join(group)} ({why})" for why, group in missing.items())
+    if shutil.which("apt-get") is None:
+        stop(f"missing here: {listing}. This is no Debian: install their counterparts by hand")
+    if os.geteuid() != 0:
+        stop(f"missing here: {listing}. Run as root: apt-get install --no-install-recommends {' '.join(names)}")
+    say(f"installing Debian packages: {listing}")
+    # The distribution would start a containerd and a PostgreSQL of its own: neither is wanted.
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    run("apt-get", "update", "-qq", env=quiet)
+    run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *names, env=quiet)
+
+
+def install_uv() -> pathlib.Path:
+    """Return a working uv, installed into the cache where the machine has none."""
+    found = uv_path()
+    if found is not None:
+        return found
+    home = CACHE / "uv" / UV_VERSION
+    say(f"installing uv {UV_VERSION}")
+    run(sys.executable, "-m", "venv", str(home))
+    run(str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", f"uv=={UV_VERSION}")
+    return home / "bin" / "uv"
+
+
+def sync(uv: pathlib.Path) -> None:
+    """Make `.venv` what the lock file says, the Rust binding compiled."""
+    say("installing the wheels of the lock file")
+    env = {"CARGO_TARGET_DIR": str(CACHE / "cargo-target"), "UV_LINK_MODE": "copy"}
+    run(str(uv), "sync", "--frozen", "--python", "3.11", "--no-python-downloads", env=env)
+
+
+def main() -> None:
+    """Look, install what is missing, and say that all is there."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--check", action="store_true", help="only say what is missing")
+    only_check = arguments.parse_args().check
+    if sys.version_info < (3, 11):
+        stop(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    missing = missing_packages()
+    if only_check:
+        for why, names in missing.items():
+            say(f"missing for {why}: {' '.join(names)}")
+        sys.exit(1 if missing else 0)
+    install_packages(missing)
+    sync(install_uv())
+    say("ready")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Build the images of Covet and write each as an OCI archive, on Docker or without any engine.
+
+The wheels are staged on the host from the lock file, so that a build inside an image needs no
+Python registry and the wheels' layer changes only with the lock file; the layer of our own source is
+the last and small. Without Docker, `buildah` builds in a chroot on a Debian that `mmdebstrap` made.
+
+    tools/images.py build                prints name and archive of each image
+    tools/images.py build --push REGISTRY
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import bootstrap
+
+ROOT = bootstrap.ROOT
+CACHE = bootstrap.CACHE / "images"
+STORAGE = ("--root", str(CACHE / "storage"), "--runroot", str(CACHE / "run"), "--storage-driver", "overlay")
+DEBIAN = "localhost/debian:bookworm"
+BASE = "localhost/covet-base:bookworm"
+DEV_OPERATOR = "localhost/covet-operator:dev"
+DEV_POSTGRES = "localhost/covet-postgres:15-dev"
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """One image of ours.
+
+    Args:
+        folder: below `images/`, holds its Containerfile.
+        tag: full name with tag.
+        extras: optional dependency groups of the distribution whose wheels go in; None for no Python.
+        arguments: build arguments.
+    """
+
+    folder: str
+    tag: str
+    extras: tuple[str, ...] | None
+    arguments: tuple[tuple[str, str], ...]
+
+
+IMAGES = (
+    Image("postgres", DEV_POSTGRES, (), (("BASE", BASE), ("MAJOR", "15"))),
+    Image("operator", DEV_OPERATOR, ("operator",), (("BASE", BASE),)),
+)
+
+
+def say(sentence: str) -> None:
+    """Print one line of progress at once."""
+    print(f"images: {sentence}", file=sys.stderr, flush=True)
+
+
+def run(*argv: str, cwd: pathlib.Path = ROOT) -> str:
+    """Run a program and return what it printed; on failure stop with all of it."""
+    result = subprocess.run(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"images: {' '.join(argv)} failed with {result.returncode}:\n{result.stdout[-4000:]}")
+    return result.stdout
+
+
+@contextlib.contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Say what begins and how long it took."""
+    say(what)
+    begun = time.monotonic()
+    yield
+    say(f"{what}: {time.monotonic() - begun:.1f} s")
+
+
+def uv(*argv: str) -> str:
+    """Run the project's uv."""
+    program = bootstrap.uv_path()
+    if program is None:
+        sys.exit("images: uv is missing; run `make setup` first")
+    return run(str(program), *argv)
+
+
+def staged_wheels(extras: tuple[str, ...]) -> pathlib.Path:
+    """Return a folder with the locked wheels of these extras, unpacked for the image's Python 3.11."""
+    export = ["export", "--frozen", "--no-dev", "--no-emit-workspace", "--no-header", "--no-annotate"]
+    requirements = uv(*export, *(f"--extra={extra}" for extra in extras))
+    binding = source_digest(ROOT / "rust-hasher") if extras else ""
+    key = hashlib.sha256(f"{requirements}{binding}".encode()).hexdigest()[:16]
+    target = CACHE / "wheels" / key
+    if target.exists():
+        return target
+    draft = CACHE / "wheels" / f"{key}.{os.getpid()}"
+    draft.mkdir(parents=True)
+    (draft / "requirements.txt").write_text(requirements)
+    platform = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:")
+    with timed(f"staging wheels ({', '.join(extras) or 'agent'})"):
+        site = ("--target", str(draft / "site"), "--link-mode", "copy", "--quiet")
+        uv("pip", "install", *site, *platform, "-r", str(draft / "requirements.txt"))
+        if extras:
+            uv("pip", "install", *site, "--no-deps", str(built_binding(key)))
+    draft.rename(target)
+    return target
+
+
+def built_binding(key: str) -> pathlib.Path:
+    """Return a wheel of covet-hasher, compiled from this checkout."""
+    folder = CACHE / "binding" / key
+    os.environ.setdefault("CARGO_TARGET_DIR", str(bootstrap.CACHE / "cargo-target"))
+    uv("build", "--quiet", "--wheel", "--out-dir", str(folder), "rust-hasher/hasher")
+    return next(folder.glob("covet_hasher-*.whl"))
+
+
+def source_digest(folder: pathlib.Path) -> str:
+    """Return a digest over the names and contents of a folder's tracked and new files."""
+    listing = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", str(folder))
+    digest = hashlib.sha256()
+    for name in sorted(filter(None, listing.split("\0"))):
+        path = ROOT / name
+        if path.is_file():
+            digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def context(image: Image) -> pathlib.Path:
+    """Return a fresh build context: the Containerfile, staged wheels, and our own source."""
+    folder = CACHE / "context" / image.folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "images" / image.folder / "Containerfile", folder)
+    if image.extras is not None:
+        # Hard links: the stage is read only from here on, and 100 MB need not be written again.
+        shutil.copytree(staged_wheels(image.extras) / "site", folder / "wheels", copy_function=os.link, symlinks=True)
+        ignored = shutil.ignore_patterns("__pycache__", "testing")
+        shutil.copytree(ROOT / "operator" / "covet", folder / "source" / "covet", ignore=ignored)
+    return folder
+
+
+def debian() -> None:
+    """Make the Debian that images start from, once, where there is no registry to pull it from."""
+    known = run("buildah", *STORAGE, "images", "--format", "{{.Name}}:{{.Tag}}").split()
+    if DEBIAN in known:
+        return
+    folder = CACHE / "debian"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with timed("making a minimal Debian 12"):
+        run("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", "bookworm", str(folder / "base.tar"))
+        (folder / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
+        run("buildah", *STORAGE, "bud", "--quiet", "--isolation", "chroot", "--tag", DEBIAN, str(folder))
+    shutil.rmtree(folder)
+
+
+def build_with_buildah(folder: pathlib.Path, tag: str, arguments: tuple[tuple[str, str], ...]) -> str:
+    """Build one image in a chroot, layers cached, and return its id."""
+    values = [f"--build-arg={name}={value}" for name, value in arguments]
+    isolation = ("--isolation", "chroot", "--network", "host", "--layers", "--pull-never", "--format", "oci")
+    run("buildah", *STORAGE, "bud", "--quiet", *isolation, *values, "--tag", tag, str(folder))
+    return run("buildah", *STORAGE, "inspect", "--type", "image", "--format", "{{.FromImageID}}", tag).strip()
+
+
+def archive(tag: str, image_id: str) -> pathlib.Path:
+    """Return the OCI archive of an image, written unless one of this very image is there."""
+    name = tag.split("/")[-1].replace(":", "-")
+    target = CACHE / "archives" / f"{name}-{image_id[:16]}.tar"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with timed(f"writing {target.name}"):
+            draft = target.with_suffix(".part")
+            draft.unlink(missing_ok=True)
+            run("buildah", *STORAGE, "push", "--quiet", tag, f"oci-archive:{draft}:{tag}")
+            draft.rename(target)
+        for old in target.parent.glob(f"{name}-*.tar"):
+            if old != target:
+                old.unlink()
+    return target
+
+
+def build_without_engine() -> dict[str, str]:
+    """Build all images with buildah; return tag -> archive."""
+    debian()
+    base = context(Image("base", BASE, None, ()))
+    with timed("base"):
+        build_with_buildah(base, BASE, (("DEBIAN", DEBIAN),))
+    built = {}
+    for image in IMAGES:
+        with timed(image.folder):
+            image_id = build_with_buildah(context(image), image.tag, image.arguments)
+        built[image.tag] = str(archive(image.tag, image_id))
+    return built
+
+
+def build_with_docker() -> dict[str, str]:
+    """Build all images with the Docker engine; return tag -> empty string, for kind loads from the engine."""
+    run("docker", "build", "--quiet", "--tag", BASE, "--file", "images/base/Containerfile", "images/base")
+    for image in IMAGES:
+        values = [f"--build-arg={name}={value}" for name, value in image.arguments]
+        folder = context(image)
+        with timed(image.folder):
+            run("docker", "build", "--quiet", *values, "--tag", image.tag, "--file", "Containerfile", ".", cwd=folder)
+    return {image.tag: "" for image in IMAGES}
+
+
+def push(registry: str) -> None:
+    """Push every image to a registry under its own name."""
+    for image in IMAGES:
+        target = f"{registry.rstrip('/')}/{image.tag.split('/')[-1]}"
+        with timed(f"pushing {target}"):
+            if bootstrap.has_docker():
+                run("docker", "tag", image.tag, target)
+                run("docker", "push", "--quiet", target)
+            else:
+                run("buildah", *STORAGE, "push", "--quiet", image.tag, f"docker://{target}")
+
+
+def main() -> None:
+    """Build, optionally push, and print tag -> archive as JSON on standard output."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("command", choices=["build"])
+    arguments.add_argument("--push", metavar="REGISTRY", help="push the images there afterwards")
+    chosen = arguments.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = build_with_docker() if bootstrap.has_docker() else build_without_engine()
+        if chosen.push:
+            push(chosen.push)
+    print(json.dumps(built, indent=1))
+
+
+if __name__ == "__main__":
+    main()

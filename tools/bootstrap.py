@@ -96,7 +96,9 @@ def missing_packages() -> "dict[str, list[str]]":
     wanted = dict(PACKAGES)
     if has_docker() and shutil.which("kind"):
         del wanted["the three-node cluster"], wanted["images"]
-    missing = {why: [name for proof, name in sorted(need.items()) if not present(proof)] for why, need in wanted.items()}
+    missing = {
+        why: [name for proof, name in sorted(need.items()) if not present(proof)] for why, need in wanted.items()
+    }
     if version_of("rustc", "--version") < RUST_NEEDED or version_of("cargo", "--version") < RUST_NEEDED:
         missing["Rust, at least 1.85"] = ["rustc-web", "cargo-web"]
     if uv_path() is None and not venv_works():
@@ -106,7 +108,10 @@ def missing_packages() -> "dict[str, list[str]]":
 
 def venv_works() -> bool:
     """Tell whether this Python can make a virtual environment with pip (Debian splits it off)."""
-    return subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def uv_path() -> "pathlib.Path | None":

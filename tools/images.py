@@ -151,7 +151,14 @@ def debian() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with timed("making a minimal Debian 12"):
-        run("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", "bookworm", str(folder / "base.tar"))
+        run(
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            "--include=ca-certificates",
+            "bookworm",
+            str(folder / "base.tar"),
+        )
         (folder / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
         run("buildah", *STORAGE, "bud", "--quiet", "--isolation", "chroot", "--tag", DEBIAN, str(folder))
     shutil.rmtree(folder)

@@ -1,0 +1,76 @@
+# Every task of the project is a verb here. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CACHE := $(or $(COVET_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/covet)
+BIN := .venv/bin
+PY := $(BIN)/python
+export CARGO_TARGET_DIR ?= $(CACHE)/cargo-target
+CARGO := cd rust-hasher && cargo
+PYTEST := $(PY) -m pytest
+PYTHON_CODE := operator tests benchmarks tools examples
+
+.PHONY: help setup check check-python check-rust test test-unit test-rust test-process test-cluster test-long \
+        coverage demo demo-down devcluster-up devcluster-down images generate bench fmt
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages, toolchains, uv, the wheels of the lock file
+	@python3 tools/bootstrap.py
+
+check: setup check-python check-rust ## linters, types, floors, dead code, generated files
+
+check-python:
+	$(BIN)/ruff check $(PYTHON_CODE)
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/vulture
+
+check-rust:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings -W clippy::pedantic
+
+test: ## every check and test; ends with the time each part took
+	@python3 tools/suite.py
+
+test-unit: setup ## pure code and adapters against fakes, with coverage
+	$(PYTEST) tests/unit -q
+
+test-rust: setup ## the ring's own tests
+	$(CARGO) test --locked --workspace --quiet
+
+test-process: setup ## real agents and PostgreSQL as processes on loopback
+	$(PYTEST) tests/e2e/process -q -m "process and not long"
+
+test-cluster: setup ## the promises on a real three-node Kubernetes
+	$(PYTEST) tests/e2e -q -m "cluster and not long"
+
+test-long: setup ## what takes minutes: kills at random moments, side-by-side clusters, long fuzzing
+	$(PYTEST) tests -q -m long --timeout 1800
+
+demo: setup ## a sharded, replicated PostgreSQL on a real Kubernetes, from nothing to a table of results
+	@$(PY) -m tools.demo up
+
+demo-down: ## remove every trace of the demo
+	@if [ -x $(PY) ]; then $(PY) -m tools.demo down; else echo "nothing was set up here"; fi
+
+devcluster-up: setup ## a three-node Kubernetes of our own, named dev
+	@$(PY) -m tests.e2e.devcluster up --nodes 3
+
+devcluster-down: ## stop it and leave no trace
+	@if [ -x $(PY) ]; then $(PY) -m tests.e2e.devcluster down; else echo "nothing was set up here"; fi
+
+images: setup ## build the images; PUSH=registry pushes them
+	@python3 tools/images.py build $(if $(PUSH),--push $(PUSH))
+
+generate: setup ## write the CRDs, the charts' copies and the reference pages from the models
+	$(PY) -m tools.generate
+
+bench: setup ## the benchmarks; results go to benchmarks/results
+	$(PY) -m benchmarks
+
+fmt: setup ## format Python and Rust
+	$(BIN)/ruff check --fix --quiet $(PYTHON_CODE) || true
+	$(BIN)/ruff format $(PYTHON_CODE)
+	$(CARGO) fmt --all

@@ -128,8 +128,12 @@ def instance_secret(instance_name: str) -> str:
 
 
 def user_secret(cluster: str, user: str) -> str:
-    """Return the Secret of a database user, in the shape of the Service Binding specification."""
-    return f"{cluster}-{user}"
+    """Return the Secret of a database user, in the shape of the Service Binding specification.
+
+    An underscore becomes a dot: Secrets allow it, clusters do not, so that user `eu_app` of
+    `shop` and user `app` of `shop-eu` never share a Secret.
+    """
+    return f"{cluster}-{user.replace('_', '.')}"
 
 
 def service_account(cluster: str) -> str:

@@ -1,0 +1,208 @@
+"""The spec with every default filled in, as the rest of Covet reads it and `status.effective` shows it.
+
+Defaults are versioned: a cluster keeps the version it was born with (in its identity), so
+that a new operator with other defaults changes no running cluster.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import pydantic
+
+from covet.api import model, quantity, spec
+from covet.core import errors
+
+NEWEST: Final = 1
+"""Version of the defaults that new clusters are born with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Defaults:
+    """One version of the defaults."""
+
+    instances: int
+    durability: spec.Durability
+    database: str
+    owner: str
+    volumes: spec.VolumeFate
+    cpu: str
+    memory: str
+    topology_key: str
+
+
+DEFAULTS: Final[Mapping[int, Defaults]] = {
+    1: Defaults(
+        instances=3,
+        durability=spec.Durability.QUORUM,
+        database="app",
+        owner="app",
+        volumes=spec.VolumeFate.KEEP,
+        cpu="100m",
+        memory="256Mi",
+        topology_key="kubernetes.io/hostname",
+    ),
+}
+
+
+class EffectiveEngine(model.Model):
+    """The database server."""
+
+    name: spec.EngineName
+    version: str
+    parameters: dict[str, str]
+
+
+class EffectiveShards(model.Model):
+    """Shards; `weights` holds those that were given, every other shard weighs 1."""
+
+    count: int
+    instances: int
+    weights: dict[str, int]
+
+    def weight(self, shard: str) -> int:
+        """Return the weight of a shard by its name."""
+        return self.weights.get(shard, 1)
+
+
+class EffectiveStorage(model.Model):
+    """The volume of each instance; without a class name the default class."""
+
+    size: str
+    class_name: str | None = None
+
+
+class EffectiveAmounts(model.Model):
+    """Processor and memory that are kept free."""
+
+    cpu: str
+    memory: str
+
+
+class EffectiveLimits(model.Model):
+    """Processor and memory that may not be exceeded; absent means no limit."""
+
+    cpu: str | None = None
+    memory: str | None = None
+
+
+class EffectiveResources(model.Model):
+    """Processor and memory of each database pod."""
+
+    requests: EffectiveAmounts
+    limits: EffectiveLimits
+
+
+class EffectiveScheduling(model.Model):
+    """Which nodes the pods may run on."""
+
+    node_selector: dict[str, str]
+    tolerations: Annotated[tuple[spec.Toleration, ...], pydantic.Field(json_schema_extra=model.atomic())]
+    topology_key: str
+
+
+class EffectiveDatabase(model.Model):
+    """The database that applications use."""
+
+    name: str
+    owner: str
+
+
+class EffectiveMaintenance(model.Model):
+    """Whether the operator keeps its hands off."""
+
+    paused: bool
+
+
+class EffectiveDeletion(model.Model):
+    """What becomes of the volumes."""
+
+    volumes: spec.VolumeFate
+
+
+class EffectiveSpec(model.Model):
+    """The spec that Covet works by."""
+
+    defaults_version: int
+    """Version of the defaults that filled the gaps; a cluster keeps the one it was born with."""
+    engine: EffectiveEngine
+    shards: EffectiveShards
+    durability: spec.Durability
+    storage: EffectiveStorage
+    resources: EffectiveResources
+    scheduling: EffectiveScheduling
+    database: EffectiveDatabase
+    maintenance: EffectiveMaintenance
+    deletion: EffectiveDeletion
+
+    def document(self) -> dict[str, Any]:
+        """Return it as `status.effective` shows it: JSON types, camelCase, nothing null."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> EffectiveSpec:
+    """Fill every gap of a spec from one version of the defaults.
+
+    Raises:
+        SpecError: this operator does not know that version of the defaults.
+    """
+    defaults = DEFAULTS.get(defaults_version)
+    if defaults is None:
+        raise errors.SpecError(
+            "DefaultsUnknown",
+            f"the cluster was born with version {defaults_version} of the defaults and this operator knows up to"
+            f" {NEWEST}: run the newer operator that made it",
+        )
+    database = wanted.database or spec.Database()
+    deletion = wanted.deletion or spec.Deletion()
+    maintenance = wanted.maintenance or spec.Maintenance()
+    return EffectiveSpec(
+        defaults_version=defaults_version,
+        engine=EffectiveEngine(
+            name=wanted.engine.name,
+            version=wanted.engine.version,
+            parameters={name: str(value) for name, value in sorted((wanted.engine.parameters or {}).items())},
+        ),
+        shards=EffectiveShards(
+            count=wanted.shards.count,
+            instances=wanted.shards.instances or defaults.instances,
+            weights=wanted.shards.weights or {},
+        ),
+        durability=wanted.durability or defaults.durability,
+        storage=EffectiveStorage(size=wanted.storage.size, class_name=wanted.storage.class_name),
+        resources=_resources(wanted.resources or spec.Resources(), defaults),
+        scheduling=_scheduling(wanted.scheduling or spec.Scheduling(), defaults),
+        database=EffectiveDatabase(name=database.name or defaults.database, owner=database.owner or defaults.owner),
+        maintenance=EffectiveMaintenance(paused=maintenance.paused or False),
+        deletion=EffectiveDeletion(volumes=deletion.volumes or defaults.volumes),
+    )
+
+
+def _resources(wanted: spec.Resources, defaults: Defaults) -> EffectiveResources:
+    """Fill in requests; a default never exceeds a limit that the user gave."""
+    requests = wanted.requests or spec.Amounts()
+    limits = wanted.limits or spec.Amounts()
+    return EffectiveResources(
+        requests=EffectiveAmounts(
+            cpu=_request(requests.cpu, limits.cpu, defaults.cpu),
+            memory=_request(requests.memory, limits.memory, defaults.memory),
+        ),
+        limits=EffectiveLimits(
+            cpu=None if limits.cpu is None else str(limits.cpu),
+            memory=None if limits.memory is None else str(limits.memory),
+        ),
+    )
+
+
+def _request(given: str | int | None, limit: str | int | None, default: str) -> str:
+    if given is not None:
+        return str(given)
+    return default if limit is None else str(quantity.smaller(default, limit))
+
+
+def _scheduling(wanted: spec.Scheduling, defaults: Defaults) -> EffectiveScheduling:
+    return EffectiveScheduling(
+        node_selector=wanted.node_selector or {},
+        tolerations=tuple(wanted.tolerations or ()),
+        topology_key=wanted.topology_key or defaults.topology_key,
+    )

@@ -1,0 +1,290 @@
+"""What a user may ask for: `CovetCluster.spec`, field by field, with its bounds and rules.
+
+No field has a default in the schema, for a default that the API server writes into the
+object makes Argo CD report a difference for ever. The defaults stand in `covet.api.effective`.
+"""
+
+import enum
+from typing import Annotated, Final
+
+import pydantic
+
+from covet.api import model, quantity
+from covet.core import agentapi
+
+Durability = agentapi.Durability
+
+INSTANCES: Final = (1, 3, 5, 7)
+MAX_SHARDS: Final = 512
+MAX_WEIGHT: Final = 100
+MIN_STORAGE: Final = "256Mi"
+SHARD_NAME: Final = r"^s(0|[1-9][0-9]{0,2})$"
+OWNER: Final = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+DATABASE: Final = r"^[a-z][a-z0-9_]*$"
+LABEL_KEY: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+PARAMETER: Final = r"^[a-z_][a-z0-9_.]*$"
+RESERVED_DATABASES: Final = ("postgres", "template0", "template1")
+RESERVED_OWNERS: Final = ("ca", "postgres", "public", "none", "session_user", "current_user", "current_role")
+RESERVED_PREFIXES: Final = ("pg_", "covet")
+
+INSTANCES_REASON: Final = (
+    "must be 1, 3, 5 or 7: an even number costs one instance more and survives no more failures"
+    " (of 2 the loss of either stops all writes)"
+)
+SHRINK_REASON: Final = "cannot shrink: a volume only grows; restore into a new cluster for a smaller one"
+RENAME_REASON: Final = "cannot change: the database is made once, at birth"
+
+Amount = (
+    Annotated[int, pydantic.Field(ge=0)]
+    | Annotated[str, pydantic.Field(pattern=quantity.PATTERN, max_length=quantity.MAX_LENGTH)]
+)
+"""A quantity, written as text or as a whole number."""
+
+Parameter = int | Annotated[str, pydantic.Field(max_length=1024)]
+"""A server setting as text or as a whole number; YAML's `on` is a boolean, so quote it."""
+
+
+class EngineName(enum.StrEnum):
+    """The database servers that Covet runs."""
+
+    POSTGRESQL = "PostgreSQL"
+
+
+class VolumeFate(enum.StrEnum):
+    """What becomes of the volumes when the cluster is deleted."""
+
+    KEEP = "Keep"
+    DELETE = "Delete"
+
+
+class TaintEffect(enum.StrEnum):
+    """Effects of a node's taint, as Kubernetes names them."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class TolerationOperator(enum.StrEnum):
+    """How a toleration compares with a taint."""
+
+    EXISTS = "Exists"
+    EQUAL = "Equal"
+
+
+class Engine(model.Model):
+    """The database server."""
+
+    name: Annotated[
+        EngineName,
+        pydantic.Field(
+            json_schema_extra=model.rules(
+                model.rule("self == oldSelf", "engine.name is immutable: data does not move between engines in place"),
+            ),
+        ),
+    ]
+    """Which server. Immutable."""
+    version: Annotated[str, pydantic.Field(pattern=r"^[1-9][0-9]$", max_length=2)]
+    """Major version, quoted: "15". The operator must have an image of it (Helm value `images.postgres`)."""
+    parameters: Annotated[
+        dict[str, Parameter] | None,
+        pydantic.Field(
+            max_length=200,
+            json_schema_extra=model.rules(
+                model.rule(
+                    f"self.all(k, size(k) <= 63 && k.matches('{PARAMETER}'))",
+                    "names of server settings are lower case letters, digits, underscore and dot, at most 63 of them",
+                ),
+            ),
+        ),
+    ] = None
+    """Settings of the server, as in postgresql.conf. Those that Covet needs for itself are refused."""
+
+
+class Shards(model.Model):
+    """How many shards there are, and what each is made of."""
+
+    count: Annotated[int, pydantic.Field(ge=1, le=MAX_SHARDS)]
+    """Number of shards. Each owns a part of the keys."""
+    instances: Annotated[
+        int | None,
+        pydantic.Field(
+            ge=1,
+            le=7,
+            json_schema_extra=model.rules(model.rule("self in [1, 3, 5, 7]", f"instances {INSTANCES_REASON}")),
+        ),
+    ] = None
+    """Database servers per shard: 1, 3, 5 or 7. Default 3: one may fail."""
+    weights: Annotated[
+        dict[str, Annotated[int, pydantic.Field(ge=1, le=MAX_WEIGHT)]] | None,
+        pydantic.Field(
+            max_length=MAX_SHARDS,
+            json_schema_extra=model.rules(
+                model.rule(
+                    f"self.all(k, size(k) <= 4 && k.matches('{SHARD_NAME}'))",
+                    "weights are given by shard name: s0, s1, s2 and so on",
+                ),
+            ),
+        ),
+    ] = None
+    """Share of the keys per shard name, e.g. `{s1: 2}`. A shard that is not named weighs 1."""
+
+
+class Storage(model.Model):
+    """The volume of each instance."""
+
+    size: Annotated[
+        str,
+        pydantic.Field(
+            pattern=quantity.PATTERN,
+            max_length=quantity.MAX_LENGTH,
+            json_schema_extra=model.rules(
+                model.rule(
+                    f"quantity(self).compareTo(quantity('{MIN_STORAGE}')) >= 0",
+                    f"storage.size must be at least {MIN_STORAGE}: an empty database with its log needs that much",
+                ),
+                model.rule("quantity(self).compareTo(quantity(oldSelf)) >= 0", f"storage.size {SHRINK_REASON}"),
+            ),
+        ),
+    ]
+    """Size of the volume, e.g. 10Gi. It may grow, where the StorageClass allows it, and never shrinks."""
+    class_name: Annotated[str | None, pydantic.Field(pattern=SUBDOMAIN, min_length=1, max_length=253)] = None
+    """StorageClass. Default: the default class of the Kubernetes cluster. A change applies to new volumes."""
+
+
+class Amounts(model.Model):
+    """Processor and memory."""
+
+    cpu: Amount | None = None
+    """Cores, e.g. 2 or 500m."""
+    memory: Amount | None = None
+    """Bytes, e.g. 1Gi."""
+
+
+class Resources(model.Model):
+    """Processor and memory of each database pod."""
+
+    requests: Amounts | None = None
+    """What is kept free for the pod. Default: cpu 100m, memory 256Mi."""
+    limits: Amounts | None = None
+    """What the pod may not exceed. Default: no limit."""
+
+
+class Toleration(model.Model):
+    """A taint of a node that the pods put up with."""
+
+    key: Annotated[str | None, pydantic.Field(pattern=LABEL_KEY, max_length=317)] = None
+    """Key of the taint; without it every key, and then the operator is Exists."""
+    operator: TolerationOperator | None = None
+    """Exists or Equal; default Equal."""
+    value: Annotated[str | None, pydantic.Field(pattern=LABEL_VALUE, max_length=63)] = None
+    """Value of the taint, for Equal."""
+    effect: TaintEffect | None = None
+    """Effect of the taint; without it every effect."""
+    toleration_seconds: Annotated[int | None, pydantic.Field(ge=0, le=86400)] = None
+    """How long a NoExecute taint is tolerated, in seconds; without it for ever."""
+
+
+class Scheduling(model.Model):
+    """Which nodes the pods may run on. The instances of a shard spread over nodes by themselves."""
+
+    node_selector: Annotated[
+        dict[str, Annotated[str, pydantic.Field(pattern=LABEL_VALUE, max_length=63)]] | None,
+        pydantic.Field(max_length=32),
+    ] = None
+    """Labels a node must have."""
+    tolerations: Annotated[list[Toleration] | None, pydantic.Field(max_length=32, json_schema_extra=model.atomic())] = (
+        None
+    )
+    """Taints that are put up with."""
+    topology_key: Annotated[str | None, pydantic.Field(pattern=LABEL_KEY, min_length=1, max_length=317)] = None
+    """Node label over whose values the instances of a shard spread. Default kubernetes.io/hostname."""
+
+
+class Database(model.Model):
+    """The database that applications use, the same on every shard. Made at birth, never renamed."""
+
+    name: Annotated[
+        str | None,
+        pydantic.Field(
+            pattern=DATABASE,
+            max_length=63,
+            json_schema_extra=model.rules(
+                model.rule(
+                    f"!(self in {list(RESERVED_DATABASES)})",
+                    "database.name cannot be postgres, template0 or template1: they belong to the server",
+                ),
+            ),
+        ),
+    ] = None
+    """Name of the database. Default app."""
+    owner: Annotated[
+        str | None,
+        pydantic.Field(
+            pattern=OWNER,
+            max_length=63,
+            json_schema_extra=model.rules(
+                model.rule(
+                    f"!(self in {list(RESERVED_OWNERS)}) && !self.startsWith('pg_') && !self.startsWith('covet')",
+                    f"database.owner cannot be one of {', '.join(RESERVED_OWNERS)}, nor begin with pg_ or covet:"
+                    " these belong to the server and to Covet",
+                ),
+            ),
+        ),
+    ] = None
+    """Role that owns the database; its password is in the Secret `<cluster>-<owner>`. Default app."""
+
+
+class Maintenance(model.Model):
+    """Keeping the operator's hands off."""
+
+    paused: bool | None = None
+    """True: the operator observes and reports, and changes nothing. The databases run on."""
+
+
+class Deletion(model.Model):
+    """What happens when the object is deleted."""
+
+    volumes: VolumeFate | None = None
+    """Keep (default): volumes stay, with the Secrets and ConfigMaps they need. Delete: everything goes."""
+
+
+_DATABASE_NAME: Final = "self.?database.?name.orValue('app')"
+_DATABASE_OWNER: Final = "self.?database.?owner.orValue('app')"
+
+
+class ClusterSpec(model.Model):
+    """What the user wants."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=model.rules(
+            model.rule(
+                f"{_DATABASE_NAME} == {_DATABASE_NAME.replace('self', 'oldSelf')}", f"database.name {RENAME_REASON}"
+            ),
+            model.rule(
+                f"{_DATABASE_OWNER} == {_DATABASE_OWNER.replace('self', 'oldSelf')}", f"database.owner {RENAME_REASON}"
+            ),
+        ),
+    )
+
+    engine: Engine
+    """The database server."""
+    shards: Shards
+    """Shards and the instances of each."""
+    durability: Durability | None = None
+    """Quorum (default): a commit is acknowledged after enough replicas flushed it.
+    Async: after the primary flushed it; a failover may lose acknowledged writes."""
+    storage: Storage
+    """The volume of each instance."""
+    resources: Resources | None = None
+    """Processor and memory of each database pod."""
+    scheduling: Scheduling | None = None
+    """Which nodes the pods may run on."""
+    database: Database | None = None
+    """The database that applications use."""
+    maintenance: Maintenance | None = None
+    """Keeping the operator's hands off."""
+    deletion: Deletion | None = None
+    """What happens when the object is deleted."""

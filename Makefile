@@ -32,7 +32,7 @@ check-rust:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings -W clippy::pedantic
 
 test: ## every check and test; ends with the time each part took
-	@python3 tools/suite.py
+	@python3 -m tools.suite
 
 test-unit: setup ## pure code and adapters against fakes, with coverage
 	$(PYTEST) tests/unit -q
@@ -49,6 +49,10 @@ test-cluster: setup ## the promises on a real three-node Kubernetes
 test-long: setup ## what takes minutes: kills at random moments, side-by-side clusters, long fuzzing
 	$(PYTEST) tests -q -m long --timeout 1800
 
+coverage: ## of the unit and process tiers together; below 85 % fails
+	$(BIN)/coverage combine --quiet --keep --data-file=.coverage-parts/all .coverage-parts
+	$(BIN)/coverage report --data-file=.coverage-parts/all --fail-under=85 --skip-covered
+
 demo: setup ## a sharded, replicated PostgreSQL on a real Kubernetes, from nothing to a table of results
 	@$(PY) -m tools.demo up
 
@@ -62,7 +66,7 @@ devcluster-down: ## stop it and leave no trace
 	@if [ -x $(PY) ]; then $(PY) -m tests.e2e.devcluster down; else echo "nothing was set up here"; fi
 
 images: setup ## build the images; PUSH=registry pushes them
-	@python3 tools/images.py build $(if $(PUSH),--push $(PUSH))
+	@python3 -m tools.images build $(if $(PUSH),--push $(PUSH))
 
 generate: setup ## write the CRDs, the charts' copies and the reference pages from the models
 	$(PY) -m tools.generate

@@ -96,9 +96,9 @@ def missing_packages() -> "dict[str, list[str]]":
     wanted = dict(PACKAGES)
     if has_docker() and shutil.which("kind"):
         del wanted["the three-node cluster"], wanted["images"]
-    missing = {
-        why: [name for proof, name in sorted(need.items()) if not present(proof)] for why, need in wanted.items()
-    }
+    missing = {}
+    for why, need in wanted.items():
+        missing[why] = [name for proof, name in sorted(need.items()) if not present(proof)]
     if version_of("rustc", "--version") < RUST_NEEDED or version_of("cargo", "--version") < RUST_NEEDED:
         missing["Rust, at least 1.85"] = ["rustc-web", "cargo-web"]
     if uv_path() is None and not venv_works():
@@ -108,10 +108,8 @@ def missing_packages() -> "dict[str, list[str]]":
 
 def venv_works() -> bool:
     """Tell whether this Python can make a virtual environment with pip (Debian splits it off)."""
-    return (
-        subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode
-        == 0
-    )
+    probe = [sys.executable, "-c", "import venv, ensurepip"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def uv_path() -> "pathlib.Path | None":
@@ -159,21 +157,27 @@ def sync(uv: pathlib.Path) -> None:
     run(str(uv), "sync", "--frozen", "--python", "3.11", "--no-python-downloads", env=env)
 
 
+def prepare() -> None:
+    """Install what is missing; return when `make` can do the rest."""
+    install_packages(missing_packages())
+    sync(install_uv())
+
+
 def main() -> None:
     """Look, install what is missing, and say that all is there."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--check", action="store_true", help="only say what is missing")
     only_check = arguments.parse_args().check
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file alone may be started by an older Python, to say so
         stop(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    if not only_check:
+        prepare()
+        say("ready")
+        return
     missing = missing_packages()
-    if only_check:
-        for why, names in missing.items():
-            say(f"missing for {why}: {' '.join(names)}")
-        sys.exit(1 if missing else 0)
-    install_packages(missing)
-    sync(install_uv())
-    say("ready")
+    for why, names in missing.items():
+        say(f"missing for {why}: {' '.join(names)}")
+    sys.exit(1 if missing else 0)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ The wheels are staged on the host from the lock file, so that a build inside an 
 Python registry and the wheels' layer changes only with the lock file; the layer of our own source is
 the last and small. Without Docker, `buildah` builds in a chroot on a Debian that `mmdebstrap` made.
 
-    tools/images.py build                prints name and archive of each image
-    tools/images.py build --push REGISTRY
+    python3 -m tools.images build                prints name and archive of each image
+    python3 -m tools.images build --push REGISTRY
 """
 
 import argparse
@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-import bootstrap
+from tools import bootstrap
 
 ROOT = bootstrap.ROOT
 CACHE = bootstrap.CACHE / "images"
@@ -151,14 +151,8 @@ def debian() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with timed("making a minimal Debian 12"):
-        run(
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            "--include=ca-certificates",
-            "bookworm",
-            str(folder / "base.tar"),
-        )
+        flags = ("--quiet", "--variant=minbase", "--include=ca-certificates")
+        run("mmdebstrap", *flags, "bookworm", str(folder / "base.tar"))
         (folder / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
         run("buildah", *STORAGE, "bud", "--quiet", "--isolation", "chroot", "--tag", DEBIAN, str(folder))
     shutil.rmtree(folder)
@@ -174,7 +168,7 @@ def build_with_buildah(folder: pathlib.Path, tag: str, arguments: tuple[tuple[st
 
 def archive(tag: str, image_id: str) -> pathlib.Path:
     """Return the OCI archive of an image, written unless one of this very image is there."""
-    name = tag.split("/")[-1].replace(":", "-")
+    name = tag.rsplit("/", maxsplit=1)[-1].replace(":", "-")
     target = CACHE / "archives" / f"{name}-{image_id[:16]}.tar"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -217,7 +211,7 @@ def build_with_docker() -> dict[str, str]:
 def push(registry: str) -> None:
     """Push every image to a registry under its own name."""
     for image in IMAGES:
-        target = f"{registry.rstrip('/')}/{image.tag.split('/')[-1]}"
+        target = f"{registry.rstrip('/')}/{image.tag.rsplit('/', maxsplit=1)[-1]}"
         with timed(f"pushing {target}"):
             if bootstrap.has_docker():
                 run("docker", "tag", image.tag, target)

@@ -1,0 +1,84 @@
+"""Settings of the operator process, read once from the environment.
+
+Only what an installation decides stands here (images, namespaces, logs); what a user of a
+cluster decides stands in the CovetCluster.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from covet.core.errors import SpecError
+
+HEALTH_PORT = 8080
+"""Port of /livez, /readyz and /metrics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What an installation decides.
+
+    Args:
+        namespace: where the operator runs and holds its Lease.
+        identity: name of this process as the holder of the Lease.
+        watch_namespaces: namespaces whose clusters are served; empty means all.
+        postgres_images: PostgreSQL major version to image.
+        image_pull_policy: pull policy of database pods.
+        image_pull_secrets: names of pull Secrets, expected in each cluster's namespace.
+        log_format: `json` or `text`.
+    """
+
+    namespace: str = "covet-system"
+    identity: str = "covet-operator"
+    watch_namespaces: tuple[str, ...] = ()
+    postgres_images: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    log_format: str = "json"
+    health_port: int = HEALTH_PORT
+
+
+def from_environ(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: environment variables; unknown ones are ignored.
+
+    Raises:
+        SpecError: a variable cannot be read; the message names it.
+    """
+    base = Settings()
+    return Settings(
+        namespace=environ.get("COVET_NAMESPACE") or base.namespace,
+        identity=environ.get("COVET_POD_NAME") or base.identity,
+        watch_namespaces=_names(environ.get("COVET_WATCH_NAMESPACES", "")),
+        postgres_images=_images(environ.get("COVET_POSTGRES_IMAGES", "")),
+        image_pull_policy=environ.get("COVET_IMAGE_PULL_POLICY") or base.image_pull_policy,
+        image_pull_secrets=_names(environ.get("COVET_IMAGE_PULL_SECRETS", "")),
+        log_format=environ.get("COVET_LOG") or base.log_format,
+        health_port=_port(environ.get("COVET_HEALTH_PORT", "")),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _port(text: str) -> int:
+    if not text:
+        return HEALTH_PORT
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise SpecError("SettingInvalid", f"COVET_HEALTH_PORT is {text!r}: write a port between 1 and 65535.")
+    return int(text)
+
+
+def _images(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        images = json.loads(text)
+    except ValueError as error:
+        raise SpecError("SettingInvalid", f"COVET_POSTGRES_IMAGES is no JSON object: {error}.") from error
+    if not isinstance(images, dict) or not all(isinstance(image, str) for image in images.values()):
+        raise SpecError("SettingInvalid", 'COVET_POSTGRES_IMAGES must map versions to images, as {"15": "image"}.')
+    return dict(images)

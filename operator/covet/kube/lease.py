@@ -1,0 +1,131 @@
+"""One operator at a time: a Lease that the working process holds and renews.
+
+A standby takes over when it saw no renewal for `DURATION` seconds of its own monotonic clock,
+whatever times stand in the object (clocks of two nodes differ). The holder gives up earlier than
+that: `GIVE_UP` seconds after its last renewal it no longer believes that it holds the Lease, and
+the process ends.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from covet.core.clock import Clock
+from covet.core.errors import ConflictError, CovetError
+from covet.kube import resources
+from covet.kube.client import Kube
+from covet.kube.resources import Manifest
+
+NAME: Final = "covet-operator"
+DURATION: Final = 8.0
+"""Seconds without a renewal after which another process may take the Lease."""
+GIVE_UP: Final = 6.0
+"""Seconds after which a holder that cannot renew stops to work."""
+RENEW_EVERY: Final = 2.0
+"""Seconds between renewals, and between looks of a standby."""
+
+_log = logging.getLogger(__name__)
+
+
+class LeaseHolder:
+    """Takes, renews and gives back the Lease of the operator.
+
+    Args:
+        namespace: where the Lease stands.
+        identity: name of this process; two processes never share it.
+    """
+
+    def __init__(self, kube: Kube, namespace: str, identity: str, clock: Clock) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._identity = identity
+        self._clock = clock
+        self._renewed_at = -DURATION
+        self._seen: tuple[str, str] | None = None
+        self._seen_at = 0.0
+        self._held = False
+
+    def held(self) -> bool:
+        """Return whether this process may work at this moment."""
+        return self._held and self._clock.monotonic() - self._renewed_at < GIVE_UP
+
+    async def acquire(self) -> None:
+        """Wait until the Lease is ours; the API server may be away meanwhile."""
+        while not await self._attempt():  # noqa: ASYNC110 -- polls another process, not this one
+            await asyncio.sleep(RENEW_EVERY / 2)
+        _log.info("holding the lease: starting to work", extra={"holder": self._identity})
+
+    async def keep(self) -> None:
+        """Renew the Lease; return when it is lost."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            if await self._attempt():
+                continue
+            if not self.held():
+                self._held = False
+                _log.error("lost the lease: ending the process", extra={"holder": self._identity})
+                return
+
+    async def release(self) -> None:
+        """Give the Lease back, so that a standby need not wait; errors are of no consequence."""
+        if not self._held:
+            return
+        self._held = False
+        try:
+            found = await self._kube.get(resources.LEASE, self._namespace, NAME)
+            if found is not None and _holder(found) == self._identity:
+                await self._kube.replace(self._manifest(found, ""))
+        except CovetError as error:
+            _log.info(f"could not release the lease: {error}")
+
+    async def _attempt(self) -> bool:
+        """Take or renew the Lease once; return whether that worked."""
+        asked_at = self._clock.monotonic()
+        try:
+            found = await self._kube.get(resources.LEASE, self._namespace, NAME)
+            if found is None:
+                await self._kube.create(self._manifest(None, self._identity))
+            elif self._may_take(found, asked_at):
+                await self._kube.replace(self._manifest(found, self._identity))
+            else:
+                self._held = False
+                return False
+        except ConflictError:
+            return False
+        except CovetError as error:
+            _log.warning(f"cannot renew the lease: {error}", extra={"holder": self._identity})
+            return False
+        self._renewed_at = asked_at
+        self._held = True
+        return True
+
+    def _may_take(self, found: Manifest, now: float) -> bool:
+        holder = _holder(found)
+        if holder in {"", self._identity}:
+            return True
+        seen = (holder, found["metadata"]["resourceVersion"])
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+            return False
+        return now - self._seen_at >= DURATION
+
+    def _manifest(self, found: Manifest | None, holder: str) -> Manifest:
+        moment = self._clock.wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = dict(found["spec"]) if found is not None else {}
+        if spec.get("holderIdentity") != holder:
+            spec["acquireTime"] = moment
+            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+        spec.update(holderIdentity=holder, renewTime=moment, leaseDurationSeconds=int(DURATION))
+        metadata = {"name": NAME, "namespace": self._namespace}
+        if found is not None:
+            metadata = found["metadata"]
+        return {
+            "apiVersion": resources.LEASE.api_version,
+            "kind": resources.LEASE.kind,
+            "metadata": metadata,
+            "spec": spec,
+        }
+
+
+def _holder(found: Manifest) -> str:
+    return str((found.get("spec") or {}).get("holderIdentity") or "")

@@ -1,0 +1,95 @@
+"""What was applied last, so that an unchanged object costs no write.
+
+Server-side apply of an unchanged manifest changes nothing, but it is still a write in the
+audit log and work for the API server. The ledger remembers the digest of what was sent and what
+the API server made of exactly those fields (quantities come back normalised); an object is stale
+when either differs now, or after ten minutes.
+"""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Final
+
+from covet.kube.resources import Manifest
+
+REPEAT_AFTER: Final = 600.0
+"""Seconds after which an unchanged object is applied again."""
+
+_MERGE_KEYS: Final = ("name", "containerPort", "port", "key", "topologyKey", "ip", "uid", "type")
+"""Fields that tell the items of a list apart, most telling first."""
+
+Key = tuple[str, str, str]
+"""Kind, namespace, name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One object as it was after it was applied."""
+
+    wanted: str
+    settled: str
+    version: str
+    applied_at: float
+
+
+class Ledger:
+    """Remembers applied objects of one cluster; lost with the process, which costs one round of writes."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, Entry] = {}
+
+    def stale(self, wanted: Manifest, observed: Manifest | None, now: float) -> bool:
+        """Return whether an object has to be applied.
+
+        Args:
+            wanted: the manifest that would be applied.
+            observed: the object as the API server holds it, None if it does not.
+            now: monotonic seconds.
+        """
+        entry = self._entries.get(key_of(wanted))
+        if observed is None or entry is None:
+            return True
+        if entry.wanted != digest(wanted) or now - entry.applied_at >= REPEAT_AFTER:
+            return True
+        if entry.version == observed["metadata"].get("resourceVersion"):
+            return False
+        return entry.settled != digest(projection(observed, wanted))
+
+    def remember(self, wanted: Manifest, answered: Manifest, now: float) -> None:
+        """Note what the API server answered to an apply."""
+        self._entries[key_of(wanted)] = Entry(
+            wanted=digest(wanted),
+            settled=digest(projection(answered, wanted)),
+            version=answered["metadata"].get("resourceVersion", ""),
+            applied_at=now,
+        )
+
+
+def key_of(manifest: Manifest) -> Key:
+    """Return what identifies an object."""
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 -- any JSON value
+    """Return a digest of a JSON value that does not depend on the order of keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def projection(observed: Any, wanted: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return the part of `observed` that stands where `wanted` has something to say."""
+    if isinstance(wanted, dict) and isinstance(observed, dict):
+        return {key: projection(observed.get(key), value) for key, value in wanted.items()}
+    if isinstance(wanted, list) and isinstance(observed, list):
+        return _project_list(observed, wanted)
+    return observed
+
+
+def _project_list(observed: list[Any], wanted: list[Any]) -> list[Any]:
+    keys = [key for key in _MERGE_KEYS if all(isinstance(item, dict) and key in item for item in wanted)]
+    if not wanted or not keys:
+        return observed
+    by_key = {item.get(keys[0]): item for item in observed if isinstance(item, dict)}
+    return [projection(by_key.get(item[keys[0]]), item) for item in wanted]

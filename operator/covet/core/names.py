@@ -23,6 +23,13 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 
+APP: Final = "covet"
+"""Value of LABEL_APP and LABEL_PART_OF on everything of Covet."""
+COMPONENT_OPERATOR: Final = "operator"
+"""Value of LABEL_COMPONENT on the operator's pods; NetworkPolicies admit them by it."""
+COMPONENT_INSTANCE: Final = "instance"
+"""Value of LABEL_COMPONENT on the database pods and what belongs to them."""
+
 ROLE_PRIMARY: Final = "primary"
 ROLE_REPLICA: Final = "replica"
 

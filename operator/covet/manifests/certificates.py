@@ -1,0 +1,220 @@
+"""The certificate authority of a cluster, and what it issues.
+
+One authority per cluster, so that a certificate of one cluster opens nothing in another.
+ECDSA on P-256: small, fast to make, and taken by every libpq and OpenSSL in use. Nothing
+here reads a clock: moments are passed in.
+"""
+
+import dataclasses
+import datetime as dt
+import ipaddress
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import oid
+
+from covet.core import names
+
+LIFETIME: Final = dt.timedelta(days=90)
+RENEW_AFTER: Final = dt.timedelta(days=60)
+AUTHORITY_LIFETIME: Final = dt.timedelta(days=3650)
+BACKDATED: Final = dt.timedelta(minutes=5)
+"""Certificates begin this long before they are made: clocks of nodes differ."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Authority:
+    """A certificate authority: its certificate and private key as PEM."""
+
+    certificate: str
+    key: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Issued:
+    """A certificate, its private key, and the certificate of the authority that issued it, as PEM."""
+
+    certificate: str
+    key: str
+    trust: str
+
+
+def make_authority(cluster: str, now: dt.datetime) -> Authority:
+    """Make the authority of a cluster, valid for ten years from `now` (UTC)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(f"covet authority {cluster}")
+    certificate = (
+        _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(authority=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Authority(_certificate_text(certificate), _key_text(key))
+
+
+def issue_operator(authority: Authority, now: dt.datetime) -> Issued:
+    """Issue the operator's client certificate, the one that agents take orders from."""
+    return _issue(authority, names.OPERATOR_COMMON_NAME, (), (oid.ExtendedKeyUsageOID.CLIENT_AUTH,), now)
+
+
+def issue_instance(authority: Authority, instance: str, addresses: Iterable[str], now: dt.datetime) -> Issued:
+    """Issue an instance's certificate for server and client use.
+
+    Args:
+        authority: who issues it.
+        instance: name of the instance, which becomes the subject.
+        addresses: DNS names and IP addresses that others reach it by.
+        now: the moment of issue, UTC.
+    """
+    uses = (oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.CLIENT_AUTH)
+    return _issue(authority, instance, tuple(addresses), uses, now)
+
+
+def instance_addresses(cluster: str, shard: str, instance: str, namespace: str) -> tuple[str, ...]:
+    """Return every DNS name that an instance of a shard is reached by: its pod, and the shard's Services."""
+    shard_set = names.shard_set(cluster, shard)
+    pod = names.pod(instance)
+    return (
+        f"{pod}.{shard_set}",
+        *_spellings(f"{pod}.{shard_set}", namespace),
+        *(
+            spelling
+            for service in (names.read_write_service(cluster, shard), names.read_only_service(cluster, shard))
+            for spelling in (service, *_spellings(service, namespace))
+        ),
+    )
+
+
+def needs_renewal(
+    certificate: str, now: dt.datetime, trust: str | None = None, addresses: Collection[str] | None = None
+) -> bool:
+    """Tell whether a certificate must be issued anew.
+
+    True from 60 days after it begins, where it is unreadable, where another authority than
+    the first certificate in `trust` issued it, or where it lacks one of `addresses`.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(certificate.encode())
+    except ValueError:
+        return True
+    if now >= found.not_valid_before_utc + BACKDATED + RENEW_AFTER or now >= found.not_valid_after_utc:
+        return True
+    if trust is not None and not _issued_by(found, trust):
+        return True
+    return addresses is not None and not set(addresses) <= alternative_names(found)
+
+
+def expiry(certificate: str) -> dt.datetime:
+    """Return the moment (UTC) from which a certificate is no longer valid.
+
+    Raises:
+        ValueError: the text is no certificate.
+    """
+    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+
+
+def alternative_names(certificate: x509.Certificate) -> set[str]:
+    """Return the DNS names and IP addresses that a certificate is good for."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(entry.value) for entry in found}
+
+
+def _issued_by(certificate: x509.Certificate, trust: str) -> bool:
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(trust.encode()))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _issue(
+    authority: Authority,
+    common_name: str,
+    addresses: tuple[str, ...],
+    uses: tuple[x509.ObjectIdentifier, ...],
+    now: dt.datetime,
+) -> Issued:
+    issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    issuer_key = serialization.load_pem_private_key(authority.key.encode(), password=None)
+    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the authority's key must be an elliptic curve key: Covet makes no other")
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key()
+    builder = (
+        _builder(_name(common_name), issuer.subject, public, now, LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    if addresses:
+        entries = [_general_name(address) for address in dict.fromkeys(addresses)]
+        builder = builder.add_extension(x509.SubjectAlternativeName(entries), critical=False)
+    certificate = builder.sign(issuer_key, hashes.SHA256())
+    return Issued(_certificate_text(certificate), _key_text(key), authority.certificate)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    now: dt.datetime,
+    lifetime: dt.timedelta,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + lifetime)
+    )
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(address: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)
+
+
+def _spellings(name: str, namespace: str) -> tuple[str, ...]:
+    return (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, common_name)])
+
+
+def _certificate_text(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()

@@ -1,0 +1,150 @@
+"""The pod of an instance: agent and server in one container, under the `restricted` Pod Security Standard.
+
+What the pod mounts changes without a restart: the kubelet refreshes ConfigMap and Secret
+volumes, and nothing of their content is hashed into the template.
+"""
+
+import dataclasses
+from typing import Final
+
+from covet.api.effective import EffectiveSpec
+from covet.core import names
+from covet.manifests import metadata
+from covet.manifests.metadata import ClusterRef, Manifest
+
+USER: Final = 10001
+"""User and group of both images."""
+CONTAINER: Final = "instance"
+DATA: Final = "/var/lib/covet"
+RUN: Final = "/run/covet"
+SPEC: Final = "/etc/covet/spec"
+TLS: Final = "/etc/covet/tls"
+STOP_SECONDS: Final = 60
+"""Time to stop the server in order before the kubelet kills it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """The image of an instance and how the kubelet gets it.
+
+    Args:
+        reference: name with tag or digest.
+        pull_policy: `IfNotPresent`, `Always` or `Never`.
+        pull_secrets: names of Secrets in the cluster's namespace.
+    """
+
+    reference: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSpec, image: Image) -> Manifest:
+    """Return the pod template of an instance."""
+    return {
+        "metadata": {"labels": metadata.labels(cluster, shard, instance)},
+        "spec": {
+            "serviceAccountName": names.service_account(cluster.name),
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": STOP_SECONDS,
+            "imagePullSecrets": [{"name": secret} for secret in image.pull_secrets],
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "nodeSelector": dict(wanted.scheduling.node_selector),
+            "tolerations": [
+                toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
+                for toleration in wanted.scheduling.tolerations
+            ],
+            "topologySpreadConstraints": [_spread(cluster, shard, wanted.scheduling.topology_key)],
+            "containers": [_container(instance, wanted, image)],
+            "volumes": [
+                {"name": "run", "emptyDir": {}},
+                {"name": "tmp", "emptyDir": {}},
+                # The runtime's own /dev/shm has 64 MB, too little for parallel queries.
+                {"name": "shm", "emptyDir": {"medium": "Memory"}},
+                {"name": "spec", "configMap": {"name": names.shard_config(cluster.name, shard)}},
+                # The server takes a key of root's that its group may read (0640 or less).
+                {"name": "tls", "secret": {"secretName": names.instance_secret(instance), "defaultMode": 0o440}},
+            ],
+        },
+    }
+
+
+def _spread(cluster: ClusterRef, shard: str, topology_key: str) -> Manifest:
+    """Spread the instances of a shard over nodes; a node that is tainted (lost) does not count."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": topology_key,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "labelSelector": {"matchLabels": metadata.selector(cluster, shard)},
+    }
+
+
+def _container(instance: str, wanted: EffectiveSpec, image: Image) -> Manifest:
+    return {
+        "name": CONTAINER,
+        "image": image.reference,
+        "imagePullPolicy": image.pull_policy,
+        "env": [{"name": name, "value": value} for name, value in _environment(instance, wanted).items()],
+        "ports": [
+            {"name": "sql", "containerPort": names.SQL_PORT, "protocol": "TCP"},
+            {"name": "agent", "containerPort": names.AGENT_PORT, "protocol": "TCP"},
+            {"name": "voter", "containerPort": names.VOTER_PORT, "protocol": "TCP"},
+        ],
+        "resources": _resources(wanted),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        },
+        # The agent starts in seconds; the server's own start and a base backup do not count against it.
+        "startupProbe": _probe("/startupz", period=1, failures=120, timeout=5),
+        "livenessProbe": _probe("/livez", period=10, failures=6, timeout=5),
+        "readinessProbe": _probe("/readyz", period=2, failures=2, timeout=3),
+        "volumeMounts": [
+            {"name": "data", "mountPath": DATA},
+            {"name": "run", "mountPath": RUN},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own, shared with nobody
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - likewise
+            {"name": "spec", "mountPath": SPEC, "readOnly": True},
+            {"name": "tls", "mountPath": TLS, "readOnly": True},
+        ],
+    }
+
+
+def _environment(instance: str, wanted: EffectiveSpec) -> dict[str, str]:
+    return {
+        "COVET_INSTANCE": instance,
+        "COVET_SPEC": f"{SPEC}/spec.json",
+        "COVET_TLS": TLS,
+        "COVET_DATA": DATA,
+        "COVET_RUN": RUN,
+        "COVET_PG_BIN": f"/usr/lib/postgresql/{wanted.engine.version}/bin",
+        "COVET_LOG": "json",
+    }
+
+
+def _resources(wanted: EffectiveSpec) -> Manifest:
+    found: Manifest = {"requests": wanted.resources.requests.model_dump(by_alias=True)}
+    limits = wanted.resources.limits.model_dump(by_alias=True, exclude_none=True)
+    if limits:
+        found["limits"] = limits
+    return found
+
+
+def _probe(path: str, period: int, failures: int, timeout: int) -> Manifest:
+    """Return a probe of the agent; it answers these paths without a client certificate."""
+    return {
+        "httpGet": {"path": path, "port": "agent", "scheme": "HTTPS"},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": timeout,
+    }

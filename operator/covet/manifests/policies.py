@@ -1,0 +1,64 @@
+"""What may happen to a shard's pods: who may reach them, and how many may be taken away at once."""
+
+from typing import Final
+
+from covet.core import names
+from covet.manifests import metadata
+from covet.manifests.metadata import ClusterRef, Manifest
+
+LABEL_NAMESPACE: Final = "kubernetes.io/metadata.name"
+"""Label that the API server puts on every namespace, with its name."""
+DNS_PORT: Final = 53
+
+
+def network(cluster: ClusterRef, shard: str, operator_namespace: str) -> Manifest:
+    """Return the NetworkPolicy of a shard's pods.
+
+    The shard's agents reach each other, the operator reaches the agents, anybody reaches the
+    SQL port (TLS and a password guard it), and nothing else comes in. Out go questions to DNS
+    and what the peers need. The kubelet's probes come from the node and are always let in.
+    """
+    pods = {"matchLabels": metadata.selector(cluster, shard)}
+    peers = [{"podSelector": pods}]
+    agents = _ports(names.AGENT_PORT, names.VOTER_PORT, names.SQL_PORT)
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata.owned(cluster, names.shard_set(cluster.name, shard), shard),
+        "spec": {
+            "podSelector": pods,
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {"from": peers, "ports": agents},
+                {"from": [_operator(operator_namespace)], "ports": _ports(names.AGENT_PORT)},
+                {"ports": _ports(names.SQL_PORT)},
+            ],
+            "egress": [
+                {"to": peers, "ports": agents},
+                {"ports": [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]},
+            ],
+        },
+    }
+
+
+def disruption_budget(cluster: ClusterRef, shard: str) -> Manifest:
+    """Return the PodDisruptionBudget of a shard: drains take one instance at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata.owned(cluster, names.shard_set(cluster.name, shard), shard),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": metadata.selector(cluster, shard)}},
+    }
+
+
+def _operator(namespace: str) -> Manifest:
+    return {
+        "namespaceSelector": {"matchLabels": {LABEL_NAMESPACE: namespace}},
+        "podSelector": {
+            "matchLabels": {names.LABEL_APP: names.APP, names.LABEL_COMPONENT: names.COMPONENT_OPERATOR},
+        },
+    }
+
+
+def _ports(*ports: int) -> list[Manifest]:
+    return [{"protocol": "TCP", "port": port} for port in ports]

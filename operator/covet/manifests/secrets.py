@@ -1,0 +1,108 @@
+"""The Secrets of a cluster: its authority, the certificates it issued, and its database user.
+
+Values are text and stand base64-coded in `data`, as the API server returns them, so that
+what is applied and what is read back can be compared.
+"""
+
+import base64
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from covet.api import spec
+from covet.core import names
+from covet.manifests import metadata
+from covet.manifests.certificates import Authority, Issued
+from covet.manifests.metadata import ClusterRef, Manifest
+
+TLS_TYPE: Final = "kubernetes.io/tls"
+BINDING_TYPE: Final = "servicebinding.io/postgresql"
+CERTIFICATE: Final = "tls.crt"
+KEY: Final = "tls.key"
+TRUST: Final = "ca.crt"
+
+
+def authority(cluster: ClusterRef, made: Authority, volumes: spec.VolumeFate) -> Manifest:
+    """Return the Secret of the cluster's authority. No pod mounts it; it stays with kept volumes."""
+    meta = metadata.kept(cluster, names.authority_secret(cluster.name), volumes)
+    return _secret(meta, TLS_TYPE, {CERTIFICATE: made.certificate, KEY: made.key})
+
+
+def operator_certificate(cluster: ClusterRef, issued: Issued) -> Manifest:
+    """Return the Secret of the certificate that the operator shows to the agents of this cluster."""
+    return _certificate(metadata.owned(cluster, names.operator_secret(cluster.name)), issued)
+
+
+def instance_certificate(cluster: ClusterRef, shard: str, instance: str, issued: Issued) -> Manifest:
+    """Return the Secret that one instance's pod mounts."""
+    return _certificate(metadata.owned(cluster, names.instance_secret(instance), shard, instance), issued)
+
+
+def user(
+    cluster: ClusterRef,
+    *,
+    database: str,
+    username: str,
+    password: str,
+    trust: str,
+    shards: Sequence[str],
+    volumes: spec.VolumeFate,
+) -> Manifest:
+    """Return the Secret of a database user, in the shape of the Service Binding specification.
+
+    A cluster of one shard has `host` and `uri`. With more shards there is no single address that
+    behaves like the whole database, and an application that took the first shard for it would
+    write keys where nobody looks for them: so it has `host-s0`, `uri-s0`, `host-s1`, ... instead,
+    and the map says which is whose.
+
+    Args:
+        cluster: whose database it is.
+        database: name of the database.
+        username: role to log in as.
+        password: its password.
+        trust: certificates to verify the servers with, as PEM.
+        shards: names of all shards, in order.
+        volumes: the Secret stays with kept volumes.
+    """
+    values = {
+        "type": "postgresql",
+        "provider": names.APP,
+        "port": str(names.SQL_PORT),
+        "database": database,
+        "username": username,
+        "password": password,
+        TRUST: trust,
+    }
+    for shard in shards:
+        suffix = "" if len(shards) == 1 else f"-{shard}"
+        host = f"{names.read_write_service(cluster.name, shard)}.{cluster.namespace}.svc"
+        values[f"host{suffix}"] = host
+        values[f"uri{suffix}"] = uri(host, database, username, password)
+    return _secret(metadata.kept(cluster, names.user_secret(cluster.name, username), volumes), BINDING_TYPE, values)
+
+
+def uri(host: str, database: str, username: str, password: str) -> str:
+    """Return a connection string; TLS is required, and verified where the client is given `ca.crt`."""
+    login = f"{urllib.parse.quote(username, safe='')}:{urllib.parse.quote(password, safe='')}"
+    return f"postgresql://{login}@{host}:{names.SQL_PORT}/{urllib.parse.quote(database, safe='')}?sslmode=require"
+
+
+def values_of(secret: Mapping[str, object]) -> dict[str, str]:
+    """Return the text values of a Secret as the API server returned it.
+
+    Raises:
+        ValueError: a value is not base64 of UTF-8 text.
+    """
+    data = secret.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise TypeError("the data of a Secret is a mapping")
+    return {str(key): base64.b64decode(value, validate=True).decode() for key, value in data.items()}
+
+
+def _certificate(meta: Manifest, issued: Issued) -> Manifest:
+    return _secret(meta, TLS_TYPE, {CERTIFICATE: issued.certificate, KEY: issued.key, TRUST: issued.trust})
+
+
+def _secret(meta: Manifest, kind: str, values: Mapping[str, str]) -> Manifest:
+    coded = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": kind, "data": coded}

@@ -1,0 +1,92 @@
+"""Every metric of Covet, in one table: name, kind, help and labels.
+
+Docs, dashboards and code are compared with this table, so that a metric cannot be renamed
+in one of them only. Units stand in the names; label values come from closed sets.
+"""
+
+import dataclasses
+import enum
+from typing import Final
+
+import prometheus_client
+
+
+class Kind(enum.Enum):
+    """How a metric moves."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A row of the table.
+
+    Args:
+        name: as a scraper sees it; counters end in `_total`.
+        buckets: upper bounds of a histogram, in the unit of its name.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# covet-agent
+AGENT_INFO: Final = Metric("covet_agent_info", Kind.GAUGE, "1, with the versions in labels.", ("version", "server"))
+AGENT_STATE: Final = Metric("covet_agent_state", Kind.GAUGE, "1 for the state the member is in.", ("state",))
+AGENT_SERVING: Final = Metric("covet_agent_serving", Kind.GAUGE, "1 for who may use the server.", ("serving",))
+AGENT_PROMISE_TERM: Final = Metric("covet_agent_promise_term", Kind.GAUGE, "Highest term promised.")
+AGENT_RULE_TERM: Final = Metric("covet_agent_rule_term", Kind.GAUGE, "Term of the newest rule confirmed here.")
+AGENT_RULE_SEQ: Final = Metric("covet_agent_rule_seq", Kind.GAUGE, "Change within the term of that rule.")
+AGENT_STREAMING: Final = Metric("covet_agent_streaming", Kind.GAUGE, "1 while a follower streams from its leader.")
+AGENT_LAG_BYTES: Final = Metric("covet_agent_lag_bytes", Kind.GAUGE, "A follower: bytes it has not flushed yet.")
+AGENT_FOLLOWER_LAG_BYTES: Final = Metric(
+    "covet_agent_follower_lag_bytes", Kind.GAUGE, "A leader: bytes a follower has not flushed yet.", ("member",)
+)
+AGENT_FLUSHED_LSN: Final = Metric("covet_agent_flushed_lsn_bytes", Kind.GAUGE, "End of the flushed log, in bytes.")
+AGENT_SERVER_STARTS: Final = Metric("covet_agent_server_starts_total", Kind.COUNTER, "Starts of the server.")
+AGENT_SERVER_DEATHS: Final = Metric(
+    "covet_agent_server_deaths_total", Kind.COUNTER, "Ends of the server that nobody asked for."
+)
+AGENT_ORDERS: Final = Metric(
+    "covet_agent_orders_total", Kind.COUNTER, "Calls of the agent API by route and outcome.", ("route", "outcome")
+)
+AGENT_TICK_SECONDS: Final = Metric(
+    "covet_agent_tick_seconds",
+    Kind.HISTOGRAM,
+    "Seconds that one round of gather, decide, act took.",
+    (),
+    (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+AGENT_PROBE_FAILURES: Final = Metric(
+    "covet_agent_probe_failures_total", Kind.COUNTER, "Probes of the server that failed or took too long."
+)
+AGENT_ORPHANS: Final = Metric("covet_agent_orphans_total", Kind.COUNTER, "Orphaned processes reaped as PID 1.")
+AGENT_TASK_BYTES: Final = Metric("covet_agent_task_bytes", Kind.GAUGE, "Bytes of the copy under way.", ("part",))
+AGENT_CERTIFICATE_LOADS: Final = Metric(
+    "covet_agent_certificate_loads_total", Kind.COUNTER, "Times a renewed certificate was taken up."
+)
+VOTER_PEER_AGE_SECONDS: Final = Metric(
+    "covet_voter_peer_age_seconds", Kind.GAUGE, "Seconds since a peer's last heartbeat.", ("instance",)
+)
+VOTER_ECHO_AGE_SECONDS: Final = Metric(
+    "covet_voter_echo_age_seconds", Kind.GAUGE, "Seconds since a peer's last echo of ours.", ("instance",)
+)
+VOTER_DROPPED: Final = Metric(
+    "covet_voter_dropped_total", Kind.COUNTER, "Messages and connections that made no sense and were dropped."
+)
+
+
+def register(
+    row: Metric, registry: prometheus_client.CollectorRegistry
+) -> prometheus_client.Counter | prometheus_client.Gauge | prometheus_client.Histogram:
+    """Return a collector for a row of the table, known to the registry."""
+    if row.kind is Kind.COUNTER:
+        return prometheus_client.Counter(row.name, row.help, row.labels, registry=registry)
+    if row.kind is Kind.GAUGE:
+        return prometheus_client.Gauge(row.name, row.help, row.labels, registry=registry)
+    return prometheus_client.Histogram(row.name, row.help, row.labels, buckets=row.buckets, registry=registry)

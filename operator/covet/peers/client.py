@@ -1,0 +1,140 @@
+"""The agent API as its callers see it: the operator, and agents that ask other agents.
+
+Errors of the network become `UnreachableError`, from which nothing may be concluded; a
+refusal carries the reason and the sentence of the agent that refused.
+"""
+
+import ssl
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+
+from covet.core.agentapi import (
+    AgentStatus,
+    BootstrapOrder,
+    CloneOrder,
+    CohortOrder,
+    ConfirmAnswer,
+    ConfirmRequest,
+    DatabaseOrder,
+    JoinAnswer,
+    JoinRequest,
+    MapOrder,
+    OpenOrder,
+    Peer,
+    Problem,
+    Rule,
+    ShardSpec,
+)
+from covet.core.errors import RefusedError, SpecError, UnreachableError
+from covet.peers import codec
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 4 << 20
+"""Longest body either side accepts: a map of 16384 slots in JSON stays far below it."""
+
+
+class AgentClient:
+    """Calls agents over mTLS.
+
+    Args:
+        tls: context with the caller's certificate and the cluster's authority.
+        timeout: seconds for a whole call, connecting included.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, timeout: float = 5.0) -> None:
+        self._tls = tls
+        self._timeout = timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(ssl=self._tls, limit=64, limit_per_host=4, keepalive_timeout=30)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=self._timeout))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connections that are kept open."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def status(self, peer: Peer) -> AgentStatus:
+        """Return what an agent says of its instance."""
+        return await self._call("GET", peer, "/v1/status", None, AgentStatus)
+
+    async def put_spec(self, peer: Peer, spec: ShardSpec) -> AgentStatus:
+        """Hand an agent a newer spec; an older one is ignored by it."""
+        return await self._call("PUT", peer, "/v1/spec", spec, AgentStatus)
+
+    async def bootstrap(self, peer: Peer, order: BootstrapOrder) -> AgentStatus:
+        """Order the one initdb in the life of a shard."""
+        return await self._call("POST", peer, "/v1/bootstrap", order, AgentStatus)
+
+    async def clone(self, peer: Peer, order: CloneOrder) -> AgentStatus:
+        """Order an instance with an empty volume to copy the leader."""
+        return await self._call("POST", peer, "/v1/clone", order, AgentStatus)
+
+    async def join(self, peer: Peer, request: JoinRequest) -> JoinAnswer:
+        """Ask the leader's agent for a role and a slot."""
+        return await self._call("POST", peer, "/v1/join", request, JoinAnswer)
+
+    async def confirm(self, peer: Peer, request: ConfirmRequest) -> ConfirmAnswer:
+        """Ask a follower's agent to flush and remember a rule."""
+        return await self._call("POST", peer, "/v1/confirm", request, ConfirmAnswer)
+
+    async def cohort(self, peer: Peer, order: CohortOrder) -> Rule:
+        """Order the leader to take one step towards a cohort."""
+        return await self._call("POST", peer, "/v1/cohort", order, Rule)
+
+    async def open(self, peer: Peer, order: OpenOrder) -> AgentStatus:
+        """Order the leader to let clients in."""
+        return await self._call("POST", peer, "/v1/open", order, AgentStatus)
+
+    async def put_database(self, peer: Peer, order: DatabaseOrder) -> AgentStatus:
+        """Order the leader to make the application's database and owner."""
+        return await self._call("PUT", peer, "/v1/database", order, AgentStatus)
+
+    async def put_map(self, peer: Peer, order: MapOrder) -> AgentStatus:
+        """Order the leader to store a newer map."""
+        return await self._call("PUT", peer, "/v1/map", order, AgentStatus)
+
+    async def _call(self, method: str, peer: Peer, path: str, message: object | None, kind: type[T]) -> T:
+        if self._session is None:
+            raise UnreachableError("ClientClosed", "The agent client is not open: use it as a context manager.")
+        host = f"[{peer.address}]" if ":" in peer.address else peer.address
+        url = f"https://{host}:{peer.agent_port}{path}"
+        data = None if message is None else codec.encode(message)
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
+                body = await answer.content.read(MAX_BODY_BYTES)
+                while chunk := await answer.content.read(MAX_BODY_BYTES):
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise UnreachableError("AnswerTooLong", f"{peer.instance} answered {path} without end.")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            cause = str(error) or type(error).__name__
+            raise UnreachableError("AgentUnreachable", f"{peer.instance} did not answer {path}: {cause}.") from error
+        return _answer(peer, path, answer.status, body, kind)
+
+
+def _answer(peer: Peer, path: str, status: int, body: bytes, kind: type[T]) -> T:
+    """Turn an HTTP answer into the message it carries, or into the error it stands for."""
+    try:
+        if status == 200:
+            return codec.decode(body, kind)
+        problem = codec.decode(body, Problem)
+    except SpecError as error:
+        raise UnreachableError(
+            "AnswerInvalid", f"{peer.instance} answered {path} with HTTP {status} and no message: {error.message}"
+        ) from error
+    if status >= 500:
+        raise UnreachableError(problem.reason, f"{peer.instance}: {problem.message}")
+    raise RefusedError(problem.reason, problem.message)

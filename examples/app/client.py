@@ -25,7 +25,9 @@ CLUSTER = os.environ["COVET_CLUSTER"]
 NAMESPACE = os.environ["COVET_NAMESPACE"]
 ROWS = int(os.environ.get("COVET_ROWS", "10000"))
 BATCH = 500
-CREATE = "CREATE TABLE IF NOT EXISTS customers (tenant_id bigint PRIMARY KEY, name text NOT NULL, balance bigint NOT NULL)"
+CREATE = (
+    "CREATE TABLE IF NOT EXISTS customers (tenant_id bigint PRIMARY KEY, name text NOT NULL, balance bigint NOT NULL)"
+)
 INSERT = "INSERT INTO customers VALUES ($1, $2, $3) ON CONFLICT (tenant_id) DO UPDATE SET name = $2, balance = $3"
 SELECT = "SELECT tenant_id, name, balance FROM customers WHERE tenant_id = ANY($1)"
 
@@ -90,7 +92,9 @@ async def read(shard: str, service: str, rows: list[Row]) -> None:
         cipher = await connection.fetchval("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         size = await connection.fetchval("SELECT pg_total_relation_size('customers')")
     correct = len(set(found) & set(wanted))
-    tell("read", shard=shard, service=service, rows=correct, wanted=len(wanted), bytes=size, tls=cipher, replica=replica)
+    tell(
+        "read", shard=shard, service=service, rows=correct, wanted=len(wanted), bytes=size, tls=cipher, replica=replica
+    )
     if found != wanted or cipher is None or replica != (service == "ro"):
         raise SystemExit(f"{shard}-{service}: {correct} of {len(wanted)} rows, TLS {cipher}, replica {replica}")
 

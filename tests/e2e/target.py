@@ -108,6 +108,7 @@ def choose(name: str, environ: Mapping[str, str] = os.environ) -> Target:
 
     Args:
         name: of the cluster to start where KUBECONFIG gives none.
+        environ: environment variables; KUBECONFIG is read.
 
     Raises:
         TargetError: the context may not be touched, or this machine cannot run a cluster.
@@ -135,8 +136,8 @@ def given_target(kubeconfig: pathlib.Path) -> Target:
     if not str(context).startswith(CONTEXT_PREFIX):
         raise TargetError(
             f"KUBECONFIG={kubeconfig} points at the context {context!r}: only contexts that start with"
-            f" {CONTEXT_PREFIX!r} are touched. Unset KUBECONFIG to start a cluster of our own, or rename the context if it"
-            " is meant for this"
+            f" {CONTEXT_PREFIX!r} are touched. Unset KUBECONFIG to start a cluster of our own, or rename the"
+            " context if it is meant for this"
         )
     return Target(Kind.GIVEN, str(context).removeprefix(CONTEXT_PREFIX), kubeconfig)
 

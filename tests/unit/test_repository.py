@@ -1,0 +1,82 @@
+"""Pairs in the repository that can drift apart are held together here."""
+
+import pathlib
+import re
+import tomllib
+
+import pytest
+
+from tools import bootstrap
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PRODUCT = sorted((ROOT / "operator").rglob("*.py"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def requirement_lines(path: pathlib.Path) -> list[str]:
+    """Return the lines of a pyproject that name a dependency of the project or of a group."""
+    text = path.read_text().partition("[tool.")[0]  # the tools' own lists are no dependencies
+    return re.findall(r'^    "[A-Za-z][^"]*",.*$', text, re.MULTILINE)
+
+
+def test_every_direct_dependency_has_a_lower_bound_and_a_reason() -> None:
+    """A dependency that nobody can justify in one line is not taken."""
+    lines = requirement_lines(ROOT / "pyproject.toml")
+    own = ("covet-hasher", "covet-operator")
+    unbounded = [line for line in lines if ">=" not in line and not line.strip(' "').startswith(own)]
+    unreasoned = [line for line in lines if "# " not in line]
+    assert ([], []) == (unbounded, unreasoned)
+
+
+def test_every_declared_dependency_is_seen_by_that_check() -> None:
+    """The check above reads lines; it must miss none of what the parsed file declares."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = [*project["project"]["dependencies"]]
+    for group in (*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()):
+        declared.extend(group)
+    assert len(declared) == len(requirement_lines(ROOT / "pyproject.toml"))
+
+
+def test_operator_is_a_source_root_and_not_a_package() -> None:
+    """A module in operator/ itself would shadow Python's own `operator` and nothing would start."""
+    assert [] == [path.name for path in (ROOT / "operator").iterdir() if path.suffix == ".py"]
+
+
+def test_every_module_of_the_product_says_why_it_exists() -> None:
+    """An empty package file needs no words; every other module begins with a docstring."""
+    silent = [str(path.relative_to(ROOT)) for path in PRODUCT if path.read_text() and '"""' != path.read_text()[:3]]
+    assert [] == silent
+
+
+def test_nothing_in_the_product_is_left_to_be_implemented() -> None:
+    """What is not built yet is refused by name, never stubbed."""
+    unfinished = re.compile(r"NotImplementedError|\bTODO\b|\bFIXME\b|unimplemented!|todo!")
+    sources = [*PRODUCT, *(ROOT / "rust-hasher").glob("*/src/**/*.rs")]
+    assert [] == [str(path.relative_to(ROOT)) for path in sources if unfinished.search(path.read_text())]
+
+
+def test_documented_make_verbs_exist() -> None:
+    """A verb that a page names can be run."""
+    makefile = (ROOT / "Makefile").read_text()
+    verbs = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    named = {(page.name, verb) for page in PAGES for verb in re.findall(r"`make ([a-z][a-z-]*)", page.read_text())}
+    assert set() == {(page, verb) for page, verb in named if verb not in verbs}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: pathlib.Path) -> None:
+    """A reader who follows a link finds a page."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_listed_package_proves_itself_by_a_program() -> None:
+    """Each Debian package that the bootstrap installs is looked for by a file or program of its own."""
+    names = [name for group in bootstrap.PACKAGES.values() for name in group.values()]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_ci_runs_the_documented_test_command() -> None:
+    """Continuous integration runs what the README tells a person to run."""
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert "make test" in (ROOT / "README.md").read_text()

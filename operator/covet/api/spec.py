@@ -106,6 +106,16 @@ class Engine(model.Model):
 class Shards(model.Model):
     """How many shards there are, and what each is made of."""
 
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=model.rules(
+            model.rule(
+                f"!has(self.weights) || self.weights.all(k, !k.matches('{SHARD_NAME}')"
+                " || int(k.substring(1)) < self.count)",
+                "weights name a shard that is not there: shards are counted from s0, so the last of count 2 is s1",
+            ),
+        ),
+    )
+
     count: Annotated[int, pydantic.Field(ge=1, le=MAX_SHARDS)]
     """Number of shards. Each owns a part of the keys."""
     instances: Annotated[
@@ -251,23 +261,23 @@ class Deletion(model.Model):
     """Keep (default): volumes stay, with the Secrets and ConfigMaps they need. Delete: everything goes."""
 
 
-_DATABASE_NAME: Final = "self.?database.?name.orValue('app')"
-_DATABASE_OWNER: Final = "self.?database.?owner.orValue('app')"
+def _unchanged(field: str) -> dict[str, str]:
+    """Return the rule that a field of `database`, default app, keeps its value.
+
+    Written with `has`: the optional syntax (`?.`) hides the length of the text from the API
+    server's cost estimate, which then refuses the whole definition.
+    """
+    before, after = (
+        f"(has({root}.database) && has({root}.database.{field}) ? {root}.database.{field} : 'app')"
+        for root in ("oldSelf", "self")
+    )
+    return model.rule(f"{after} == {before}", f"database.{field} {RENAME_REASON}")
 
 
 class ClusterSpec(model.Model):
     """What the user wants."""
 
-    model_config = pydantic.ConfigDict(
-        json_schema_extra=model.rules(
-            model.rule(
-                f"{_DATABASE_NAME} == {_DATABASE_NAME.replace('self', 'oldSelf')}", f"database.name {RENAME_REASON}"
-            ),
-            model.rule(
-                f"{_DATABASE_OWNER} == {_DATABASE_OWNER.replace('self', 'oldSelf')}", f"database.owner {RENAME_REASON}"
-            ),
-        ),
-    )
+    model_config = pydantic.ConfigDict(json_schema_extra=model.rules(_unchanged("name"), _unchanged("owner")))
 
     engine: Engine
     """The database server."""

@@ -86,7 +86,7 @@ class Engine(model.Model):
         ),
     ]
     """Which server. Immutable."""
-    version: Annotated[str, pydantic.Field(pattern=r"^[1-9][0-9]$", max_length=2)]
+    version: Annotated[str, pydantic.Field(pattern=r"^[1-9][0-9]$", max_length=16)]
     """Major version, quoted: "15". The operator must have an image of it (Helm value `images.postgres`)."""
     parameters: Annotated[
         dict[str, Parameter] | None,

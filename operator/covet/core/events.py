@@ -1,0 +1,41 @@
+"""Reasons of conditions and Events, in one place: dashboards, runbooks and tests search for them.
+
+A reason is a CamelCase fact. Those in `WARNINGS` are also sent as Warning Events.
+"""
+
+from typing import Final
+
+# What is wrong, and a person has to know.
+SPEC_INVALID: Final = "SpecInvalid"
+VERSION_UNKNOWN: Final = "EngineVersionUnknown"
+PARAMETER_REFUSED: Final = "ParameterRefused"
+STORAGE_CLASS_MISSING: Final = "StorageClassMissing"
+QUOTA_EXCEEDED: Final = "QuotaExceeded"
+CREATION_REFUSED: Final = "CreationRefused"
+IMAGE_UNAVAILABLE: Final = "ImageUnavailable"
+UNSCHEDULABLE: Final = "Unschedulable"
+POD_BLOCKED: Final = "PodBlocked"
+VOLUME_FOREIGN: Final = "VolumeForeign"
+AGENT_UNREACHABLE: Final = "AgentUnreachable"
+SERVER_STOPPED: Final = "ServerStopped"
+KEPT_IDENTITY: Final = "KeptIdentity"
+IDENTITY_UNREADABLE: Final = "IdentityUnreadable"
+IDENTITY_CONTRADICTED: Final = "IdentityContradicted"
+BIRTH_VOLUME_LOST: Final = "BirthVolumeLost"
+TWO_LEADERS: Final = "TwoLeaders"
+MAP_LOST: Final = "MapLost"
+AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
+ACTION_FAILED: Final = "ActionFailed"
+
+# What happened, and is worth a line.
+SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"
+SHARD_OPENED: Final = "ShardOpened"
+
+# Where a cluster or a shard stands.
+SETTLED: Final = "Settled"
+PAUSED: Final = "Paused"
+DELETING: Final = "Deleting"
+CHANGES_PENDING: Final = "ChangesPending"
+
+WARN_UNREACHABLE_AFTER: Final = 20.0
+"""Seconds that an agent may be silent before an Event says so; pods that start are silent for less."""

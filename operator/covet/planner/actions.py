@@ -1,0 +1,190 @@
+"""What can be done to a cluster: values, carried out by the controllers one by one.
+
+An action is small enough to be repeated: whoever carries it out may die before, during or
+after it, and the next round sees what is there and plans again.
+"""
+
+import dataclasses
+
+from covet.planner.facts import Finding, ObjectKey
+from covet.planner.record import Identity
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordIdentity:
+    """Create the birth record, if there is none."""
+
+    identity: Identity
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateAuthority:
+    """Create the cluster's certificate authority, if there is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class IssueCertificates:
+    """Create or renew the certificates of these subjects."""
+
+    subjects: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateUser:
+    """Create the Secret of the database's owner, if there is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateMap:
+    """Publish the first map, if there is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplyObjects:
+    """Apply these objects as they should be."""
+
+    keys: tuple[ObjectKey, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelRoles:
+    """Write the role labels of pods: (pod, role)."""
+
+    roles: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PushSpec:
+    """Send the shard's newest spec to these instances."""
+
+    shard: str
+    instances: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap:
+    """Order an instance to initialise its shard. Cannot be taken back."""
+
+    shard: str
+    instance: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSystemId:
+    """Record the system id of a shard whose record has none, by compare-and-set."""
+
+    shard: str
+    system_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Clone:
+    """Order instances with empty volumes to copy the leader, all at once."""
+
+    shard: str
+    instances: tuple[str, ...]
+    leader: str
+    system_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class GrowCohort:
+    """Ask the leader to work towards a cohort, one step."""
+
+    shard: str
+    leader: str
+    instances: tuple[str, ...]
+    acks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PutDatabase:
+    """Have the leader make the database and its owner."""
+
+    shard: str
+    leader: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PutMap:
+    """Have the leader store the published map."""
+
+    shard: str
+    leader: str
+    epoch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordOpened:
+    """Record that clients are let in, by compare-and-set. Cannot be taken back."""
+
+    shard: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Open:
+    """Order the leader to let clients in. Cannot be taken back."""
+
+    shard: str
+    leader: str
+
+
+ClusterAction = (
+    RecordIdentity | CreateAuthority | IssueCertificates | CreateUser | CreateMap | ApplyObjects | LabelRoles
+)
+ShardAction = PushSpec | Bootstrap | RecordSystemId | Clone | GrowCohort | PutDatabase | PutMap | RecordOpened | Open
+Action = ClusterAction | ShardAction
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardPlan:
+    """What to do to one shard, in order.
+
+    Args:
+        reason: a CamelCase fact: what the shard waits for, or `Settled`.
+        message: the same as a sentence.
+        settled: True if every instance is where it should be.
+        findings: what is wrong with it.
+    """
+
+    name: str
+    actions: tuple[ShardAction, ...]
+    reason: str
+    message: str
+    settled: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class PendingChange:
+    """An edit that is not carried out, with the reason."""
+
+    field: str
+    reason: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to do next.
+
+    Actions of the cluster come first, in order; then those of the shards, each shard in its own
+    order and independent of the others. The first failure ends a sequence.
+    """
+
+    actions: tuple[ClusterAction, ...]
+    reason: str
+    message: str
+    shards: tuple[ShardPlan, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    pending: tuple[PendingChange, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is nothing to do."""
+        return not self.actions and not any(shard.actions for shard in self.shards)
+
+    @property
+    def settled(self) -> bool:
+        """Return whether there is nothing to do and nothing to wait for."""
+        return self.empty and bool(self.shards) and all(shard.settled for shard in self.shards)

@@ -1,0 +1,187 @@
+"""What to do next to a whole cluster: pure and total, one reason.
+
+The birth record comes before everything else, then what pods need in order to start
+(certificates, the owner's Secret, the map), then the objects, then the shards, each on its own.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from covet.core import events, names
+from covet.planner import endpoints, layout, record, shard
+from covet.planner.actions import (
+    ApplyObjects,
+    ClusterAction,
+    CreateAuthority,
+    CreateMap,
+    CreateUser,
+    IssueCertificates,
+    LabelRoles,
+    PendingChange,
+    Plan,
+    RecordIdentity,
+    ShardPlan,
+)
+from covet.planner.facts import ClusterFacts, Finding
+from covet.planner.record import Identity
+
+RENEW_AFTER = dt.timedelta(days=60)
+"""Age at which a certificate is issued anew; it is valid for 90 days."""
+AUTHORITY_WARNING = dt.timedelta(days=90)
+"""Time left of the authority at which a person is told."""
+
+
+def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
+    """Decide what to do next.
+
+    Args:
+        facts: what was observed in this round.
+        now: wall-clock time; certificates are judged by it and nothing else is.
+    """
+    if facts.deleting:
+        return Plan((), events.DELETING, "The object is being deleted; its objects go with it.")
+    finding = _refusal(facts)
+    if finding is not None:
+        return Plan((), finding.reason, finding.message, findings=(finding,))
+    if facts.identity is None:
+        return _conceive(facts)
+    pending = _pending(facts, facts.identity)
+    shards = tuple(_plan_shards(facts, facts.identity))
+    findings = (*facts.problems, *_authority(facts, now), *(found for plan in shards for found in plan.findings))
+    if facts.paused:
+        # What is there goes on and is reported; nothing is done.
+        idle = tuple(_without_actions(plan) for plan in shards)
+        return Plan((), events.PAUSED, "maintenance.paused: nothing is changed.", idle, findings, pending)
+    if facts.problems:
+        # Running databases are left alone; only what leads to them is kept true.
+        idle = tuple(_without_actions(plan) for plan in shards)
+        found = facts.problems[0]
+        return Plan(tuple(_publish(facts)), found.reason, found.message, idle, findings, pending)
+    actions = (*_foundation(facts, facts.identity, now), *_publish(facts))
+    reason, message = _waits_for(actions, shards)
+    return Plan(actions, reason, message, shards, findings, pending)
+
+
+def _refusal(facts: ClusterFacts) -> Finding | None:
+    """Return why this object must not be touched at all, None if it may be."""
+    if facts.identity_problem is not None:
+        return facts.identity_problem
+    if facts.identity is not None and facts.identity.cluster_uid != facts.uid:
+        return Finding(
+            events.KEPT_IDENTITY,
+            f"Volumes of an earlier cluster of this name are kept (uid {facts.identity.cluster_uid}). Choose another"
+            f" name; or, if its data may go, delete its claims, its Secrets and the ConfigMaps"
+            f" {names.identity(facts.name)} and {names.ring_map(facts.name)}.",
+            stalls=True,
+            subject=f"ConfigMap/{names.identity(facts.name)}",
+        )
+    if facts.identity is None and any(seen.published is not None or seen.answers() for seen in facts.shards):
+        return Finding(
+            events.IDENTITY_CONTRADICTED,
+            f"The cluster runs, but the ConfigMap {names.identity(facts.name)} with its birth records is gone. Put it"
+            " back from a copy; nothing is touched until then.",
+            stalls=True,
+            subject=f"ConfigMap/{names.identity(facts.name)}",
+        )
+    return None
+
+
+def _conceive(facts: ClusterFacts) -> Plan:
+    if facts.problems or facts.spec is None:
+        found = (
+            facts.problems[0]
+            if facts.problems
+            else Finding(events.SPEC_INVALID, "The spec cannot be read.", stalls=True)
+        )
+        return Plan((), found.reason, found.message, findings=facts.problems or (found,))
+    if facts.paused:
+        return Plan((), events.PAUSED, "maintenance.paused: nothing is made.")
+    identity = record.conceive(facts.name, facts.uid, facts.spec)
+    return Plan((RecordIdentity(identity),), "IdentityUnrecorded", "Recording who the cluster is.")
+
+
+def _pending(facts: ClusterFacts, identity: Identity) -> tuple[PendingChange, ...]:
+    edits = layout.pending(facts.spec, identity.born) if facts.spec is not None else ()
+    return (*edits, *layout.restarts(facts))
+
+
+def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]:
+    for seen in facts.shards:
+        known = identity.shard(seen.name)
+        wanted = facts.wanted_specs.get(seen.name)
+        if known is None or wanted is None:
+            yield ShardPlan(seen.name, (), "Unrecorded", f"{seen.name} has no birth record.")
+            continue
+        wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map)
+        yield shard.plan_shard(seen, known, wish)
+
+
+def _without_actions(plan: ShardPlan) -> ShardPlan:
+    return ShardPlan(plan.name, (), plan.reason, plan.message, settled=plan.settled, findings=plan.findings)
+
+
+def _foundation(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Iterator[ClusterAction]:
+    """What pods need before they can start."""
+    if facts.authority is None:
+        yield CreateAuthority()
+    due = tuple(_due_certificates(facts, now))
+    if due:
+        yield IssueCertificates(due)
+    if not facts.user_secret:
+        yield CreateUser()
+    if facts.ring_map is None and not any(known.opened for known in identity.shards):
+        yield CreateMap()
+    elif facts.ring_map is None and _newest_epoch(facts) <= 1:
+        # Until shards can be moved there is one map, made from the record: the same text again.
+        yield CreateMap()
+
+
+def _newest_epoch(facts: ClusterFacts) -> int:
+    return max((answer.map_epoch or 0 for seen in facts.shards for _, answer in seen.answers()), default=0)
+
+
+def _due_certificates(facts: ClusterFacts, now: dt.datetime) -> Iterator[str]:
+    instances = [instance.name for seen in facts.shards for instance in seen.instances]
+    for subject in (names.OPERATOR_COMMON_NAME, *instances):
+        found = facts.certificates.get(subject)
+        if found is None or not found.usable or now >= found.not_before + RENEW_AFTER:
+            yield subject
+
+
+def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
+    if facts.authority is not None and now >= facts.authority.not_after - AUTHORITY_WARNING:
+        yield Finding(
+            events.AUTHORITY_EXPIRING,
+            f"The certificate authority of the cluster ends on {facts.authority.not_after:%Y-%m-%d}.",
+            subject=f"Secret/{names.authority_secret(facts.name)}",
+        )
+
+
+def _publish(facts: ClusterFacts) -> Iterator[ClusterAction]:
+    """What differs from what it should be, and which labels pods lack."""
+    stale = facts.stale
+    if facts.problems:
+        stale = tuple(key for key in stale if key[0] == "EndpointSlice")
+    if stale:
+        yield ApplyObjects(stale)
+    identity = facts.identity
+    roles = tuple(
+        change
+        for seen in facts.shards
+        for change in endpoints.roles(seen, identity.shard(seen.name) if identity is not None else None)
+    )
+    if roles:
+        yield LabelRoles(roles)
+
+
+def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]) -> tuple[str, str]:
+    for plan in shards:
+        if not plan.settled:
+            return plan.reason, f"{plan.name}: {plan.message}"
+    if actions:
+        return "Repairing", f"Bringing objects back to what they should be: {_listed(actions)}."
+    return events.SETTLED, "Every instance is where it should be."
+
+
+def _listed(actions: tuple[ClusterAction, ...]) -> str:
+    return ", ".join(type(action).__name__ for action in actions)

@@ -1,0 +1,172 @@
+"""What was observed in one round: frozen, complete, without opinions.
+
+Unreachable is a value. Nothing here says what should be; that is the planner's.
+"""
+
+import dataclasses
+import datetime as dt
+
+from covet.api.effective import EffectiveSpec
+from covet.api.status import ClusterStatus
+from covet.core.agentapi import AgentStatus, ShardSpec
+from covet.planner.record import Identity
+
+ObjectKey = tuple[str, str, str]
+"""Kind, namespace, name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, for people: condition, event and log say the same.
+
+    Args:
+        reason: a CamelCase fact.
+        message: what, why, and what to do.
+        stalls: True if only a person can mend it.
+        subject: object it is about, as `Kind/name`; empty for the cluster itself.
+    """
+
+    reason: str
+    message: str
+    stalls: bool = False
+    subject: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreachable:
+    """An agent that did not answer.
+
+    Args:
+        message: what the attempt ended with.
+        seconds: for how long it has not answered, by the operator's monotonic clock.
+    """
+
+    message: str
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class PodFacts:
+    """The pod of an instance.
+
+    Args:
+        address: its IP address, None before it has one.
+        running: True once its container runs.
+        role: value of its role label.
+        outdated: True if the template of its StatefulSet has changed since it was made.
+        problem: why it cannot run: image, scheduling, configuration.
+    """
+
+    name: str
+    address: str | None = None
+    node: str | None = None
+    running: bool = False
+    ready: bool = False
+    deleting: bool = False
+    role: str | None = None
+    outdated: bool = False
+    problem: Finding | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceFacts:
+    """One instance.
+
+    Args:
+        agent: what its agent answered; None if there is no running pod to ask.
+        problem: why there is no pod, e.g. a full quota.
+    """
+
+    name: str
+    pod: PodFacts | None = None
+    agent: AgentStatus | Unreachable | None = None
+    problem: Finding | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """Where `-rw` leads; no address while there is no primary."""
+
+    address: str | None = None
+    ready: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardFacts:
+    """One shard.
+
+    Args:
+        published: the ShardSpec in the shard's ConfigMap, None if there is none.
+        endpoint: what the EndpointSlice of `-rw` holds, None if there is none.
+    """
+
+    name: str
+    instances: tuple[InstanceFacts, ...]
+    published: ShardSpec | None = None
+    endpoint: Endpoint | None = None
+
+    def answers(self) -> tuple[tuple[InstanceFacts, AgentStatus], ...]:
+        """Return the instances whose agents answered, with the answers."""
+        return tuple((seen, seen.agent) for seen in self.instances if isinstance(seen.agent, AgentStatus))
+
+
+@dataclasses.dataclass(frozen=True)
+class CertificateFacts:
+    """A certificate in its Secret.
+
+    Args:
+        subject: common name.
+        usable: False if it is of another authority, lacks a name it needs, or cannot be read.
+    """
+
+    subject: str
+    not_before: dt.datetime
+    not_after: dt.datetime
+    usable: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class MapFacts:
+    """The published map of slots."""
+
+    epoch: int
+    document: str
+    hash_name: str
+    digest: str
+    slots: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterFacts:
+    """Everything that was seen of a cluster.
+
+    Args:
+        spec: the effective spec as the user wants it; None if it cannot be honoured (see `problems`).
+        identity: the birth record, None if there is none.
+        identity_problem: why the record cannot be used, though there is one.
+        problems: what is wrong with the spec or its surroundings, before anything is made.
+        certificates: by subject; a missing one has no entry.
+        user_secret: True if the Secret of the database's owner is there.
+        wanted_specs: by shard, what the agents should work by.
+        stale: objects that differ from what they should be.
+        status: what was reported last.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    deleting: bool = False
+    paused: bool = False
+    spec: EffectiveSpec | None = None
+    problems: tuple[Finding, ...] = ()
+    identity: Identity | None = None
+    identity_problem: Finding | None = None
+    authority: CertificateFacts | None = None
+    certificates: dict[str, CertificateFacts] = dataclasses.field(default_factory=dict)
+    user_secret: bool = False
+    ring_map: MapFacts | None = None
+    shards: tuple[ShardFacts, ...] = ()
+    wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)
+    stale: tuple[ObjectKey, ...] = ()
+    status: ClusterStatus | None = None

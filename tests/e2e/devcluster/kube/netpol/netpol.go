@@ -1,0 +1,3 @@
+package netpol
+
+func Main() int { return 0 }

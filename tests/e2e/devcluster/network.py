@@ -1,0 +1,98 @@
+"""The cluster's network: a bridge, and for each node a namespace with a cable to it.
+
+Nothing is translated between pods and nodes: pods are reached by a static
+route through their node, so an address seen by a server is the client's own.
+"""
+
+import json
+import pathlib
+
+from tests.e2e.devcluster.command import run
+from tests.e2e.devcluster.errors import DevclusterError
+from tests.e2e.devcluster.layout import Layout, NodeLayout
+
+_NETNS = pathlib.Path("/run/netns")
+_NODE_SETTINGS = {
+    "net.ipv4.ip_forward": 1,
+    # kube-proxy sends traffic of the node itself to cluster IPs by way of these.
+    "net.ipv4.conf.all.route_localnet": 1,
+    "net.ipv4.conf.all.rp_filter": 0,
+    "net.ipv4.conf.default.rp_filter": 0,
+}
+
+
+def create_bridge(layout: Layout) -> None:
+    """Make the switch and give the control plane and CoreDNS their addresses on it.
+
+    Raises DevclusterError if the machine already uses the network.
+    """
+    _refuse_foreign_network(layout)
+    run("ip", "link", "add", layout.bridge, "type", "bridge", "forward_delay", 0)
+    for address in (layout.address, layout.dns_address):
+        run("ip", "address", "add", f"{address}/24", "dev", layout.bridge, "noprefixroute")
+    run("ip", "link", "set", layout.bridge, "up")
+    run("ip", "route", "add", layout.node_network, "dev", layout.bridge, "src", layout.address)
+
+
+def create_namespace(node: NodeLayout) -> None:
+    """Make the node's network namespace and plug it into the switch."""
+    inside = ("ip", "-n", node.namespace)
+    bridge = node.cluster.bridge
+    run("ip", "netns", "add", node.namespace)
+    run("ip", "link", "add", node.host_interface, "type", "veth", "peer", "name", "eth0", "netns", node.namespace)
+    run("ip", "link", "set", node.host_interface, "master", bridge, "up")
+    run(*inside, "link", "set", "lo", "up")
+    run(*inside, "address", "add", f"{node.address}/24", "dev", "eth0")
+    run(*inside, "link", "set", "eth0", "up")
+    run(*inside, "route", "add", "default", "via", node.cluster.address)
+    settings = [f"{key}={value}" for key, value in _NODE_SETTINGS.items()]
+    run("nsenter", f"--net={_NETNS / node.namespace}", "sysctl", "-qw", *settings)
+
+
+def connect(node: NodeLayout, peers: list[NodeLayout]) -> None:
+    """Route the node's pods from the machine, and the pods of every peer from the node.
+
+    The routes of the node's namespace are gone with it when it dies, those of
+    the others towards it stay: so each node sees to its own.
+    """
+    run("ip", "route", "replace", node.pod_cidr, "via", node.address)
+    for peer in peers:
+        if peer.number != node.number:
+            run("ip", "-n", node.namespace, "route", "replace", peer.pod_cidr, "via", peer.address)
+
+
+def route_services(layout: Layout, node: NodeLayout) -> None:
+    """Let the machine reach cluster IPs: the kube-proxy of ``node`` answers for them."""
+    run("ip", "route", "replace", layout.service_network, "via", node.address, "src", layout.address)
+
+
+def remove_namespace(node: NodeLayout) -> None:
+    """Unplug and remove the node's namespace, if it is there."""
+    if node.host_interface in _links():
+        run("ip", "link", "delete", node.host_interface, check=False)
+    if (_NETNS / node.namespace).exists():
+        run("ip", "netns", "delete", node.namespace)
+
+
+def remove_all(layout: Layout) -> None:
+    """Remove every interface and namespace of the cluster, also those of a half-done ``up``."""
+    for link in _links():
+        if link.startswith(f"{layout.bridge}n"):
+            run("ip", "link", "delete", link, check=False)
+    for path in _NETNS.glob(f"covet-{layout.name}-node-*"):
+        if path.name.removeprefix(f"covet-{layout.name}-node-").isdigit():
+            run("ip", "netns", "delete", path.name)
+    if layout.bridge in _links():
+        run("ip", "link", "delete", layout.bridge)
+
+
+def _links() -> list[str]:
+    return [link["ifname"] for link in json.loads(run("ip", "-json", "link", "show") or "[]")]
+
+
+def _refuse_foreign_network(layout: Layout) -> None:
+    for network in (layout.node_network, layout.pod_network, layout.service_network):
+        taken = json.loads(run("ip", "-json", "route", "show", "root", network) or "[]")
+        if taken:
+            device = taken[0].get("dev", "another interface")
+            raise DevclusterError(f"network {network} is in use on this machine by {device}")

@@ -9,7 +9,7 @@ from covet.core import names
 Manifest = dict[str, Any]
 """A Kubernetes object as the API server takes it."""
 
-MANAGED_BY: Final = "covet-operator"
+MANAGED_BY: Final = names.APP
 
 
 @dataclasses.dataclass(frozen=True)

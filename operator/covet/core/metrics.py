@@ -80,6 +80,35 @@ VOTER_DROPPED: Final = Metric(
     "covet_voter_dropped_total", Kind.COUNTER, "Messages and connections that made no sense and were dropped."
 )
 
+# covet-operator
+OPERATOR_WRITES: Final = Metric(
+    "covet_operator_api_writes_total", Kind.COUNTER, "Writes sent to the API server.", ("verb", "resource")
+)
+OPERATOR_ROUNDS: Final = Metric(
+    "covet_operator_rounds_total", Kind.COUNTER, "Rounds of observe, plan, act by how they ended.", ("outcome",)
+)
+OPERATOR_ROUND_SECONDS: Final = Metric(
+    "covet_operator_round_seconds",
+    Kind.HISTOGRAM,
+    "Seconds that one round took.",
+    (),
+    (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+OPERATOR_ACTIONS: Final = Metric(
+    "covet_operator_actions_total", Kind.COUNTER, "Actions carried out, by kind and outcome.", ("action", "outcome")
+)
+OPERATOR_CLUSTERS: Final = Metric("covet_operator_clusters", Kind.GAUGE, "Clusters that are looked after.")
+OPERATOR_LEASE_HELD: Final = Metric("covet_operator_lease_held", Kind.GAUGE, "1 while this process holds the Lease.")
+OPERATOR_WATCH_LAG_SECONDS: Final = Metric(
+    "covet_operator_watch_lag_seconds",
+    Kind.GAUGE,
+    "Seconds since a change was read that the watch has not delivered yet.",
+    ("resource",),
+)
+CLUSTER_READY: Final = Metric(
+    "covet_cluster_ready", Kind.GAUGE, "1 while the condition Ready is True.", ("namespace", "cluster")
+)
+
 
 def register(
     row: Metric, registry: prometheus_client.CollectorRegistry

@@ -50,7 +50,6 @@ SECRET: Final = Resource("", "v1", "secrets", "Secret")
 SERVICE: Final = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNT: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 POD: Final = Resource("", "v1", "pods", "Pod")
-CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 STATEFUL_SET: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
 BUDGET: Final = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICY: Final = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -69,7 +68,6 @@ ALL: Final = (
     SERVICE,
     SERVICE_ACCOUNT,
     POD,
-    CLAIM,
     STATEFUL_SET,
     BUDGET,
     NETWORK_POLICY,

@@ -22,7 +22,6 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SERVICE: (*READ, *APPLY),
     resources.SERVICE_ACCOUNT: (*READ, *APPLY),
     resources.POD: (*WATCH, "patch"),
-    resources.CLAIM: READ,
     resources.STATEFUL_SET: (*WATCH, *APPLY),
     resources.BUDGET: (*READ, *APPLY),
     resources.NETWORK_POLICY: (*READ, *APPLY),
@@ -45,12 +44,6 @@ CLUSTERWIDE: Final[dict[Resource, tuple[str, ...]]] = {
     resources.CUSTOM_RESOURCE: WATCH,
 }
 """On objects that belong to no namespace."""
-
-RESTRICTED_PLURALS: Final = {
-    # The API server lets a writer set an owner reference with blockOwnerDeletion only if it may
-    # update the finalizers of the owner (admission plugin OwnerReferencesPermissionEnforcement).
-    (resources.CLUSTER, "finalizers"): ("update",),
-}
 
 
 def require(resource: Resource, verb: str, subresource: str | None = None) -> None:

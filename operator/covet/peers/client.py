@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import aiohttp
+from aiohttp import abc
 
 from covet.core.agentapi import (
     AgentStatus,
@@ -42,15 +43,25 @@ class AgentClient:
     Args:
         tls: context with the caller's certificate and the cluster's authority.
         timeout: seconds for a whole call, connecting included.
+        resolver: where the addresses of peers come from; None asks DNS. Names in certificates are
+            checked either way.
     """
 
-    def __init__(self, tls: ssl.SSLContext, timeout: float = 5.0) -> None:
+    def __init__(self, tls: ssl.SSLContext, timeout: float = 5.0, resolver: abc.AbstractResolver | None = None) -> None:
         self._tls = tls
         self._timeout = timeout
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._tls, limit=64, limit_per_host=4, keepalive_timeout=30)
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls,
+            limit=64,
+            limit_per_host=4,
+            keepalive_timeout=30,
+            resolver=self._resolver,
+            use_dns_cache=self._resolver is None,
+        )
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=self._timeout))
         return self
 

@@ -1,0 +1,140 @@
+"""What a pod, or the lack of one, says about an instance."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, Final
+
+from covet.core import events, names
+from covet.kube.resources import Manifest
+from covet.planner.facts import Finding, PodFacts
+
+UNSCHEDULABLE_AFTER: Final = dt.timedelta(seconds=10)
+"""Volumes are provisioned and bound within seconds; only then is a pod called unschedulable."""
+EVENT_AGE: Final = dt.timedelta(minutes=20)
+"""The StatefulSet controller tries again within this time, so older Events say nothing about now."""
+
+_IMAGE_REASONS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    }
+)
+_BLOCKED_REASONS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+
+def read(pod: Manifest, stateful_set: Manifest | None, now: dt.datetime) -> PodFacts:
+    """Return what a pod says.
+
+    Args:
+        pod: as the API server returned it.
+        stateful_set: the StatefulSet it belongs to, None if that is gone.
+        now: wall-clock time, for the age of a condition.
+    """
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    labels = metadata.get("labels") or {}
+    containers = status.get("containerStatuses") or []
+    return PodFacts(
+        name=metadata["name"],
+        address=status.get("podIP"),
+        node=pod["spec"].get("nodeName"),
+        running=any("running" in (entry.get("state") or {}) for entry in containers),
+        ready=any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions") or []),
+        deleting="deletionTimestamp" in metadata,
+        role=labels.get(names.LABEL_ROLE),
+        outdated=_outdated(labels, stateful_set),
+        problem=_problem(pod, containers, now),
+    )
+
+
+def _outdated(labels: dict[str, str], stateful_set: Manifest | None) -> bool:
+    status = (stateful_set or {}).get("status") or {}
+    if stateful_set is None or status.get("observedGeneration") != stateful_set["metadata"].get("generation"):
+        return False
+    newest = status.get("updateRevision")
+    return newest is not None and labels.get("controller-revision-hash", newest) != newest
+
+
+def _problem(pod: Manifest, containers: list[dict[str, Any]], now: dt.datetime) -> Finding | None:
+    name = pod["metadata"]["name"]
+    subject = f"Pod/{name}"
+    for entry in containers:
+        waiting = (entry.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason", "")
+        if reason in _IMAGE_REASONS:
+            # The kubelet's own sentence changes with every attempt; ours stands still.
+            return Finding(
+                events.IMAGE_UNAVAILABLE,
+                f"The image {entry.get('image')} of pod {name} cannot be pulled. Check its name, that the nodes reach"
+                f" the registry, and the pull Secrets; `kubectl describe pod {name}` shows the kubelet's words.",
+                subject=subject,
+            )
+        if reason in _BLOCKED_REASONS:
+            return Finding(
+                events.POD_BLOCKED,
+                f"The container of pod {name} cannot be made ({reason}): {waiting.get('message', '')}",
+                subject=subject,
+            )
+        if reason == "CrashLoopBackOff":
+            ended = (entry.get("lastState") or {}).get("terminated") or {}
+            return Finding(
+                events.POD_BLOCKED,
+                f"The agent of pod {name} ends again and again (exit code {ended.get('exitCode')});"
+                f" `kubectl logs --previous {name}` shows why.",
+                subject=subject,
+            )
+    return _unscheduled(pod, subject, now)
+
+
+def _unscheduled(pod: Manifest, subject: str, now: dt.datetime) -> Finding | None:
+    for condition in (pod.get("status") or {}).get("conditions") or []:
+        if condition["type"] != "PodScheduled" or condition.get("reason") != "Unschedulable":
+            continue
+        since = _moment(condition.get("lastTransitionTime"))
+        if since is not None and now - since >= UNSCHEDULABLE_AFTER:
+            return Finding(
+                events.UNSCHEDULABLE,
+                f"No node takes pod {pod['metadata']['name']}: {condition.get('message', '')} Add nodes or capacity,"
+                " or change spec.scheduling or spec.resources.",
+                subject=subject,
+            )
+    return None
+
+
+def creation_problem(instance: str, found: Iterable[Manifest], now: dt.datetime) -> Finding | None:
+    """Return why the StatefulSet of an instance makes no pod, from the Events about it.
+
+    Args:
+        instance: name of the instance.
+        found: Events whose subject is its StatefulSet.
+        now: wall-clock time.
+    """
+    newest: tuple[dt.datetime, str] | None = None
+    for event in found:
+        at = _moment(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"))
+        if event.get("reason") != "FailedCreate" or at is None or now - at > EVENT_AGE:
+            continue
+        if newest is None or at > newest[0]:
+            newest = (at, str(event.get("message", "")))
+    if newest is None:
+        return None
+    subject = f"StatefulSet/{instance}"
+    if "exceeded quota" in newest[1]:
+        return Finding(
+            events.QUOTA_EXCEEDED,
+            f"The quota of the namespace leaves no room for {instance}: {newest[1]}. Raise the quota or ask for less.",
+            subject=subject,
+        )
+    return Finding(events.CREATION_REFUSED, f"Kubernetes makes no pod for {instance}: {newest[1]}", subject=subject)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    if not text:
+        return None
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None

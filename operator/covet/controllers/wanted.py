@@ -1,0 +1,116 @@
+"""Every object that a cluster should consist of, from its spec, its record and what was seen."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from covet.api.effective import EffectiveSpec
+from covet.core import names
+from covet.core.agentapi import ShardSpec
+from covet.core.settings import Settings
+from covet.kube import ledger
+from covet.kube.resources import Manifest
+from covet.manifests import configs, instances, policies, services
+from covet.manifests import metadata as labelled
+from covet.manifests.metadata import ClusterRef
+from covet.manifests.pods import Image
+from covet.peers import codec
+from covet.planner.facts import Endpoint
+from covet.planner.record import Identity
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One object as it should be.
+
+    Args:
+        metadata_only: the content was made once and is not ours to repeat (identity, map, authority,
+            password); only labels and owners are kept true.
+    """
+
+    manifest: Manifest
+    metadata_only: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Blueprint:
+    """What the objects are made from.
+
+    Args:
+        spec: the effective spec in force.
+        specs: what the agents should work by, per shard.
+        endpoints: where `-rw` should lead, per shard.
+        trust: certificate of the authority as PEM, None before there is one.
+    """
+
+    cluster: ClusterRef
+    spec: EffectiveSpec
+    identity: Identity
+    specs: Mapping[str, ShardSpec]
+    endpoints: Mapping[str, tuple[Endpoint, str | None, str | None]]
+    trust: str | None
+
+
+Objects = Mapping[ledger.Key, Manifest]
+
+
+def build(plan: Blueprint, settings: Settings, observed: Objects) -> dict[ledger.Key, Wanted]:
+    """Return every object, in the order in which to apply them: what pods need comes before pods.
+
+    Args:
+        plan: what they are made from.
+        settings: images and the operator's namespace.
+        observed: what is there; an existing claim template is carried over.
+    """
+    wanted = [*_shared(plan), *_kept(plan, observed)]
+    for shard in plan.specs:
+        wanted.extend(_shard(plan, shard, settings))
+    for shard in plan.specs:
+        wanted.extend(_instances(plan, shard, settings, observed))
+    return {ledger.key_of(entry.manifest): entry for entry in wanted}
+
+
+def _shared(plan: Blueprint) -> Iterator[Wanted]:
+    yield Wanted(configs.service_account(plan.cluster))
+    if plan.trust is not None:
+        yield Wanted(configs.trust(plan.cluster, plan.trust))
+
+
+def _kept(plan: Blueprint, observed: Objects) -> Iterator[Wanted]:
+    """Yield labels and owners of what belongs to the data, for those that are there."""
+    name = plan.cluster.name
+    kept = (
+        ("ConfigMap", names.identity(name)),
+        ("ConfigMap", names.ring_map(name)),
+        ("Secret", names.authority_secret(name)),
+        ("Secret", names.user_secret(name, plan.spec.database.owner)),
+    )
+    for kind, object_name in kept:
+        if (kind, plan.cluster.namespace, object_name) not in observed:
+            continue
+        metadata = labelled.kept(plan.cluster, object_name, plan.spec.deletion.volumes)
+        metadata.setdefault("ownerReferences", [])
+        yield Wanted({"apiVersion": "v1", "kind": kind, "metadata": metadata}, metadata_only=True)
+
+
+def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:
+    endpoint, primary, node = plan.endpoints[shard]
+    yield Wanted(configs.shard_spec(plan.cluster, shard, codec.encode(plan.specs[shard]).decode()))
+    yield Wanted(policies.network(plan.cluster, shard, settings.namespace))
+    yield Wanted(services.headless(plan.cluster, shard))
+    yield Wanted(services.read_write(plan.cluster, shard))
+    yield Wanted(services.read_only(plan.cluster, shard))
+    address = endpoint.address if endpoint.ready else None
+    yield Wanted(services.read_write_slice(plan.cluster, shard, primary, address, node))
+    yield Wanted(policies.disruption_budget(plan.cluster, shard))
+
+
+def _instances(plan: Blueprint, shard: str, settings: Settings, observed: Objects) -> Iterator[Wanted]:
+    image = Image(
+        reference=settings.postgres_images[plan.spec.engine.version],
+        pull_policy=settings.image_pull_policy,
+        pull_secrets=settings.image_pull_secrets,
+    )
+    for index in range(plan.spec.shards.instances):
+        manifest = instances.stateful_set(plan.cluster, shard, names.letter(index), plan.spec, image)
+        live = observed.get(ledger.key_of(manifest))
+        yield Wanted(instances.carry_over(manifest, live) if live is not None else manifest)

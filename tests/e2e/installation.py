@@ -39,7 +39,7 @@ class Installation:
     @property
     def kubectl_path(self) -> str:
         """The kubectl that is used."""
-        return str(clients.kubectl())
+        return str(clients.unpack().kubectl)
 
     def run(self, *argv: str, stdin: str | None = None, timeout: float = 300) -> str:
         """Run a program against the cluster and return its output.
@@ -67,7 +67,7 @@ class Installation:
 
     def helm(self, *arguments: str) -> str:
         """Run Helm and return its output."""
-        return self.run(str(clients.helm()), *arguments)
+        return self.run(str(clients.unpack().helm), *arguments)
 
     def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
         """Return one object."""

@@ -99,7 +99,7 @@ class Target:
             f"{CONTEXT_PREFIX}{self.name}",
             self.kubeconfig,
             kind_path=pathlib.Path(shutil.which("kind") or "kind"),
-            kubectl_path=clients.kubectl(),
+            kubectl_path=clients.unpack().kubectl,
         )
 
 

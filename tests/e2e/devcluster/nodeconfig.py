@@ -122,7 +122,6 @@ def netpol(node: NodeLayout) -> dict[str, Any]:
     return {
         "kubeconfig": str(node.folder / "agents.kubeconfig"),
         "node": node.name,
-        "podNetwork": node.pod_cidr,
         # CoreDNS is no pod here; policies shall see it as the pods it is elsewhere.
         "outsiders": [
             {"namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}, "address": cluster.dns_address},

@@ -1,3 +1,0 @@
-package netpol
-
-func Main() int { return 0 }

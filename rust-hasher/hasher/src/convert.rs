@@ -14,6 +14,7 @@ pyo3::create_exception!(
 );
 
 /// The Python exception for a refusal.
+#[expect(clippy::needless_pass_by_value, reason = "has the shape that map_err wants")]
 pub(crate) fn error(error: Error) -> PyErr {
     Python::attach(|py| {
         let raised = RingError::new_err(error.to_string());

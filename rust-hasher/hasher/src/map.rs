@@ -1,5 +1,7 @@
 //! `Map` for Python.
 
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands over what it read from Python by value")]
+
 use std::collections::BTreeMap;
 
 use covet_ring::map::DEFAULT_GROUP;
@@ -36,7 +38,8 @@ impl PyMap {
     }
 
     fn shard_with_id(&self, py: Python<'_>, group: &Group, id: u16) -> PyResult<Py<PyShard>> {
-        let shard = self.shards.get(&id).ok_or_else(|| error(Error::UnknownShardId { group: group.name.clone(), id }))?;
+        let shard =
+            self.shards.get(&id).ok_or_else(|| error(Error::UnknownShardId { group: group.name.clone(), id }))?;
         Ok(shard.clone_ref(py))
     }
 }
@@ -117,11 +120,7 @@ impl PyMap {
     /// Tables: name to (group, key column), or to None for a reference table.
     #[getter]
     fn tables(&self) -> BTreeMap<&str, Option<(&str, &str)>> {
-        let place = |table| match table {
-            &Table::Sharded { ref group, ref key } => Some((group.as_str(), key.as_str())),
-            Table::Reference => None,
-        };
-        self.map.tables().iter().map(|(name, table)| (name.as_str(), place(table))).collect()
+        self.map.tables().iter().map(|(name, table)| (name.as_str(), place_of(table))).collect()
     }
 
     /// The shard that owns a key.
@@ -252,6 +251,14 @@ fn hashes_of(names: BTreeMap<String, String>) -> Result<Hashes, Error> {
     Ok(hashes)
 }
 
+/// Group and key column of a table, or nothing for a reference table.
+fn place_of(table: &Table) -> Option<(&str, &str)> {
+    match table {
+        Table::Sharded { group, key } => Some((group, key)),
+        Table::Reference => None,
+    }
+}
+
 /// Looks up a NumPy array without the GIL; a strided one is copied first.
 fn lookup_array<'py>(group: &Group, keys: &PyReadonlyArray1<'py, i64>) -> PyResult<Bound<'py, PyArray1<u16>>> {
     let py = keys.py();
@@ -281,7 +288,8 @@ fn lookup_list(group: &Group, keys: &Bound<'_, PyList>) -> PyResult<Vec<u16>> {
             convert::uuid_bytes(&key)?.ok_or_else(|| convert::not_a_key("a list of keys holds keys of one type"))
         });
         let uuids = uuids.collect::<PyResult<Vec<_>>>()?;
-        let owners = py.detach(|| uuids.into_iter().map(|uuid| group.owner_of(Key::Uuid(uuid))).collect::<Result<_, _>>());
+        let owners =
+            py.detach(|| uuids.into_iter().map(|uuid| group.owner_of(Key::Uuid(uuid))).collect::<Result<_, _>>());
         return owners.map_err(error);
     }
     let ints = keys.iter().map(|key| convert::int_of(&key)).collect::<PyResult<Vec<_>>>()?;

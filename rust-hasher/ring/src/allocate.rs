@@ -21,11 +21,11 @@ type Run = std::ops::Range<usize>;
 /// # Errors
 /// [`Error::NoWeight`] when no shard may own slots.
 pub fn initial(shards: &[Shard]) -> Result<Owners, Error> {
-    let shares = shares(shards, &BTreeMap::new())?;
+    let quotas = divide(shards, &BTreeMap::new())?;
     let mut owners = Box::new([0_u16; SLOTS]);
     let mut first = 0;
     for shard in shards {
-        let end = first + shares.get(&shard.id).copied().unwrap_or(0);
+        let end = first + quotas.get(&shard.id).copied().unwrap_or(0);
         owners[first..end].fill(shard.id);
         first = end;
     }
@@ -41,18 +41,18 @@ pub fn rebalance(current: &[u16; SLOTS], shards: &[Shard]) -> Result<Owners, Err
     for owner in current {
         *counts.entry(*owner).or_insert(0) += 1;
     }
-    let shares = shares(shards, &counts)?;
+    let quotas = divide(shards, &counts)?;
     let owners = Box::new(*current);
     let mut pool = Pool { owners, free: Box::new([false; SLOTS]), surplus: BTreeMap::new() };
     for (id, count) in &counts {
-        let keeps = shares.get(id).copied().unwrap_or(0);
+        let keeps = quotas.get(id).copied().unwrap_or(0);
         if *count > keeps {
             pool.surplus.insert(*id, count - keeps);
         }
     }
     pool.take_whole_ranges();
     pool.take_ends();
-    let missing = shares
+    let missing = quotas
         .into_iter()
         .map(|(id, share)| (id, share.saturating_sub(counts.get(&id).copied().unwrap_or(0))))
         .filter(|(_, missing)| *missing > 0)
@@ -66,29 +66,29 @@ pub fn rebalance(current: &[u16; SLOTS], shards: &[Shard]) -> Result<Owners, Err
 ///
 /// Those that hold one more already keep it, as it would have to move otherwise; then the largest
 /// remainder decides, then the order of the ids.
-fn shares(shards: &[Shard], counts: &BTreeMap<u16, usize>) -> Result<BTreeMap<u16, usize>, Error> {
+fn divide(shards: &[Shard], counts: &BTreeMap<u16, usize>) -> Result<BTreeMap<u16, usize>, Error> {
     let total: u64 = shards.iter().map(|shard| u64::from(shard.weight)).sum();
     if total == 0 {
         return Err(Error::NoWeight);
     }
-    let mut shares = BTreeMap::new();
+    let mut quotas = BTreeMap::new();
     let mut remainders = Vec::new();
     for shard in shards {
         let product = SLOTS as u64 * u64::from(shard.weight);
         let whole = usize::try_from(product / total).unwrap_or(SLOTS);
-        shares.insert(shard.id, whole);
+        quotas.insert(shard.id, whole);
         let remainder = product % total;
         if remainder > 0 {
             let holds_more = counts.get(&shard.id).is_some_and(|count| *count > whole);
             remainders.push((!holds_more, std::cmp::Reverse(remainder), shard.id));
         }
     }
-    let left = SLOTS - shares.values().sum::<usize>();
+    let left = SLOTS - quotas.values().sum::<usize>();
     remainders.sort_unstable();
     for (_, _, id) in remainders.into_iter().take(left) {
-        *shares.entry(id).or_insert(0) += 1;
+        *quotas.entry(id).or_insert(0) += 1;
     }
-    Ok(shares)
+    Ok(quotas)
 }
 
 /// Slots on their way: who owns what, which slots are free to be handed out, and how many each donor
@@ -105,14 +105,11 @@ impl Pool {
         for (id, surplus) in self.surplus.clone() {
             let mut runs = self.runs_of(id);
             runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
-            let mut left = surplus;
-            for run in runs {
-                if run.len() <= left {
-                    left -= run.len();
-                    self.free[run].fill(true);
-                }
+            let given = longest_that_fit(&runs, surplus);
+            self.surplus.insert(id, surplus - given.iter().map(Run::len).sum::<usize>());
+            for run in given {
+                self.free[run].fill(true);
             }
-            self.surplus.insert(id, left);
         }
         self.surplus.retain(|_, left| *left > 0);
     }
@@ -153,13 +150,27 @@ impl Pool {
 
     /// Gives the free slots to the shards that miss some.
     ///
-    /// A free run goes to a shard that owns its neighbour, else to the one whose need it fits best; only
-    /// a run longer than every need is cut.
+    /// First the compaction: free runs join a neighbour that needs all of their slots; those between two
+    /// ranges of one shard join both, and then the shortest come first, as many short ones fit where one
+    /// long one does. What is left goes longest first to the need that it fits best; only a run longer
+    /// than every need is cut.
     fn hand_out(&mut self, mut missing: BTreeMap<u16, usize>) {
         let mut runs = self.free_runs();
-        runs.sort_by_key(|run| (std::cmp::Reverse(run.len()), run.start));
-        let mut queue: std::collections::VecDeque<Run> = runs.into();
-        while let Some(run) = queue.pop_front() {
+        runs.sort_by_key(|run| {
+            let [before, after] = self.neighbours(run);
+            (before.is_none() || before != after, run.len(), run.start)
+        });
+        for run in runs {
+            let needs = |id: &u16| missing.get(id).copied().unwrap_or(0);
+            let sides = self.neighbours(&run).into_iter().flatten();
+            let joined = sides.filter(|id| needs(id) >= run.len()).max_by_key(needs);
+            if let Some(id) = joined {
+                self.give(run, id, &mut missing);
+            }
+        }
+        let mut queue = self.free_runs();
+        while let Some(at) = (0..queue.len()).max_by_key(|at| (queue[*at].len(), std::cmp::Reverse(queue[*at].start))) {
+            let run = queue.swap_remove(at);
             let Some((id, from_end)) = self.taker(&run, &missing) else { return };
             let amount = run.len().min(missing.get(&id).copied().unwrap_or(0));
             let (given, rest) = if from_end {
@@ -167,31 +178,36 @@ impl Pool {
             } else {
                 (run.start..run.start + amount, run.start + amount..run.end)
             };
-            self.owners[given.clone()].fill(id);
-            self.free[given].fill(false);
-            if let Some(need) = missing.get_mut(&id) {
-                *need -= amount;
-            }
-            missing.retain(|_, need| *need > 0);
+            self.give(given, id, &mut missing);
             if !rest.is_empty() {
-                let at = queue.partition_point(|other| other.len() > rest.len());
-                queue.insert(at, rest);
+                queue.push(rest);
             }
         }
     }
 
+    /// Makes a shard the owner of a free run.
+    fn give(&mut self, run: Run, id: u16, missing: &mut BTreeMap<u16, usize>) {
+        if let Some(need) = missing.get_mut(&id) {
+            *need -= run.len();
+            missing.retain(|_, need| *need > 0);
+        }
+        self.owners[run.clone()].fill(id);
+        self.free[run].fill(false);
+    }
+
+    /// Who owns the slots before and after a run; nobody owns a free slot.
+    fn neighbours(&self, run: &Run) -> [Option<u16>; 2] {
+        [run.start.checked_sub(1), Some(run.end)].map(|slot| {
+            let slot = slot.filter(|slot| *slot < SLOTS && !self.free[*slot])?;
+            Some(self.owners[slot])
+        })
+    }
+
     /// Who gets (a part of) a free run, and whether from its end.
     fn taker(&self, run: &Run, missing: &BTreeMap<u16, usize>) -> Option<(u16, bool)> {
-        let owner_at = |slot: Option<usize>| {
-            let slot = slot.filter(|slot| *slot < SLOTS && !self.free[*slot])?;
-            let id = self.owners[slot];
-            missing.contains_key(&id).then_some(id)
-        };
-        if let Some(id) = owner_at(run.start.checked_sub(1)) {
-            return Some((id, false));
-        }
-        if let Some(id) = owner_at(Some(run.end)) {
-            return Some((id, true));
+        let [before, after] = self.neighbours(run).map(|id| id.filter(|id| missing.contains_key(id)));
+        if let Some(id) = before.or(after) {
+            return Some((id, before.is_none()));
         }
         let fitting = missing.iter().filter(|(_, need)| **need >= run.len()).min_by_key(|(_, need)| **need);
         let largest = || missing.iter().max_by_key(|(_, need)| **need);
@@ -200,26 +216,39 @@ impl Pool {
 
     /// Runs that a shard still owns.
     fn runs_of(&self, id: u16) -> Vec<Run> {
-        self.runs(|slot| self.owners[slot] == id && !self.free[slot])
+        runs(|slot| self.owners[slot] == id && !self.free[slot])
     }
 
     /// Runs that are free.
     fn free_runs(&self) -> Vec<Run> {
-        self.runs(|slot| self.free[slot])
-    }
-
-    fn runs(&self, belongs: impl Fn(usize) -> bool) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for slot in (0..SLOTS).filter(|slot| belongs(*slot)) {
-            match runs.last_mut() {
-                Some(run) if run.end == slot => run.end += 1,
-                _ => runs.push(slot..slot + 1),
-            }
-        }
-        runs
+        runs(|slot| self.free[slot])
     }
 
     fn first_slot_of(&self, id: u16) -> usize {
         self.owners.iter().position(|owner| *owner == id).unwrap_or(SLOTS)
     }
+}
+
+/// The longest runs of slots that belong.
+fn runs(belongs: impl Fn(usize) -> bool) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for slot in (0..SLOTS).filter(|slot| belongs(*slot)) {
+        match runs.last_mut() {
+            Some(run) if run.end == slot => run.end += 1,
+            _ => runs.push(slot..slot + 1),
+        }
+    }
+    runs
+}
+
+/// The longest runs that `amount` covers, longest first.
+fn longest_that_fit(runs: &[Run], mut amount: usize) -> Vec<Run> {
+    let mut fit = Vec::new();
+    for run in runs {
+        if run.len() <= amount {
+            amount -= run.len();
+            fit.push(run.clone());
+        }
+    }
+    fit
 }

@@ -20,9 +20,7 @@ pub(crate) const CHECKSUM: &str = "crc32c";
 
 /// Reads JSON and refuses what serde would pass over: a member named twice and a number with a fraction.
 pub(crate) fn read(text: &str) -> Result<Value, Error> {
-    serde_json::from_str::<Strict>(text)
-        .map(|strict| strict.0)
-        .map_err(|error| Error::Malformed(error.to_string()))
+    serde_json::from_str::<Strict>(text).map(|strict| strict.0).map_err(|error| Error::Malformed(error.to_string()))
 }
 
 /// Writes canonical JSON.
@@ -64,11 +62,7 @@ fn append(out: &mut String, value: &Value) {
     }
 }
 
-fn append_all<'a>(
-    out: &mut String,
-    brackets: [char; 2],
-    items: impl Iterator<Item = (Option<&'a String>, &'a Value)>,
-) {
+fn append_all<'a>(out: &mut String, brackets: [char; 2], items: impl Iterator<Item = (Option<&'a String>, &'a Value)>) {
     out.push(brackets[0]);
     for (index, (name, item)) in items.enumerate() {
         if index > 0 {

@@ -113,4 +113,3 @@ pub fn check_range(first: u64, last: u64) -> Result<(u16, u16), Error> {
         _ => Err(Error::BadRange { first, last }),
     }
 }
-

@@ -173,7 +173,9 @@ fn parse_slots(group: &str, ranges: &[(u16, u16, u16)]) -> Result<Box<[u16; SLOT
 
 fn parse_tables(tables: BTreeMap<String, TableDocument>) -> Result<BTreeMap<String, Table>, Error> {
     let parse = |(name, table)| match table {
-        TableDocument { group: Some(group), key: Some(key), reference: false } => Ok((name, Table::Sharded { group, key })),
+        TableDocument { group: Some(group), key: Some(key), reference: false } => {
+            Ok((name, Table::Sharded { group, key }))
+        }
         TableDocument { group: None, key: None, reference: true } => Ok((name, Table::Reference)),
         TableDocument { .. } => Err(Error::BadTable(name)),
     };
@@ -300,7 +302,8 @@ fn write_group(group: &Group) -> Value {
     match &group.strategy {
         Strategy::Hash(hashed) => {
             let hash = hashed.hashes().iter().map(|(key_type, hash)| (key_type.name().to_owned(), hash.name().into()));
-            let slots = hashed.ranges().into_iter().map(|(first, last, id)| [first, last, id].map(Value::from).to_vec());
+            let slots =
+                hashed.ranges().into_iter().map(|(first, last, id)| [first, last, id].map(Value::from).to_vec());
             write_object([
                 ("name", name),
                 ("strategy", "Hash".into()),
@@ -333,9 +336,7 @@ fn write_group(group: &Group) -> Value {
 
 fn write_table(table: &Table) -> Value {
     match table {
-        Table::Sharded { group, key } => {
-            write_object([("group", group.as_str().into()), ("key", key.as_str().into())])
-        }
+        Table::Sharded { group, key } => write_object([("group", group.as_str().into()), ("key", key.as_str().into())]),
         Table::Reference => write_object([("reference", true.into())]),
     }
 }

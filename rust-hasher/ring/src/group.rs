@@ -1,7 +1,7 @@
 //! Groups: tables that are placed by one rule, so that equal keys of all of them lie together.
 
 use crate::error::Error;
-use crate::hash::{Hashes, LAST_SLOT, SLOTS, slot_of_position};
+use crate::hash::{self, Hash, Hashes, LAST_SLOT, SLOTS, slot_of_position};
 use crate::key::{Key, KeyType, OwnedKey};
 use crate::wide;
 
@@ -78,17 +78,25 @@ impl Group {
         if keys.len() != owners.len() {
             return Err(Error::BatchLength { keys: keys.len(), places: owners.len() });
         }
-        let Strategy::Hash(group) = &self.strategy else {
-            for (owner, key) in owners.iter_mut().zip(keys) {
-                *owner = self.owner_of(Key::Bigint(*key))?;
-            }
+        if let Strategy::Hash(_) = &self.strategy {
+            let ints = self.ints()?;
+            wide::owners(ints.hash, ints.owners, keys, owners);
             return Ok(());
-        };
-        let Some(hash) = group.hashes.get(KeyType::Bigint) else {
-            return Err(self.wrong_key_type(KeyType::Bigint));
-        };
-        wide::owners(hash, &group.owners, keys, owners);
+        }
+        for (owner, key) in owners.iter_mut().zip(keys) {
+            *owner = self.owner_of(Key::Bigint(*key))?;
+        }
         Ok(())
+    }
+
+    /// The lookup of integers in a Hash group, resolved once for many keys.
+    ///
+    /// # Errors
+    /// [`Error::NoSlots`], or [`Error::WrongKeyType`] when the group has no hash for integers.
+    pub fn ints(&self) -> Result<IntOwners<'_>, Error> {
+        let group = self.hashed()?;
+        let hash = group.hashes.get(KeyType::Bigint).ok_or_else(|| self.wrong_key_type(KeyType::Bigint))?;
+        Ok(IntOwners { hash, owners: &group.owners })
     }
 
     /// Ids of the shards that own something in this group, each once, in no order.
@@ -122,7 +130,27 @@ pub struct HashGroup {
 
 impl std::fmt::Debug for HashGroup {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("HashGroup").field("hashes", &self.hashes).field("ranges", &self.ranges()).finish()
+        out.debug_struct("HashGroup")
+            .field("hashes", &self.hashes)
+            .field("ranges", &self.ranges())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Owners of integers in a Hash group; nothing can fail here any more.
+#[derive(Clone, Copy)]
+pub struct IntOwners<'a> {
+    hash: Hash,
+    owners: &'a [u16; SLOTS],
+}
+
+impl IntOwners<'_> {
+    /// Id of the shard that owns a key.
+    #[inline]
+    #[must_use]
+    pub fn owner_of(&self, key: i64) -> u16 {
+        let position = if self.hash == Hash::Cv1 { hash::cv1(key) } else { hash::pg1_int(key) };
+        self.owners[usize::from(slot_of_position(position))]
     }
 }
 

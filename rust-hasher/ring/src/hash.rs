@@ -22,7 +22,7 @@ pub const SLOT_SHIFT: u32 = 18;
 const CRC32: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
 
 /// The slot of a ring position.
-#[inline(always)]
+#[inline]
 #[must_use]
 pub const fn slot_of_position(position: u32) -> u16 {
     (position >> SLOT_SHIFT) as u16
@@ -94,10 +94,7 @@ impl Hash {
     /// # Errors
     /// [`Error::UnknownHash`] when there is none.
     pub fn from_name(name: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|hash| hash.name() == name)
-            .ok_or_else(|| Error::UnknownHash(name.to_owned()))
+        Self::ALL.into_iter().find(|hash| hash.name() == name).ok_or_else(|| Error::UnknownHash(name.to_owned()))
     }
 
     /// Whether the hash is defined for keys of this type.
@@ -129,17 +126,28 @@ impl Hash {
 }
 
 /// Upper half of a 64-bit hash whose sign bit is flipped, so that positions follow its signed order.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the upper 32 of 64 bits")]
+#[inline]
 const fn signed_order(hash: u64) -> u32 {
     ((hash ^ (1 << 63)) >> 32) as u32
 }
 
 /// `pg1` of an integer.
-#[inline(always)]
+#[inline]
 #[must_use]
 pub fn pg1_int(key: i64) -> u32 {
     signed_order(jenkins::hash_int8::<PG1_SEED>(key))
+}
+
+/// The first half of `pg1` of an integer, for batches.
+#[inline]
+pub(crate) fn pg1_fold(key: i64) -> u32 {
+    jenkins::fold_int8(key)
+}
+
+/// The second half of `pg1` of an integer, for batches.
+#[inline]
+pub(crate) fn pg1_folded(folded: u32) -> u32 {
+    signed_order(jenkins::hash_folded::<PG1_SEED>(folded))
 }
 
 /// `pg1` of the bytes of a text or a uuid.
@@ -161,9 +169,13 @@ pub fn pg1_hash(key: Key<'_>) -> i64 {
 }
 
 /// `cv1` of an integer; a negative key enters as its two's complement.
-#[inline(always)]
+#[inline]
 #[must_use]
-#[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "works on the bits of the key, 32 at a time")]
+#[expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "works on the bits of the key, 32 at a time"
+)]
 pub const fn cv1(key: i64) -> u32 {
     let bits = key as u64;
     let a = (bits & 0xffff_ffff) * 739_982_445 + (bits >> 32) * 695_872_825;

@@ -50,7 +50,7 @@ impl State {
     }
 
     /// lookup3's final mix; `b` and `c` of the result are the hash.
-    #[inline(always)]
+    #[inline]
     const fn finish(self) -> Self {
         let Self { mut a, mut b, mut c } = self;
         c = (c ^ b).wrapping_sub(b.rotate_left(14));
@@ -64,34 +64,39 @@ impl State {
     }
 
     /// The 64-bit hash: `b` above `c`.
-    #[inline(always)]
+    #[inline]
     const fn hash(self) -> u64 {
         ((self.b as u64) << 32) | self.c as u64
     }
 }
 
 /// `hashint8extended(key, SEED)`: the server folds the key to 32 bits so that it agrees with `hashint4`.
-///
-/// The seed is a constant so that its mixing happens at compile time.
-#[inline(always)]
+#[inline]
 pub(crate) fn hash_int8<const SEED: u64>(key: i64) -> u64 {
+    hash_folded::<SEED>(fold_int8(key))
+}
+
+/// The hash of a folded integer. The seed is a constant so that its mixing happens at compile time.
+#[inline]
+pub(crate) fn hash_folded<const SEED: u64>(folded: u32) -> u64 {
     let state = const { State::seeded(4, SEED) };
-    State { a: state.a.wrapping_add(fold_int8(key)), ..state }.finish().hash()
+    State { a: state.a.wrapping_add(folded), ..state }.finish().hash()
 }
 
 /// Folds 64 bits to 32: `low ^ high` for keys >= 0, `low ^ !high` below, without a branch.
-#[inline(always)]
+#[inline]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "splits the key into its halves")]
-fn fold_int8(key: i64) -> u32 {
-    let low = key as u32;
-    let high = (key >> 32) as i32;
-    low ^ (high ^ (high >> 31)) as u32
+pub(crate) fn fold_int8(key: i64) -> u32 {
+    (key ^ (key >> 32)) as u32 ^ (key >> 63) as u32
 }
 
 /// `hash_bytes_extended(bytes, seed)`, which is `hashtextextended` for deterministic collations and
 /// `uuid_hash_extended` for the 16 bytes of a uuid.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the length is taken modulo 2^32; a value of PostgreSQL has at most 1 GiB")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the length is taken modulo 2^32; a value of PostgreSQL has at most 1 GiB"
+)]
 pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
     let mut state = State::seeded(bytes.len() as u32, seed);
     let mut blocks = bytes.chunks_exact(12);
@@ -117,7 +122,7 @@ pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
 }
 
 /// The little-endian word at `at`.
-#[inline(always)]
+#[inline]
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -269,7 +269,8 @@ impl Map {
                 }
             }
         }
-        let map = Self { cluster: self.cluster.clone(), epoch: self.epoch + 1, shards, groups, tables: self.tables.clone() };
+        let map =
+            Self { cluster: self.cluster.clone(), epoch: self.epoch + 1, shards, groups, tables: self.tables.clone() };
         map.validate()?;
         Ok(map)
     }

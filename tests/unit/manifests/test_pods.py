@@ -1,0 +1,192 @@
+"""The pod of an instance: restricted, mounted as the agent expects, and never restarted by its own settings."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from covet.core import names
+from covet.manifests import instances, pods
+from tests.unit.manifests import samples
+
+RESTRICTED_VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
+HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC", "hostUsers")
+
+
+def violations(pod: dict[str, Any]) -> list[str]:
+    """Return what the `restricted` Pod Security Standard holds against a pod spec."""
+    found = [field for field in HOST_FIELDS if pod.get(field)]
+    found += [
+        f"volume {volume['name']}"
+        for volume in pod.get("volumes", ())
+        if not RESTRICTED_VOLUMES >= set(volume) - {"name"}
+    ]
+    whole = pod.get("securityContext", {})
+    for container in (*pod["containers"], *pod.get("initContainers", ())):
+        own = container.get("securityContext", {})
+        merged = {**whole, **own}
+        rules = {
+            "privileged": not own.get("privileged"),
+            "allowPrivilegeEscalation": own.get("allowPrivilegeEscalation") is False,
+            "runAsNonRoot": merged.get("runAsNonRoot") is True,
+            "runAsUser": merged.get("runAsUser") != 0,
+            "seccompProfile": merged.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
+            "capabilities.drop": own.get("capabilities", {}).get("drop") == ["ALL"],
+            "capabilities.add": set(own.get("capabilities", {}).get("add", ())) <= {"NET_BIND_SERVICE"},
+            "hostPort": not any(port.get("hostPort") for port in container.get("ports", ())),
+        }
+        found += [rule for rule, kept in rules.items() if not kept]
+    return found
+
+
+def pod(**fields: Any) -> dict[str, Any]:
+    """Return the pod template of shop-s0-a."""
+    return pods.template(samples.CLUSTER, "s0", "shop-s0-a", samples.wanted(**fields), samples.IMAGE)
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    """Return the one container of shop-s0-a."""
+    (only,) = pod(**fields)["spec"]["containers"]
+    found: dict[str, Any] = only
+    return found
+
+
+def test_the_pod_satisfies_the_restricted_standard() -> None:
+    """A namespace that enforces `restricted` admits the pod."""
+    assert [] == violations(pod()["spec"])
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "violation"),
+    [
+        (("spec", "securityContext", "runAsNonRoot"), False, "runAsNonRoot"),
+        (("spec", "securityContext", "seccompProfile"), {"type": "Unconfined"}, "seccompProfile"),
+        (("spec", "containers", 0, "securityContext", "allowPrivilegeEscalation"), True, "allowPrivilegeEscalation"),
+        (("spec", "containers", 0, "securityContext", "capabilities"), {"drop": []}, "capabilities.drop"),
+        (("spec", "containers", 0, "securityContext", "privileged"), True, "privileged"),
+        (("spec", "volumes", 0), {"name": "run", "hostPath": {"path": "/"}}, "volume run"),
+        (("spec", "hostNetwork"), True, "hostNetwork"),
+    ],
+)
+def test_the_check_of_the_standard_finds_what_breaks_it(path: tuple[Any, ...], value: object, violation: str) -> None:
+    """The check above can fail."""
+    broken = copy.deepcopy(pod())
+    parent = broken
+    for part in path[:-1]:
+        parent = parent[part]
+    parent[path[-1]] = value
+    assert [violation] == violations(broken["spec"])
+
+
+def test_the_root_file_system_is_read_only() -> None:
+    """What an intruder writes is gone with the pod, except on the volume."""
+    assert container()["securityContext"]["readOnlyRootFilesystem"] is True
+    writable = {mount["mountPath"] for mount in container()["volumeMounts"] if not mount.get("readOnly")}
+    assert {"/var/lib/covet", "/run/covet", "/tmp", "/dev/shm"} == writable  # noqa: S108 - paths in the pod
+
+
+def test_no_token_of_kubernetes_is_mounted() -> None:
+    """A database pod has nothing to say to the API server."""
+    assert pod()["spec"]["automountServiceAccountToken"] is False
+    assert "shop-instance" == pod()["spec"]["serviceAccountName"]
+
+
+def test_the_agent_finds_everything_where_its_environment_says() -> None:
+    """Environment and mounts are two halves of one contract."""
+    environment = {entry["name"]: entry["value"] for entry in container()["env"]}
+    assert {
+        "COVET_INSTANCE": "shop-s0-a",
+        "COVET_SPEC": "/etc/covet/spec/spec.json",
+        "COVET_TLS": "/etc/covet/tls",
+        "COVET_DATA": "/var/lib/covet",
+        "COVET_RUN": "/run/covet",
+        "COVET_PG_BIN": "/usr/lib/postgresql/15/bin",
+        "COVET_LOG": "json",
+    } == environment
+    mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+    assert ("/etc/covet/spec", "/etc/covet/tls", "/var/lib/covet") == (mounts["spec"], mounts["tls"], mounts["data"])
+    volumes = {volume["name"] for volume in pod()["spec"]["volumes"]} | {instances.CLAIM}
+    assert set(mounts) == volumes
+
+
+def test_the_private_key_is_for_the_group_alone() -> None:
+    """PostgreSQL refuses a key of root's that others than its group may read."""
+    (tls,) = [volume for volume in pod()["spec"]["volumes"] if volume["name"] == "tls"]
+    assert {"secretName": "shop-s0-a-tls", "defaultMode": 0o440} == tls["secret"]
+    assert 10001 == pod()["spec"]["securityContext"]["fsGroup"]
+
+
+def test_probes_ask_the_agent_over_tls() -> None:
+    """Startup, liveness and readiness are three questions on the agent's port."""
+    probes = {name: container()[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"} == {
+        name: get["path"] for name, get in probes.items()
+    }
+    assert {("agent", "HTTPS")} == {(get["port"], get["scheme"]) for get in probes.values()}
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert {"sql": 5432, "agent": 7443, "voter": 7444} == ports
+
+
+def test_a_changed_setting_does_not_change_the_pod() -> None:
+    """Server settings travel by ConfigMap and reload; none of them restarts a pod."""
+    other = {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "64MB"}}
+    assert pod() == pod(engine=other)
+    assert pod() == pod(shards={"count": 8, "weights": {"s1": 5}}, durability="Async", storage={"size": "20Gi"})
+
+
+def test_instances_of_a_shard_spread_over_nodes() -> None:
+    """The loss of a node takes as few instances of a shard as can be; lost nodes do not count."""
+    (spread,) = pod()["spec"]["topologySpreadConstraints"]
+    assert {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "labelSelector": {"matchLabels": {names.LABEL_CLUSTER: "shop", names.LABEL_SHARD: "s0"}},
+    } == spread
+    assert spread["labelSelector"]["matchLabels"].items() <= pod()["metadata"]["labels"].items()
+
+
+def test_scheduling_is_passed_to_the_pod() -> None:
+    """Node labels, taints and the topology are the user's to say."""
+    asked = {
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoExecute"}],
+        "topologyKey": "topology.kubernetes.io/zone",
+    }
+    found = pod(scheduling=asked)["spec"]
+    assert asked["nodeSelector"] == found["nodeSelector"]
+    assert asked["tolerations"] == found["tolerations"]
+    assert asked["topologyKey"] == found["topologySpreadConstraints"][0]["topologyKey"]
+
+
+def test_resources_are_passed_and_processors_are_not_limited_by_default() -> None:
+    """Throttling stalls commits and heartbeats, so it is only there when asked for."""
+    assert {"requests": {"cpu": "100m", "memory": "256Mi"}} == container()["resources"]
+    limited = container(resources={"limits": {"memory": "1Gi"}})["resources"]
+    assert {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}} == limited
+
+
+def test_the_image_is_pulled_as_the_installation_says() -> None:
+    """Policy and Secrets for pulling come from the installation."""
+    image = pods.Image("reg.example/pg@sha256:00", "Always", ("pull",))
+    found = pods.template(samples.CLUSTER, "s0", "shop-s0-a", samples.wanted(), image)["spec"]
+    assert [{"name": "pull"}] == found["imagePullSecrets"]
+    assert ("reg.example/pg@sha256:00", "Always") == (
+        found["containers"][0]["image"],
+        found["containers"][0]["imagePullPolicy"],
+    )
+
+
+def test_the_server_has_time_to_stop() -> None:
+    """A shutdown checkpoint takes longer than the default of 30 s."""
+    assert 60 == pod()["spec"]["terminationGracePeriodSeconds"]

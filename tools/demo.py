@@ -44,10 +44,10 @@ class Steps:
         console.print(f"[green]{name}[/]: {self.seconds[name]:.1f} s", highlight=False)
 
 
-def job_manifest() -> dict[str, Any]:
+def job_manifest(namespace: str) -> dict[str, Any]:
     """Return the Job that runs the client next to the cluster, under the restricted pod standard."""
     mounts = {"client": "/client", "map": "/etc/covet/map", "trust": "/etc/covet/trust", "user": "/etc/covet/user"}
-    environment = {"COVET_CLUSTER": CLUSTER, "COVET_NAMESPACE": NAMESPACE, "COVET_ROWS": str(ROWS)}
+    environment = {"COVET_CLUSTER": CLUSTER, "COVET_NAMESPACE": namespace, "COVET_ROWS": str(ROWS)}
     container = {
         "name": "client",
         "image": installation.DEV_OPERATOR,
@@ -76,18 +76,18 @@ def job_manifest() -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": "client", "namespace": NAMESPACE},
+        "metadata": {"name": "client", "namespace": namespace},
         "spec": {"backoffLimit": 0, "template": {"spec": pod}},
     }
 
 
-def apply_cluster(kubernetes: installation.Installation) -> None:
+def apply_cluster(kubernetes: installation.Installation, namespace: str) -> None:
     """Apply the ten lines and wait until the object says Ready, telling what it says until then."""
-    kubernetes.kubectl("apply", "-n", NAMESPACE, "-f", str(EXAMPLE))
+    kubernetes.kubectl("apply", "-n", namespace, "-f", str(EXAMPLE))
     said = ""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        document = kubernetes.get("covetcluster", CLUSTER, NAMESPACE)
+        document = kubernetes.get("covetcluster", CLUSTER, namespace)
         ready: dict[str, Any] = next(
             (c for c in document.get("status", {}).get("conditions", []) if c["type"] == "Ready"), {}
         )
@@ -100,26 +100,26 @@ def apply_cluster(kubernetes: installation.Installation) -> None:
     raise click.ClickException(f"the cluster is not Ready after 5 minutes; its status says: {said or 'nothing'}")
 
 
-def run_client(kubernetes: installation.Installation) -> list[dict[str, Any]]:
+def run_client(kubernetes: installation.Installation, namespace: str) -> list[dict[str, Any]]:
     """Run the client as a Job and return the events it printed."""
     with contextlib.suppress(subprocess.CalledProcessError):
-        kubernetes.kubectl("delete", "job", "client", "-n", NAMESPACE, "--ignore-not-found", "--wait")
+        kubernetes.kubectl("delete", "job", "client", "-n", namespace, "--ignore-not-found", "--wait")
     source = CLIENT.read_text()
     config = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "client", "namespace": NAMESPACE},
+        "metadata": {"name": "client", "namespace": namespace},
         "data": {"client.py": source},
     }
     kubernetes.apply(config)
-    kubernetes.apply(job_manifest())
+    kubernetes.apply(job_manifest(namespace))
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
-        status = kubernetes.get("job", "client", NAMESPACE).get("status", {})
+        status = kubernetes.get("job", "client", namespace).get("status", {})
         if status.get("succeeded") or status.get("failed"):
             break
         time.sleep(0.25)
-    log = kubernetes.kubectl("logs", "job/client", "-n", NAMESPACE)
+    log = kubernetes.kubectl("logs", "job/client", "-n", namespace)
     events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     if not status.get("succeeded"):
         raise click.ClickException(f"the client failed; its last lines:\n{log[-2000:]}")
@@ -182,9 +182,9 @@ def up() -> None:
         kubernetes.install()
         kubernetes.ensure_namespace(NAMESPACE)
     with steps.step(f"apply {EXAMPLE.name} until Ready"):
-        apply_cluster(kubernetes)
+        apply_cluster(kubernetes, NAMESPACE)
     with steps.step(f"write and read {ROWS:,} rows"):
-        events = run_client(kubernetes)
+        events = run_client(kubernetes, NAMESPACE)
     console.print()
     console.print(shards_table(kubernetes.get("covetcluster", CLUSTER, NAMESPACE), events))
     console.print(steps_table(steps, events))

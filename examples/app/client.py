@@ -36,7 +36,7 @@ Row = tuple[int, str, int]
 
 def tell(event: str, **fields: object) -> None:
     """Print one event as a JSON line."""
-    print(json.dumps({"event": event, **fields}), flush=True)
+    print(json.dumps({"event": event, "at": round(time.time(), 3), **fields}), flush=True)
 
 
 @contextlib.asynccontextmanager

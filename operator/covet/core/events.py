@@ -1,6 +1,6 @@
 """Reasons of conditions and Events, in one place: dashboards, runbooks and tests search for them.
 
-A reason is a CamelCase fact. Those in `WARNINGS` are also sent as Warning Events.
+A reason is a CamelCase fact. Whatever is wrong is a condition and a Warning Event with the same reason.
 """
 
 from typing import Final
@@ -24,6 +24,7 @@ IDENTITY_CONTRADICTED: Final = "IdentityContradicted"
 BIRTH_VOLUME_LOST: Final = "BirthVolumeLost"
 TWO_LEADERS: Final = "TwoLeaders"
 MAP_LOST: Final = "MapLost"
+AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
 ACTION_FAILED: Final = "ActionFailed"
 

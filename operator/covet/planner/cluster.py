@@ -25,8 +25,6 @@ from covet.planner.actions import (
 from covet.planner.facts import ClusterFacts, Finding
 from covet.planner.record import Identity
 
-RENEW_AFTER = dt.timedelta(days=60)
-"""Age at which a certificate is issued anew; it is valid for 90 days."""
 AUTHORITY_WARNING = dt.timedelta(days=90)
 """Time left of the authority at which a person is told."""
 
@@ -57,7 +55,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         idle = tuple(_without_actions(plan) for plan in shards)
         found = facts.problems[0]
         return Plan(tuple(_publish(facts)), found.reason, found.message, idle, findings, pending)
-    actions = (*_foundation(facts, facts.identity, now), *_publish(facts))
+    actions = (*_foundation(facts, facts.identity), *_publish(facts))
     reason, message = _waits_for(actions, shards)
     return Plan(actions, reason, message, shards, findings, pending)
 
@@ -120,12 +118,12 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
     return ShardPlan(plan.name, (), plan.reason, plan.message, settled=plan.settled, findings=plan.findings)
 
 
-def _foundation(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Iterator[ClusterAction]:
+def _foundation(facts: ClusterFacts, identity: Identity) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
     if facts.authority is None:
         yield CreateAuthority()
-    due = tuple(_due_certificates(facts, now))
-    if due:
+    due = tuple(_due_certificates(facts))
+    if due and (facts.authority is None or facts.authority.valid):
         yield IssueCertificates(due)
     if not facts.user_secret:
         yield CreateUser()
@@ -140,20 +138,31 @@ def _newest_epoch(facts: ClusterFacts) -> int:
     return max((answer.map_epoch or 0 for seen in facts.shards for _, answer in seen.answers()), default=0)
 
 
-def _due_certificates(facts: ClusterFacts, now: dt.datetime) -> Iterator[str]:
+def _due_certificates(facts: ClusterFacts) -> Iterator[str]:
     instances = [instance.name for seen in facts.shards for instance in seen.instances]
     for subject in (names.OPERATOR_COMMON_NAME, *instances):
         found = facts.certificates.get(subject)
-        if found is None or not found.usable or now >= found.not_before + RENEW_AFTER:
+        if found is None or found.due:
             yield subject
 
 
 def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
-    if facts.authority is not None and now >= facts.authority.not_after - AUTHORITY_WARNING:
+    subject = f"Secret/{names.authority_secret(facts.name)}"
+    if facts.authority is None:
+        return
+    if not facts.authority.valid:
+        yield Finding(
+            events.AUTHORITY_INVALID,
+            f"The Secret {names.authority_secret(facts.name)} holds no valid authority. Put it back from a copy;"
+            " certificates are not renewed until then.",
+            stalls=True,
+            subject=subject,
+        )
+    elif now >= facts.authority.ends - AUTHORITY_WARNING:
         yield Finding(
             events.AUTHORITY_EXPIRING,
-            f"The certificate authority of the cluster ends on {facts.authority.not_after:%Y-%m-%d}.",
-            subject=f"Secret/{names.authority_secret(facts.name)}",
+            f"The certificate authority of the cluster ends on {facts.authority.ends:%Y-%m-%d}.",
+            subject=subject,
         )
 
 

@@ -115,14 +115,14 @@ class CertificateFacts:
     """A certificate in its Secret.
 
     Args:
-        subject: common name.
-        usable: False if it is of another authority, lacks a name it needs, or cannot be read.
+        ends: the moment from which it is no longer valid.
+        valid: False if it cannot be read or has ended.
+        due: True if it has to be issued anew: by its age, its authority or a name it lacks.
     """
 
-    subject: str
-    not_before: dt.datetime
-    not_after: dt.datetime
-    usable: bool = True
+    ends: dt.datetime
+    valid: bool = True
+    due: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

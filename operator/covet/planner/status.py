@@ -128,11 +128,11 @@ def _certificates(facts: ClusterFacts) -> Condition:
     missing = [
         subject
         for subject in (names.OPERATOR_COMMON_NAME, *instances)
-        if (found := facts.certificates.get(subject)) is None or not found.usable
+        if (found := facts.certificates.get(subject)) is None or not found.valid
     ]
     if facts.identity is None or facts.authority is None or missing:
         which = ", ".join(missing) or "the authority"
-        return _condition(facts, "CertificatesValid", Truth.FALSE, "CertificateMissing", f"Not issued yet: {which}.")
+        return _condition(facts, "CertificatesValid", Truth.FALSE, "CertificateMissing", f"Missing or ended: {which}.")
     return _condition(
         facts, "CertificatesValid", Truth.TRUE, "CertificatesValid", "Every certificate is valid and renewed in time."
     )

@@ -1,0 +1,287 @@
+"""The operator put together: adapters, tasks, probes; and the order in which they start and stop.
+
+Watches run only while this process holds the Lease. Losing it, losing the watches or a signal
+ends the process; the next one finds everything as this one left it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import kopf
+import prometheus_client
+
+from covet.controllers.fleet import Fleet
+from covet.controllers.round import Observed, Tools
+from covet.core import metrics, names
+from covet.core.clock import Clock
+from covet.core.errors import CovetError
+from covet.core.settings import Settings
+from covet.handlers import watching, wiring
+from covet.handlers.health import Health, Verdict
+from covet.handlers.watching import WatchMeter
+from covet.kube import client, resources
+from covet.kube.client import Kube
+from covet.kube.lease import LeaseHolder
+
+_log = logging.getLogger(__name__)
+
+RESCAN_EVERY: Final = 60.0
+"""Seconds between lists of all clusters, which find what a watch may have missed."""
+DEFINITION_EVERY: Final = 2.0
+"""Seconds between looks for the CustomResourceDefinition while it is missing."""
+_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class Operator:
+    """One operator process.
+
+    Args:
+        settings: what the installation decides.
+        kubeconfig: path of a kubeconfig, None inside a pod.
+    """
+
+    def __init__(self, settings: Settings, kubeconfig: str | None, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._kubeconfig = kubeconfig
+        self._clock = clock or Clock()
+        self._metrics = _Metrics()
+        self._meter = WatchMeter(self._clock.monotonic)
+        self._stopping = asyncio.Event()
+        self._definition = Verdict(good=False, message="starting")
+        self._holder: LeaseHolder | None = None
+        self._fleet: Fleet | None = None
+        self.port = 0
+
+    def stop(self) -> None:
+        """Ask the process to end in order."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Run until stopped; return the exit code: 0 if asked to end, 1 if the Lease or a watch was lost.
+
+        Raises:
+            SpecError: the API server's address cannot be loaded.
+        """
+        loaded = await client.load_configuration(self._kubeconfig)
+        kube = Kube(loaded, self._metrics.count_write)
+        health = Health(self._metrics.registry, self._alive, self._ready, self._collect)
+        self.port = await health.start(self._settings.health_port)
+        ticking = asyncio.create_task(health.tick())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        self._holder = LeaseHolder(kube, self._settings.namespace, self._settings.identity, self._clock)
+        try:
+            if not await self._unless_stopped(self._await_definition(kube)):
+                return 0
+            if not await self._unless_stopped(self._holder.acquire()):
+                return 0
+            return await self._work(kube, loaded)
+        finally:
+            await self._holder.release()
+            ticking.cancel()
+            await health.stop()
+            await kube.close()
+
+    async def _work(self, kube: Kube, loaded: Any) -> int:  # noqa: ANN401 -- untyped library
+        holder = self._holder
+        if holder is None:
+            return 1
+        tools = Tools(kube, self._settings, self._clock, self._metrics.count_action, self._meter.read, self._note_ready)
+        fleet = Fleet(tools, self._metrics.count_round)
+        self._fleet = fleet
+        token = None if self._kubeconfig is not None else _TOKEN
+        registry = wiring.register(fleet.ring, self._meter, lambda: wiring.connection(loaded.host, loaded, token))
+        kopf_stops = asyncio.Event()
+        watches = await kopf.spawn_tasks(
+            registry=registry,
+            settings=wiring.settings(),
+            clusterwide=not self._settings.watch_namespaces,
+            namespaces=self._settings.watch_namespaces,
+            stop_flag=kopf_stops,
+        )
+        # kopf has taken the signals over; they are ours, for the Lease has to be given back.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        parts = {
+            "watches": asyncio.create_task(kopf.run_tasks(watches)),
+            "lease": asyncio.create_task(holder.keep()),
+            "rescan": asyncio.create_task(self._rescan(kube, fleet)),
+            "stop": asyncio.create_task(self._stopping.wait()),
+        }
+        try:
+            await asyncio.wait(parts.values(), return_when=asyncio.FIRST_COMPLETED)
+            ended = [name for name, task in parts.items() if task.done()]
+            _log.info(f"ending: {', '.join(ended)}")
+            return 0 if "stop" in ended else 1
+        finally:
+            await fleet.close()
+            kopf_stops.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await asyncio.wait([parts["watches"]])
+            for task in parts.values():
+                task.cancel()
+            await asyncio.gather(*parts.values(), return_exceptions=True)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do some work; return False if the process was asked to end meanwhile."""
+        task = asyncio.create_task(work)
+        stop = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            await task
+            return True
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+
+    async def _await_definition(self, kube: Kube) -> None:
+        """Wait until the CustomResourceDefinition is there, in a version that we know."""
+        name = f"{names.PLURAL}.{names.GROUP}"
+        while True:
+            try:
+                found = await kube.get(resources.CUSTOM_RESOURCE, None, name)
+                verdict = judge_definition(found)
+            except CovetError as error:
+                verdict = Verdict(good=False, message=error.message)
+            if verdict != self._definition:
+                _log.info(verdict.message)
+            self._definition = verdict
+            if verdict.good:
+                return
+            await asyncio.sleep(DEFINITION_EVERY)
+
+    async def _rescan(self, kube: Kube, fleet: Fleet) -> None:
+        """List all clusters now and then, beside the watch."""
+        while True:
+            await asyncio.sleep(RESCAN_EVERY)
+            try:
+                for namespace in self._settings.watch_namespaces or (None,):
+                    found = await kube.list(resources.CLUSTER, namespace)
+                    self._meter.read(_as_observed(found))
+                    for item in found:
+                        metadata = item["metadata"]
+                        fleet.ring(metadata["namespace"], metadata["name"], found=True)
+            except CovetError as error:
+                _log.warning(f"cannot list the clusters: {error}")
+
+    def _note_ready(self, namespace: str, name: str, ready: bool | None) -> None:
+        self._metrics.note_ready(namespace, name, ready)
+        if ready is None:
+            self._meter.forget(namespace, name)
+
+    def _alive(self) -> Verdict:
+        lag = self._meter.lag()
+        if lag > watching.DEAD_AFTER:
+            return Verdict(good=False, message=f"a watch has been silent for {lag:.0f} s though objects changed")
+        return Verdict(good=True, message="alive")
+
+    def _ready(self) -> Verdict:
+        if not self._definition.good:
+            return self._definition
+        lag = self._meter.lag()
+        if lag > watching.STALE_AFTER:
+            return Verdict(good=False, message=f"a watch is {lag:.0f} s behind")
+        if self._holder is None or not self._holder.held():
+            return Verdict(good=True, message="standing by: another process holds the lease")
+        return Verdict(good=True, message="working")
+
+    def _collect(self) -> None:
+        held = self._holder is not None and self._holder.held()
+        lags = {watched.plural: self._meter.lag(watched) for watched in wiring.WATCHED}
+        self._metrics.set_state(held, len(self._fleet) if self._fleet is not None else 0, lags)
+
+
+def judge_definition(found: resources.Manifest | None) -> Verdict:
+    """Say whether the CustomResourceDefinition is one that this operator can work with."""
+    name = f"{names.PLURAL}.{names.GROUP}"
+    if found is None:
+        return Verdict(good=False, message=f"CustomResourceDefinition {name} is missing: install the chart covet-crds")
+    versions = {entry["name"]: entry for entry in found["spec"].get("versions") or []}
+    storage = next((version for version, entry in versions.items() if entry.get("storage")), "")
+    if storage != names.VERSION:
+        return Verdict(
+            good=False, message=f"{name} stores version {storage or 'none'}, this operator knows {names.VERSION}"
+        )
+    if not versions[names.VERSION].get("served"):
+        return Verdict(good=False, message=f"{name} does not serve version {names.VERSION}")
+    return Verdict(good=True, message=f"{name} serves {names.VERSION}")
+
+
+def _as_observed(found: Iterable[resources.Manifest]) -> Iterable[Observed]:
+    for item in found:
+        metadata = item["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        yield Observed(resources.CLUSTER, key, metadata.get("resourceVersion", ""))
+
+
+class _Metrics:
+    """The operator's counters, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = prometheus_client.CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=self.registry)
+        self._writes = metrics.register(metrics.OPERATOR_WRITES, self.registry)
+        self._rounds = metrics.register(metrics.OPERATOR_ROUNDS, self.registry)
+        self._seconds = metrics.register(metrics.OPERATOR_ROUND_SECONDS, self.registry)
+        self._actions = metrics.register(metrics.OPERATOR_ACTIONS, self.registry)
+        self._clusters = metrics.register(metrics.OPERATOR_CLUSTERS, self.registry)
+        self._held = metrics.register(metrics.OPERATOR_LEASE_HELD, self.registry)
+        self._lag = metrics.register(metrics.OPERATOR_WATCH_LAG_SECONDS, self.registry)
+        self._ready = metrics.register(metrics.CLUSTER_READY, self.registry)
+
+    def count_write(self, verb: str, resource: str) -> None:
+        _counter(self._writes).labels(verb, resource).inc()
+
+    def count_action(self, action: str, outcome: str) -> None:
+        _counter(self._actions).labels(action, outcome).inc()
+
+    def count_round(self, outcome: str, seconds: float) -> None:
+        _counter(self._rounds).labels(outcome).inc()
+        if isinstance(self._seconds, prometheus_client.Histogram):
+            self._seconds.observe(seconds)
+
+    def note_ready(self, namespace: str, name: str, ready: bool | None) -> None:
+        if ready is not None:
+            _gauge(self._ready).labels(namespace, name).set(1 if ready else 0)
+            return
+        with contextlib.suppress(KeyError):
+            self._ready.remove(namespace, name)
+
+    def set_state(self, held: bool, clusters: int, lags: dict[str, float]) -> None:
+        _gauge(self._held).set(1 if held else 0)
+        _gauge(self._clusters).set(clusters)
+        for resource, lag in lags.items():
+            _gauge(self._lag).labels(resource).set(lag)
+
+
+_Collector = prometheus_client.Counter | prometheus_client.Gauge | prometheus_client.Histogram
+
+
+def _counter(collector: _Collector) -> prometheus_client.Counter:
+    if not isinstance(collector, prometheus_client.Counter):
+        raise TypeError("the table of metrics names another kind")
+    return collector
+
+
+def _gauge(collector: _Collector) -> prometheus_client.Gauge:
+    if not isinstance(collector, prometheus_client.Gauge):
+        raise TypeError("the table of metrics names another kind")
+    return collector
+
+
+def run(settings: Settings, kubeconfig: str | None) -> int:
+    """Run the operator until it ends; return its exit code."""
+
+    async def main() -> int:
+        return await Operator(settings, kubeconfig).run()
+
+    return asyncio.run(main())

@@ -1,0 +1,377 @@
+"""Looking at a cluster: lists from the API server and answers of all agents, in parallel.
+
+Every round looks afresh. Nothing here decides; what comes out is `ClusterFacts`, and beside it
+the objects themselves for whoever carries out the plan.
+"""
+
+import asyncio
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import covet_hasher
+import pydantic
+
+from covet.api import cluster as api
+from covet.api import effective as defaults
+from covet.api.effective import EffectiveSpec
+from covet.api.status import ClusterStatus
+from covet.controllers import agents, pods, wanted
+from covet.controllers.agents import Agents, Credentials
+from covet.controllers.wanted import Blueprint, Wanted
+from covet.core import events, names
+from covet.core.agentapi import Peer, ShardSpec
+from covet.core.clock import Clock
+from covet.core.errors import CovetError, SpecError
+from covet.core.settings import Settings
+from covet.kube import ledger, resources
+from covet.kube.client import Kube
+from covet.kube.ledger import Key, Ledger
+from covet.kube.resources import Manifest
+from covet.manifests import certificates, configs, secrets
+from covet.manifests.metadata import ClusterRef
+from covet.peers import codec
+from covet.planner import checks, endpoints, layout, record, specs
+from covet.planner.facts import (
+    CertificateFacts,
+    ClusterFacts,
+    Endpoint,
+    Finding,
+    InstanceFacts,
+    MapFacts,
+    PodFacts,
+    ShardFacts,
+)
+from covet.planner.record import Identity
+
+_LISTED: Final = (*resources.OWNED, resources.POD)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One look at a cluster.
+
+    Args:
+        facts: for the planner.
+        ref: the cluster as an owner of objects.
+        objects: everything that carries the cluster's label, by key.
+        wanted: everything that should be there, by key, in the order of application.
+    """
+
+    facts: ClusterFacts
+    ref: ClusterRef
+    objects: Mapping[Key, Manifest]
+    wanted: Mapping[Key, Wanted]
+
+    def object(self, kind: str, name: str) -> Manifest | None:
+        """Return an observed object, None if it is not there."""
+        return self.objects.get((kind, self.ref.namespace, name))
+
+
+class Observer:
+    """Looks at one cluster.
+
+    Args:
+        agents: connections to its agents.
+        applied: what was applied to it.
+    """
+
+    def __init__(self, kube: Kube, settings: Settings, clock: Clock, agents: Agents, applied: Ledger) -> None:
+        self._kube = kube
+        self._settings = settings
+        self._clock = clock
+        self._agents = agents
+        self._applied = applied
+
+    async def look(self, body: Manifest) -> Seen:
+        """Observe a cluster.
+
+        Args:
+            body: the CovetCluster, read afresh.
+
+        Raises:
+            CovetError: the API server did not answer; nothing is known then.
+        """
+        metadata = body["metadata"]
+        ref = ClusterRef(metadata["name"], metadata["namespace"], metadata["uid"])
+        objects = await self._objects(ref)
+        loaded, spec, problems = self._spec(body)
+        identity, identity_problem = _identity(objects, ref)
+        if identity is None and spec is not None and not problems:
+            problems += await self._surroundings(spec)
+        in_force = _in_force(spec, identity)
+        shards = await self._shards(ref, identity, objects)
+        facts = ClusterFacts(
+            name=ref.name,
+            namespace=ref.namespace,
+            uid=ref.uid,
+            generation=int(metadata.get("generation", 1)),
+            deleting="deletionTimestamp" in metadata,
+            paused=bool(spec is not None and spec.maintenance.paused),
+            spec=spec,
+            problems=problems,
+            identity=identity,
+            identity_problem=identity_problem,
+            authority=_authority(objects, ref, self._clock.wall()),
+            certificates=_certificates(objects, ref, shards, self._clock.wall()),
+            user_secret=in_force is not None
+            and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
+            ring_map=_ring_map(objects, ref),
+            shards=shards,
+            status=_status(body) if loaded is None else loaded.status,
+        )
+        if identity is None or in_force is None or identity.cluster_uid != ref.uid:
+            return Seen(facts, ref, objects, {})
+        return self._compare(facts, ref, objects, identity, in_force)
+
+    def _compare(
+        self, facts: ClusterFacts, ref: ClusterRef, objects: Mapping[Key, Manifest], identity: Identity,
+        in_force: EffectiveSpec,
+    ) -> Seen:  # fmt: skip
+        """Add what should be, and which objects differ from it."""
+        shard_specs = {
+            seen.name: specs.wanted_spec((ref.name, ref.namespace), identity, known, in_force, seen)
+            for seen in facts.shards
+            if (known := identity.shard(seen.name)) is not None
+        }
+        authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+        blueprint = Blueprint(
+            cluster=ref,
+            spec=in_force,
+            identity=identity,
+            specs=shard_specs,
+            endpoints={seen.name: _destination(seen, identity) for seen in facts.shards},
+            trust=_values(authority).get(secrets.CERTIFICATE) if authority is not None else None,
+        )
+        everything: dict[Key, Wanted] = {}
+        if in_force.engine.version in self._settings.postgres_images:
+            everything = wanted.build(blueprint, self._settings, objects)
+        now = self._clock.monotonic()
+        stale = tuple(
+            key for key, entry in everything.items() if self._applied.stale(entry.manifest, objects.get(key), now)
+        )
+        return Seen(dataclasses.replace(facts, wanted_specs=shard_specs, stale=stale), ref, objects, everything)
+
+    async def _objects(self, ref: ClusterRef) -> dict[Key, Manifest]:
+        """List what carries the label of the cluster, and read by name what must not be missed."""
+        label = {names.LABEL_CLUSTER: ref.name}
+        lists = await asyncio.gather(*(self._kube.list(kind, ref.namespace, label) for kind in _LISTED))
+        found = {ledger.key_of(item): item for items in lists for item in items}
+        vital = (
+            (resources.CONFIG_MAP, names.identity(ref.name)),
+            (resources.CONFIG_MAP, names.ring_map(ref.name)),
+            (resources.SECRET, names.authority_secret(ref.name)),
+        )
+        for resource, name in vital:
+            if (resource.kind, ref.namespace, name) not in found:
+                item = await self._kube.get(resource, ref.namespace, name)
+                if item is not None:
+                    found[ledger.key_of(item)] = item
+        return found
+
+    def _spec(self, body: Manifest) -> tuple[api.CovetCluster | None, EffectiveSpec | None, tuple[Finding, ...]]:
+        """Read the spec; what cannot be read or honoured is a finding."""
+        try:
+            loaded = api.load(body)
+            spec = defaults.effective(loaded.spec)
+        except SpecError as error:
+            return None, None, (Finding(error.reason, error.message, stalls=True),)
+        versions = tuple(self._settings.postgres_images)
+        found = tuple(checks.spec_findings(loaded.spec, spec, loaded.metadata.name, versions))
+        return loaded, spec, found
+
+    async def _surroundings(self, spec: EffectiveSpec) -> tuple[Finding, ...]:
+        """Look, before birth, whether the volumes can be made at all."""
+        classes = {
+            item["metadata"]["name"]: (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+            for item in await self._kube.list(resources.STORAGE_CLASS)
+        }
+        finding = checks.storage_finding(spec.storage.class_name, classes)
+        return (finding,) if finding is not None else ()
+
+    async def _shards(
+        self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest]
+    ) -> tuple[ShardFacts, ...]:
+        """Look at every shard of the record; without a record, at what is left of one."""
+        if identity is None or identity.cluster_uid != ref.uid:
+            return ()
+        count = identity.born.shards.instances
+        shard_names = [known.name for known in identity.shards]
+        await self._connect(ref, shard_names, count, objects)
+        return tuple(await asyncio.gather(*(self._shard(ref, shard, count, objects) for shard in shard_names)))
+
+    async def _connect(
+        self, ref: ClusterRef, shard_names: list[str], count: int, objects: Mapping[Key, Manifest]
+    ) -> None:
+        secret = objects.get(("Secret", ref.namespace, names.operator_secret(ref.name)))
+        if secret is None:
+            return
+        addresses: dict[str, str] = {}
+        for shard in shard_names:
+            for instance in specs.instance_names(ref.name, shard, count):
+                pod = objects.get(("Pod", ref.namespace, names.pod(instance)))
+                address = (pod.get("status") or {}).get("podIP") if pod is not None else None
+                if address:
+                    addresses[_peer(ref, shard, instance).address] = address
+        values = _values(secret)
+        try:
+            credentials = Credentials(values[secrets.CERTIFICATE], values[secrets.KEY], values[secrets.TRUST])
+            await self._agents.use(credentials, addresses)
+        except (KeyError, OSError):
+            # An unreadable certificate is found by `_certificates` and issued anew; until then nobody can be asked.
+            await self._agents.close()
+
+    async def _shard(self, ref: ClusterRef, shard: str, count: int, objects: Mapping[Key, Manifest]) -> ShardFacts:
+        found = await asyncio.gather(
+            *(self._instance(ref, shard, name, objects) for name in specs.instance_names(ref.name, shard, count))
+        )
+        return ShardFacts(
+            name=shard,
+            instances=tuple(found),
+            published=_published(objects, ref, shard),
+            endpoint=_endpoint(objects.get(("EndpointSlice", ref.namespace, names.read_write_slice(ref.name, shard)))),
+        )
+
+    async def _instance(self, ref: ClusterRef, shard: str, name: str, objects: Mapping[Key, Manifest]) -> InstanceFacts:
+        stateful_set = objects.get(("StatefulSet", ref.namespace, name))
+        pod = objects.get(("Pod", ref.namespace, names.pod(name)))
+        if pod is None:
+            self._agents.forget(name)
+            return InstanceFacts(name, problem=await self._creation_problem(name, ref, stateful_set))
+        read = pods.read(pod, stateful_set, self._clock.wall())
+        if not _askable(read):
+            self._agents.forget(name)
+            return InstanceFacts(name, read)
+        return InstanceFacts(name, read, await self._agents.ask(_peer(ref, shard, name)))
+
+    async def _creation_problem(self, name: str, ref: ClusterRef, stateful_set: Manifest | None) -> Finding | None:
+        if stateful_set is None:
+            return None
+        about = f"involvedObject.kind=StatefulSet,involvedObject.name={name},type=Warning"
+        found = await self._kube.list(resources.EVENT, ref.namespace, fields=about)
+        return pods.creation_problem(name, found, self._clock.wall())
+
+
+_DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+
+
+def _askable(pod: PodFacts) -> bool:
+    return pod.running and pod.address is not None
+
+
+def _peer(ref: ClusterRef, shard: str, instance: str) -> Peer:
+    return agents.peer_of(instance, names.shard_set(ref.name, shard), ref.namespace)
+
+
+def _in_force(spec: EffectiveSpec | None, identity: Identity | None) -> EffectiveSpec | None:
+    if identity is None:
+        return spec
+    return layout.in_force(spec, identity.born) if spec is not None else identity.born
+
+
+def _identity(objects: Mapping[Key, Manifest], ref: ClusterRef) -> tuple[Identity | None, Finding | None]:
+    found = objects.get(("ConfigMap", ref.namespace, names.identity(ref.name)))
+    if found is None:
+        return None, None
+    try:
+        return record.decode((found.get("data") or {}).get(record.KEY, "")), None
+    except SpecError as error:
+        subject = f"ConfigMap/{names.identity(ref.name)}"
+        return None, Finding(events.IDENTITY_UNREADABLE, error.message, stalls=True, subject=subject)
+
+
+def _values(secret: Manifest) -> dict[str, str]:
+    try:
+        return secrets.values_of(secret)
+    except (ValueError, TypeError):
+        return {}
+
+
+def _authority(objects: Mapping[Key, Manifest], ref: ClusterRef, now: dt.datetime) -> CertificateFacts | None:
+    found = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    return _certificate(found, now, due=False) if found is not None else None
+
+
+def _certificates(
+    objects: Mapping[Key, Manifest], ref: ClusterRef, shards: tuple[ShardFacts, ...], now: dt.datetime
+) -> dict[str, CertificateFacts]:
+    """Read every certificate, and judge whether it still is what it should be."""
+    authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    trust = _values(authority).get(secrets.CERTIFICATE) if authority is not None else None
+    subjects: dict[str, tuple[str, tuple[str, ...] | None]] = {
+        names.OPERATOR_COMMON_NAME: (names.operator_secret(ref.name), None)
+    }
+    for shard in shards:
+        for instance in shard.instances:
+            names_needed = certificates.instance_addresses(ref.name, shard.name, instance.name, ref.namespace)
+            subjects[instance.name] = (names.instance_secret(instance.name), names_needed)
+    found: dict[str, CertificateFacts] = {}
+    for subject, (secret_name, addresses) in subjects.items():
+        secret = objects.get(("Secret", ref.namespace, secret_name))
+        if secret is None:
+            continue
+        text = _values(secret).get(secrets.CERTIFICATE, "")
+        found[subject] = _certificate(secret, now, due=certificates.needs_renewal(text, now, trust, addresses))
+    return found
+
+
+def _certificate(secret: Manifest, now: dt.datetime, *, due: bool) -> CertificateFacts:
+    try:
+        ends = certificates.expiry(_values(secret).get(secrets.CERTIFICATE, ""))
+    except ValueError:
+        return CertificateFacts(now, valid=False, due=due)
+    return CertificateFacts(ends, valid=now < ends, due=due)
+
+
+def _ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef) -> MapFacts | None:
+    """Read the published map; one that is damaged or of another cluster counts as none."""
+    found = objects.get(("ConfigMap", ref.namespace, names.ring_map(ref.name)))
+    document = (found.get("data") or {}).get(configs.MAP_KEY, "") if found is not None else ""
+    if not document:
+        return None
+    try:
+        ring = covet_hasher.Map.from_json(document)
+    except covet_hasher.RingError:
+        return None
+    if ring.cluster != ref.uid:
+        return None
+    hashes = json.loads(document)["groups"][0].get("hash") or {}
+    return MapFacts(ring.epoch, document, str(next(iter(hashes.values()), "")), ring.digest, dict(ring.slot_counts()))
+
+
+def _published(objects: Mapping[Key, Manifest], ref: ClusterRef, shard: str) -> ShardSpec | None:
+    found = objects.get(("ConfigMap", ref.namespace, names.shard_config(ref.name, shard)))
+    text = (found.get("data") or {}).get(configs.SPEC_KEY, "") if found is not None else ""
+    try:
+        return codec.decode(text, ShardSpec) if text else None
+    except CovetError:
+        return None
+
+
+def _endpoint(found: Manifest | None) -> Endpoint | None:
+    if found is None:
+        return None
+    for entry in found.get("endpoints") or []:
+        addresses: list[Any] = entry.get("addresses") or []
+        if addresses:
+            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")))
+    return Endpoint()
+
+
+def _destination(seen: ShardFacts, identity: Identity) -> tuple[Endpoint, str | None, str | None]:
+    """Return where `-rw` should lead, with the instance and the node behind it."""
+    endpoint = endpoints.read_write(seen, identity.shard(seen.name))
+    for instance in seen.instances:
+        if endpoint.address is not None and instance.pod is not None and instance.pod.address == endpoint.address:
+            return endpoint, instance.name, instance.pod.node
+    return endpoint, None, None
+
+
+def _status(body: Manifest) -> ClusterStatus | None:
+    try:
+        return ClusterStatus.model_validate(body.get("status") or {})
+    except pydantic.ValidationError:
+        # An older or damaged status is a cache of no worth: it is written anew.
+        return None

@@ -1,0 +1,121 @@
+"""Saying what is seen: the status, written only when it differs, and Events, without a storm."""
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from covet.api.status import ClusterStatus
+from covet.controllers.observe import Seen
+from covet.core import clock, names
+from covet.core.clock import Clock
+from covet.core.errors import CovetError
+from covet.kube import resources
+from covet.kube.client import Kube
+from covet.kube.resources import Manifest
+from covet.planner.facts import Finding
+
+_log = logging.getLogger(__name__)
+
+REPEAT_AFTER: Final = 600.0
+"""Seconds after which an Event about the same fact is sent again; it is the same object, counted up."""
+BURST: Final = 20
+"""New Events about one cluster within `REPEAT_AFTER`; what is above is in the conditions anyway."""
+SOURCE: Final = "covet-operator"
+
+
+class Reporter:
+    """Writes the status of one cluster and Events about it."""
+
+    def __init__(self, kube: Kube, clock: Clock) -> None:
+        self._kube = kube
+        self._clock = clock
+        self._sent: dict[str, _Sent] = {}
+
+    async def write_status(self, seen: Seen, before: Manifest, status: ClusterStatus) -> None:
+        """Write the status, if it differs from the one the object carries.
+
+        Args:
+            seen: whose status it is.
+            before: the object as it was read in this round.
+            status: what it should say.
+        """
+        document = status.document()
+        if document == before.get("status"):
+            return
+        metadata = {"name": seen.ref.name, "namespace": seen.ref.namespace, "uid": seen.ref.uid}
+        manifest = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "status": document}
+        await self._kube.apply(manifest, subresource="status")
+
+    async def warn(self, seen: Seen, findings: Iterable[Finding]) -> None:
+        """Send a Warning Event for each finding that was not sent lately."""
+        for finding in findings:
+            await self._send(seen, "Warning", finding)
+
+    async def tell(self, seen: Seen, reason: str, message: str) -> None:
+        """Send a Normal Event about something that happened."""
+        await self._send(seen, "Normal", Finding(reason, message))
+
+    async def _send(self, seen: Seen, kind: str, finding: Finding) -> None:
+        now = self._clock.monotonic()
+        key = _key(seen, finding)
+        moment = clock.rfc3339(self._clock.wall())
+        last = self._sent.get(key)
+        if last is not None and now - last.at < REPEAT_AFTER:
+            return
+        if last is None and self._recent(now) >= BURST:
+            return
+        sent = _Sent(now, last.count + 1 if last is not None else 1, last.first if last is not None else moment)
+        self._sent[key] = sent
+        try:
+            await self._kube.apply(_event(seen, kind, finding, sent, moment))
+        except CovetError as error:
+            # An Event is a courtesy: the condition says the same, and nothing waits for either.
+            _log.info(f"could not send the Event {finding.reason}: {error}")
+
+    def _recent(self, now: float) -> int:
+        self._sent = {key: entry for key, entry in self._sent.items() if now - entry.at < 6 * REPEAT_AFTER}
+        return sum(1 for entry in self._sent.values() if now - entry.at < REPEAT_AFTER)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sent:
+    """An Event that was sent: when (monotonic seconds), how often, and when first."""
+
+    at: float
+    count: int
+    first: str
+
+
+def _event(seen: Seen, kind: str, finding: Finding, sent: _Sent, moment: str) -> Manifest:
+    event: Manifest = {
+        "apiVersion": resources.EVENT.api_version,
+        "kind": resources.EVENT.kind,
+        "metadata": {"name": f"{seen.ref.name}.{_key(seen, finding)}", "namespace": seen.ref.namespace},
+        "involvedObject": {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "name": seen.ref.name,
+            "namespace": seen.ref.namespace,
+            "uid": seen.ref.uid,
+        },
+        "type": kind,
+        "reason": finding.reason,
+        "message": finding.message[:1024],
+        "source": {"component": SOURCE},
+        "reportingComponent": SOURCE,
+        "reportingInstance": SOURCE,
+        "firstTimestamp": sent.first,
+        "lastTimestamp": moment,
+        "count": sent.count,
+    }
+    if finding.subject:
+        subject_kind, subject_name = finding.subject.split("/", 1)
+        event["related"] = {"kind": subject_kind, "name": subject_name, "namespace": seen.ref.namespace}
+    return event
+
+
+def _key(seen: Seen, finding: Finding) -> str:
+    text = f"{seen.ref.uid}\n{finding.reason}\n{finding.subject}\n{finding.message}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,212 @@
+"""One round for one cluster: observe, plan, report, act."""
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from covet.controllers.act import ActionError, Actor
+from covet.controllers.agents import Agents
+from covet.controllers.observe import Observer, Seen
+from covet.controllers.pace import Moment
+from covet.controllers.report import Reporter
+from covet.core import events
+from covet.core.agentapi import AgentStatus
+from covet.core.clock import Clock
+from covet.core.errors import ConflictError, CovetError, RefusedError, UnreachableError
+from covet.core.settings import Settings
+from covet.kube import resources
+from covet.kube.client import Kube
+from covet.kube.ledger import Ledger
+from covet.kube.resources import Manifest
+from covet.planner import actions as act
+from covet.planner import cluster, status
+from covet.planner.actions import Plan
+from covet.planner.facts import Finding
+
+_log = logging.getLogger(__name__)
+_rounds = itertools.count(1)
+
+PATIENCE: Final = 5
+"""Failures of the same action in a row before they are called a finding; agents say no while they are busy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """What a round read, for whoever compares it with what the watch delivered."""
+
+    resource: resources.Resource
+    key: tuple[str, str]
+    version: str
+
+
+Witness = Callable[[Iterable[Observed]], None]
+"""Told of every watched object that a round read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """What a round works with, shared by all clusters.
+
+    Args:
+        count_action: told of each action and its outcome.
+        witness: told of what was read.
+        ready: told of namespace, name and whether the cluster is ready; None once it is gone.
+    """
+
+    kube: Kube
+    settings: Settings
+    clock: Clock
+    count_action: Callable[[str, str], None]
+    witness: Witness
+    ready: Callable[[str, str, bool | None], None]
+
+
+class Reconciler:
+    """The rounds of one cluster.
+
+    Args:
+        namespace: of the cluster.
+        name: of the cluster.
+    """
+
+    def __init__(self, tools: Tools, namespace: str, name: str) -> None:
+        self._tools = tools
+        self._namespace = namespace
+        self._name = name
+        self._agents = Agents(tools.clock)
+        applied = Ledger()
+        self._observer = Observer(tools.kube, tools.settings, tools.clock, self._agents, applied)
+        self._actor = Actor(tools.kube, tools.clock, self._agents, applied, tools.count_action)
+        self._reporter = Reporter(tools.kube, tools.clock)
+        self._failures: tuple[str, int] = ("", 0)
+        self._failure: Finding | None = None
+        self._told = ""
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._agents.close()
+
+    async def once(self) -> Moment | None:
+        """Do one round; None means that the object is gone.
+
+        Raises:
+            CovetError: the API server did not answer, or somebody changed an object first.
+            ActionError: an action failed.
+        """
+        body = await self._tools.kube.get(resources.CLUSTER, self._namespace, self._name)
+        if body is None:
+            self._tools.ready(self._namespace, self._name, None)
+            return None
+        seen = await self._observer.look(body)
+        self._tools.witness(_witnessed(body, seen))
+        now = self._tools.clock.wall()
+        plan = cluster.plan_cluster(seen.facts, now)
+        self._log_plan(seen, plan)
+        await self._say(body, seen, plan)
+        if seen.facts.deleting:
+            return _moment(seen, plan, acted=False)
+        done = await self._do(seen, plan)
+        return _moment(seen, plan, acted=bool(done))
+
+    async def _say(self, body: Manifest, seen: Seen, plan: Plan) -> None:
+        """Report before acting."""
+        said = status.report(seen.facts, plan, self._tools.clock.wall(), self._failure)
+        await self._reporter.write_status(seen, body, said)
+        ready = any(entry.type == "Ready" and entry.status == "True" for entry in said.conditions)
+        self._tools.ready(self._namespace, self._name, ready)
+        failures = (self._failure,) if self._failure is not None else ()
+        await self._reporter.warn(seen, (*plan.findings, *failures))
+
+    async def _do(self, seen: Seen, plan: Plan) -> tuple[act.Action, ...]:
+        try:
+            done = await self._actor.carry_out(seen, plan)
+        except ActionError as error:
+            self._remember(error)
+            raise
+        self._failures, self._failure = ("", 0), None
+        for action in done:
+            if isinstance(action, act.RecordSystemId):
+                await self._reporter.tell(seen, events.SHARD_BOOTSTRAPPED, f"{action.shard} was initialised.")
+            elif isinstance(action, act.RecordOpened):
+                await self._reporter.tell(seen, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
+        return done
+
+    def _remember(self, error: ActionError) -> None:
+        """Make a finding of a failure that a person should know of: at once if Kubernetes refuses."""
+        if isinstance(error.cause, ConflictError):
+            return
+        kind = type(error.action).__name__
+        same, count = self._failures
+        self._failures = (kind, count + 1 if same == kind else 1)
+        final = isinstance(error.cause, RefusedError) and isinstance(error.action, _KUBERNETES_ACTIONS)
+        if not final and self._failures[1] < PATIENCE:
+            return
+        self._failure = Finding(_reason(error.cause), f"{kind} fails: {error.cause.message}")
+
+    def _log_plan(self, seen: Seen, plan: Plan) -> None:
+        line = f"{plan.reason}: {plan.message}"
+        fields = {
+            "round": next(_rounds),
+            "cluster": f"{self._namespace}/{self._name}",
+            "next": [type(action).__name__ for action in plan.actions]
+            + [f"{shard.name}:{type(action).__name__}" for shard in plan.shards for action in shard.actions],
+        }
+        level = logging.DEBUG if line == self._told and plan.empty else logging.INFO
+        self._told = line
+        _log.log(level, line, extra=fields)
+        for finding in plan.findings:
+            _log.debug(finding.message, extra={**fields, "reason": finding.reason, "generation": seen.facts.generation})
+
+
+_KUBERNETES_ACTIONS: Final = (
+    act.RecordIdentity,
+    act.CreateAuthority,
+    act.IssueCertificates,
+    act.CreateUser,
+    act.CreateMap,
+    act.ApplyObjects,
+    act.LabelRoles,
+)
+
+
+def _reason(error: CovetError) -> str:
+    if isinstance(error, UnreachableError):
+        return events.AGENT_UNREACHABLE if error.reason != "ApiServerUnreachable" else error.reason
+    return error.reason
+
+
+def _witnessed(body: Manifest, seen: Seen) -> Iterable[Observed]:
+    yield _observed(resources.CLUSTER, body)
+    for item in seen.objects.values():
+        if item["kind"] == resources.POD.kind:
+            yield _observed(resources.POD, item)
+        elif item["kind"] == resources.STATEFUL_SET.kind:
+            yield _observed(resources.STATEFUL_SET, item)
+
+
+def _observed(resource: resources.Resource, item: Manifest) -> Observed:
+    metadata = item["metadata"]
+    return Observed(resource, (metadata["namespace"], metadata["name"]), metadata.get("resourceVersion", ""))
+
+
+def _moment(seen: Seen, plan: Plan, *, acted: bool) -> Moment:
+    facts = seen.facts
+    newborn = facts.identity is not None and not all(known.opened for known in facts.identity.shards)
+    states = [
+        (instance.name, instance.agent.state.value, instance.agent.serving.value, instance.agent.streaming)
+        if isinstance(instance.agent, AgentStatus)
+        else (instance.name, type(instance.agent).__name__)
+        for shard in facts.shards
+        for instance in shard.instances
+    ]
+    kinds = [type(action).__name__ for action in plan.actions]
+    kinds += [type(action).__name__ for shard in plan.shards for action in shard.actions]
+    return Moment(
+        acted=acted,
+        settled=plan.settled or plan.reason == events.PAUSED,
+        stalled=any(finding.stalls for finding in plan.findings),
+        newborn=newborn and not facts.paused,
+        signature=f"{plan.reason}|{plan.message}|{states}|{kinds}",
+    )

@@ -1,0 +1,74 @@
+"""How fresh the watches are: what rounds read is compared with what the watches delivered.
+
+A watch can fall silent without an error. An idle cluster is silent too, so age alone says
+nothing; but a version that a round has read and the watch has not delivered is overdue, and the
+longer it is, the less the watch is worth.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from covet.controllers.round import Observed
+from covet.kube.resources import Resource
+
+STALE_AFTER: Final = 60.0
+"""Seconds of lag from which the process is not ready."""
+DEAD_AFTER: Final = 180.0
+"""Seconds of lag from which the process is not alive: a new one opens new watches."""
+
+_Key = tuple[str, str]
+
+
+class WatchMeter:
+    """Compares what was read with what was delivered.
+
+    Args:
+        monotonic: returns monotonic seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._delivered: dict[tuple[Resource, _Key], int] = {}
+        self._overdue: dict[tuple[Resource, _Key], tuple[int, float]] = {}
+
+    def delivered(self, resource: Resource, key: _Key, version: str, *, gone: bool = False) -> None:
+        """Note an event of a watch."""
+        if gone:
+            self._delivered.pop((resource, key), None)
+            self._overdue.pop((resource, key), None)
+            return
+        number = _number(version)
+        self._delivered[resource, key] = max(number, self._delivered.get((resource, key), 0))
+        overdue = self._overdue.get((resource, key))
+        if overdue is not None and number >= overdue[0]:
+            del self._overdue[resource, key]
+
+    def read(self, found: Iterable[Observed]) -> None:
+        """Note what a round read."""
+        now = self._monotonic()
+        for entry in found:
+            at = (entry.resource, entry.key)
+            number = _number(entry.version)
+            if number > self._delivered.get(at, 0) and at not in self._overdue:
+                self._overdue[at] = (number, now)
+
+    def forget(self, namespace: str, prefix: str) -> None:
+        """Forget the objects of a cluster that is gone; nobody reads them again."""
+        for at in [at for at in (*self._overdue, *self._delivered) if _belongs(at[1], namespace, prefix)]:
+            self._overdue.pop(at, None)
+            self._delivered.pop(at, None)
+
+    def lag(self, resource: Resource | None = None) -> float:
+        """Return for how many seconds the oldest undelivered version is overdue."""
+        now = self._monotonic()
+        ages = [now - since for (kind, _), (_, since) in self._overdue.items() if resource in {None, kind}]
+        return max(ages, default=0.0)
+
+
+def _number(version: str) -> int:
+    """Return a resourceVersion as a number: they are ordered (KEP-5504); an opaque one counts as delivered."""
+    return int(version) if version.isdecimal() else 0
+
+
+def _belongs(key: _Key, namespace: str, prefix: str) -> bool:
+    return key[0] == namespace and (key[1] == prefix or key[1].startswith(f"{prefix}-"))

@@ -1,0 +1,265 @@
+"""The agent API over TLS: probes for the kubelet, status and orders for those whose certificate allows it.
+
+A client certificate is asked for and verified by TLS if one is shown; which subject may do
+what stands in the table of routes. Probes need none.
+"""
+
+import asyncio
+import enum
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from covet.agent import birth, cloning, cohort, following, joining, orders, status
+from covet.agent.instance import Instance
+from covet.core import names
+from covet.core.agentapi import (
+    BootstrapOrder,
+    CloneOrder,
+    CohortOrder,
+    ConfirmRequest,
+    DatabaseOrder,
+    JoinRequest,
+    MapOrder,
+    OpenOrder,
+    Problem,
+    Serving,
+    ShardSpec,
+)
+from covet.core.errors import CovetError, RefusedError, SpecError, UnreachableError
+from covet.engines.programs import ProgramError
+from covet.engines.sessions import SqlError
+from covet.peers import codec
+from covet.peers.client import MAX_BODY_BYTES
+
+LOG: Final = logging.getLogger("covet.api")
+
+ALIVE_SECONDS: Final = 10.0
+"""How long the loop or the voter may be silent before the kubelet restarts the pod."""
+
+T = TypeVar("T")
+Answer = Callable[[Instance, web.Request, str], Awaitable[object]]
+
+
+class Caller(enum.Enum):
+    """Who may use a route, by the subject of the client's certificate."""
+
+    ANYONE = "Anyone"
+    HOLDER = "Holder"
+    """Any certificate of the cluster's authority."""
+    SHARD = "Shard"
+    """The operator and the instances of this shard."""
+    PEER = "Peer"
+    """The instances of this shard."""
+    OPERATOR = "Operator"
+
+
+async def _status(inst: Instance, _request: web.Request, _caller: str) -> object:
+    return await status.read(inst)
+
+
+async def _put_spec(inst: Instance, request: web.Request, _caller: str) -> object:
+    await inst.take_spec(await _body(request, ShardSpec))
+    return await status.read(inst)
+
+
+async def _bootstrap(inst: Instance, request: web.Request, _caller: str) -> object:
+    await birth.order(inst, await _body(request, BootstrapOrder))
+    return await status.read(inst)
+
+
+async def _clone(inst: Instance, request: web.Request, _caller: str) -> object:
+    await cloning.order(inst, await _body(request, CloneOrder))
+    return await status.read(inst)
+
+
+async def _join(inst: Instance, request: web.Request, caller: str) -> object:
+    return await joining.admit(inst, caller, await _body(request, JoinRequest))
+
+
+async def _confirm(inst: Instance, request: web.Request, caller: str) -> object:
+    return await following.confirm(inst, caller, await _body(request, ConfirmRequest))
+
+
+async def _cohort(inst: Instance, request: web.Request, _caller: str) -> object:
+    order = await _body(request, CohortOrder)
+    if inst.acting.locked():
+        raise RefusedError("Busy", "Another change of this instance is under way.")
+    async with inst.acting:
+        return await cohort.advance(inst, order)
+
+
+async def _open(inst: Instance, request: web.Request, _caller: str) -> object:
+    await orders.open_shard(inst, await _body(request, OpenOrder))
+    return await status.read(inst)
+
+
+async def _database(inst: Instance, request: web.Request, _caller: str) -> object:
+    await orders.put_database(inst, await _body(request, DatabaseOrder))
+    return await status.read(inst)
+
+
+async def _map(inst: Instance, request: web.Request, _caller: str) -> object:
+    await orders.put_map(inst, await _body(request, MapOrder))
+    return await status.read(inst)
+
+
+ROUTES: Final[tuple[tuple[str, str, Caller, Answer], ...]] = (
+    ("GET", "/v1/status", Caller.SHARD, _status),
+    ("PUT", "/v1/spec", Caller.OPERATOR, _put_spec),
+    ("POST", "/v1/bootstrap", Caller.OPERATOR, _bootstrap),
+    ("POST", "/v1/clone", Caller.OPERATOR, _clone),
+    ("POST", "/v1/join", Caller.PEER, _join),
+    ("POST", "/v1/confirm", Caller.PEER, _confirm),
+    ("POST", "/v1/cohort", Caller.OPERATOR, _cohort),
+    ("POST", "/v1/open", Caller.OPERATOR, _open),
+    ("PUT", "/v1/database", Caller.OPERATOR, _database),
+    ("PUT", "/v1/map", Caller.OPERATOR, _map),
+)
+
+
+class Api:
+    """The listening end of the agent API.
+
+    Args:
+        inst: the agent.
+    """
+
+    def __init__(self, inst: Instance) -> None:
+        self._inst = inst
+        self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+
+    async def start(self) -> None:
+        """Listen with the certificate in force."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/startupz", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        for method, path, caller, answer in ROUTES:
+            app.router.add_route(method, path, self._handler(path, caller, answer))
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Listen with the newest certificate; calls under way go on under the old one."""
+        if self._runner is None:
+            return
+        old, inst = self._site, self._inst
+        # Both listen for a moment: no connection finds the port closed.
+        self._site = web.TCPSite(
+            self._runner,
+            inst.settings.listen,
+            inst.own.agent_port,
+            ssl_context=inst.certificates.answering,
+            reuse_port=True,
+        )
+        await self._site.start()
+        if old is not None:
+            await old.stop()
+
+    async def stop(self) -> None:
+        """Stop listening and end what is under way."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _livez(self, _request: web.Request) -> web.Response:
+        inst = self._inst
+        now = inst.clock.monotonic()
+        if inst.voting.ended.is_set() or now - inst.voting.reported_at > ALIVE_SECONDS:
+            return web.Response(status=503, text="the voter is silent\n")
+        if now - inst.ticked_at > ALIVE_SECONDS:
+            return web.Response(status=503, text="the loop is stuck\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        serving = status.serving(self._inst)
+        return web.Response(status=503 if serving is Serving.CLOSED else 200, text=f"{serving.value}\n")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        try:
+            allow(self._inst, Caller.HOLDER, subject(request))
+        except RefusedError as error:
+            return _problem(403, error)
+        status.fill_metrics(self._inst, await status.read(self._inst))
+        return web.Response(body=self._inst.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    def _handler(self, path: str, caller: Caller, answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
+        inst = self._inst
+
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                name = subject(request)
+                allow(inst, caller, name)
+            except RefusedError as error:
+                inst.metrics.orders.labels(path, "forbidden").inc()
+                return _problem(403, error)
+            try:
+                message = await answer(inst, request, name)
+            except CovetError as error:
+                inst.metrics.orders.labels(path, "refused").inc()
+                LOG.info(
+                    "%s of %s was refused: %s", path, name, error.message, extra={"fields": {"reason": error.reason}}
+                )
+                return _problem(_code(error), error)
+            inst.metrics.orders.labels(path, "done").inc()
+            return web.Response(body=codec.encode(message), content_type="application/json")
+
+        return handle
+
+
+def subject(request: web.Request) -> str:
+    """Return the common name of the client's certificate, empty without one."""
+    transport = request.transport
+    certificate = transport.get_extra_info("peercert") if transport else None
+    for relative in (certificate or {}).get("subject", ()):
+        for key, value in relative:
+            if key == "commonName":
+                return str(value)
+    return ""
+
+
+def allow(inst: Instance, caller: Caller, name: str) -> None:
+    """Refuse a subject that may not use a route.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    peers = {peer.instance for peer in inst.spec.peers}
+    operator = name == names.OPERATOR_COMMON_NAME
+    allowed = {
+        Caller.ANYONE: True,
+        Caller.HOLDER: bool(name),
+        Caller.SHARD: operator or name in peers,
+        Caller.PEER: name in peers,
+        Caller.OPERATOR: operator,
+    }[caller]
+    if not allowed:
+        who = f"subject {name!r}" if name else "a caller without certificate"
+        raise RefusedError("Forbidden", f"This route is not for {who}.")
+
+
+async def _body(request: web.Request, kind: type[T]) -> T:
+    try:
+        async with asyncio.timeout(5.0):
+            text = await request.read()
+    except (web.HTTPRequestEntityTooLarge, TimeoutError) as error:
+        raise SpecError("BodyInvalid", "The body is too long or came too slowly.") from error
+    return codec.decode(text, kind)
+
+
+def _code(error: CovetError) -> int:
+    if isinstance(error, SpecError):
+        return 400
+    if isinstance(error, UnreachableError | SqlError | ProgramError):
+        return 503
+    return 409
+
+
+def _problem(code: int, error: CovetError) -> web.Response:
+    body = codec.encode(Problem(error.reason, error.message))
+    return web.Response(status=code, body=body, content_type="application/json")

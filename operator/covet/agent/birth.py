@@ -1,0 +1,93 @@
+"""Bootstrap: the one initdb in the life of a shard (I13), and the only read-write start without a term before."""
+
+import asyncio
+import dataclasses
+import logging
+import uuid
+from typing import Final
+
+from covet.agent import running
+from covet.agent.instance import Instance
+from covet.agent.volume import BOOTSTRAP, CLONE, Identity, Promise
+from covet.core import names
+from covet.core.agentapi import BootstrapOrder, Rule, Task
+from covet.core.errors import RefusedError, UnreachableError
+from covet.engines import programs, statements
+
+LOG: Final = logging.getLogger("covet.birth")
+
+READY_SECONDS: Final = 60.0
+ASK_SECONDS: Final = 1.5
+"""How long a peer may take to say that it holds a database; the order's sender waits meanwhile."""
+
+
+async def order(inst: Instance, message: BootstrapOrder) -> None:
+    """Begin to bootstrap, or refuse with the reason; the same order again while it runs changes nothing.
+
+    Raises:
+        RefusedError: this volume or this shard may not be initialised.
+    """
+    spec = inst.spec
+    if inst.task is not None and inst.task.kind == BOOTSTRAP:
+        return
+    if inst.refusal is not None:
+        raise RefusedError(inst.refusal.reason, inst.refusal.message)
+    if (message.cluster_uid, message.shard_uid) != (spec.cluster_uid, spec.shard_uid):
+        raise RefusedError("ShardForeign", f"The order is for shard {message.shard_uid}, not for {spec.shard_uid}.")
+    if inst.shard_opened:
+        raise RefusedError("ShardOpened", "Clients have used this shard: it is never initialised again.")
+    if spec.bootstrapped_by != inst.settings.instance:
+        raise RefusedError("NotChosen", f"The spec names {spec.bootstrapped_by} to bootstrap this shard.")
+    if inst.task is not None:
+        raise RefusedError("Busy", f"{inst.settings.instance} is busy: {inst.task.kind}.")
+    if inst.identity is not None and inst.identity.born:
+        raise RefusedError("AlreadyBorn", f"{inst.settings.instance} holds a finished database.")
+    if inst.identity is not None and inst.identity.origin == CLONE:
+        raise RefusedError("CloneUnfinished", "This volume was being cloned, so the shard has a leader: clone again.")
+    await _refuse_if_peer_has_data(inst)
+    if inst.task is not None:
+        return  # the same order came again while the peers were asked
+    inst.begin(Task(BOOTSTRAP), lambda: bootstrap(inst))
+
+
+async def bootstrap(inst: Instance) -> None:
+    """Make the shard's database: promise 1, initdb, roles, schema, rule row, marked born."""
+    spec, volume = inst.spec, inst.volume
+    async with inst.acting:
+        await running.stop(inst)
+        if inst.identity is not None:
+            await asyncio.to_thread(volume.wipe_unborn, inst.identity)
+            inst.identity, inst.promise = None, None
+        incarnation = str(uuid.uuid4())
+        member = names.member(spec.shard, inst.letters(inst.settings.instance), incarnation)
+        identity = Identity(incarnation, member, inst.settings.instance, spec.cluster_uid, spec.shard_uid, BOOTSTRAP)
+        await inst.remember_identity(identity)
+        await inst.remember_promise(Promise(1))
+        await programs.initialise(inst.settings.programs, volume.pgdata, inst.children.spawn)
+        system_id = await programs.system_id(inst.settings.programs, volume.pgdata, inst.children.spawn)
+        await running.start(inst, primary=True)
+        await running.await_ready(inst, READY_SECONDS)
+        rule = Rule(1, 1, member, (member,), 0)
+        async with inst.sql(synchronous=True) as session:
+            await statements.create_schema(session)
+            await statements.write_rule(session, rule, 10.0)
+        await inst.remember_promise(Promise(1, rule))
+        await inst.remember_identity(dataclasses.replace(identity, born=True, system_id=system_id))
+        inst.confirmed = True
+    LOG.info("Born as %s, system id %s.", member, system_id)
+
+
+async def _refuse_if_peer_has_data(inst: Instance) -> None:
+    """Refuse if any other instance that answers holds a database of this shard."""
+
+    async def member_of(instance: str) -> str | None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return (await inst.client.status(inst.peer(instance))).member
+        except (UnreachableError, RefusedError, TimeoutError):
+            return None
+
+    others = [peer.instance for peer in inst.spec.peers if peer.instance != inst.settings.instance]
+    for instance, member in zip(others, await asyncio.gather(*map(member_of, others)), strict=True):
+        if member is not None:
+            raise RefusedError("PeerHasData", f"{instance} holds the database of {member}: this shard was born before.")

@@ -1,0 +1,177 @@
+"""A leader's rule: having it confirmed, and changing it by one safe step at a time (I2, I4, I6).
+
+Before anything of a step happens it stands in promise.json as `pending`: a leader that restarts
+amid a step goes on with that very step, under the half of it that is safe either way.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from covet.agent import configuring
+from covet.agent.instance import Instance
+from covet.agent.volume import Promise
+from covet.core.agentapi import CohortOrder, ConfirmRequest, Rule
+from covet.core.errors import RefusedError, UnreachableError
+from covet.engines import configuration, statements
+from covet.engines.sessions import Session, SqlError
+from covet.planner import quorum
+from covet.planner.quorum import Step
+
+LOG: Final = logging.getLogger("covet.cohort")
+
+ROW_SECONDS: Final = 3.0
+"""How long a rule row may wait for its acknowledgement."""
+CAUGHT_UP_BYTES: Final = 16 << 20
+"""A member is admitted to the cohort when it is at most this far behind: one segment of the log."""
+
+
+async def resume(inst: Instance) -> None:
+    """Have the rule in force confirmed again after a start of the server; W confirmations let it serve.
+
+    Raises:
+        RefusedError: not enough followers confirmed; asked again at the next round.
+    """
+    rule = inst.leading()
+    if inst.promise is not None and inst.promise.pending is not None:
+        await finish(inst, quorum.step_between(rule, inst.promise.pending))
+    else:
+        async with inst.sql() as session:
+            end = await statements.flushed_end(session)
+        await _collect(inst, rule, rule.cohort, rule.acks, end)
+    inst.confirmed = True
+    inst.wake.set()
+
+
+async def advance(inst: Instance, order: CohortOrder) -> Rule:
+    """Take one step towards a cohort and return the rule in force.
+
+    Raises:
+        RefusedError: the step is not safe yet, or did not finish; the reason says which.
+    """
+    rule = inst.leading()
+    if inst.promise is not None and inst.promise.pending is not None:
+        return await finish(inst, quorum.step_between(rule, inst.promise.pending))
+    if not inst.confirmed:
+        raise RefusedError("RuleUnconfirmed", f"Rule {rule.term}.{rule.seq} is not confirmed since the last start.")
+    async with inst.sql() as session:
+        senders = await statements.walsenders(session)
+    step = quorum.next_step(rule, _members(inst, rule, order.instances, senders), order.acks)
+    if step is None:
+        return rule
+    _refuse_behind(step, rule, senders)
+    await inst.remember_promise(Promise(rule.term, rule, step.rule))
+    return await finish(inst, step)
+
+
+async def finish(inst: Instance, step: Step) -> Rule:
+    """Carry out a pending step from wherever it stopped; every half of it can be repeated.
+
+    Raises:
+        RefusedError: the row was not acknowledged or not confirmed in time; it stays pending.
+    """
+    old = inst.leading()
+    await _apply_setting(inst, old, quorum.setting_during(old, step))
+    try:
+        async with inst.sql(synchronous=True) as session:
+            end = await statements.write_rule(session, step.rule, ROW_SECONDS)
+    except SqlError as error:
+        raise RefusedError("RuleUnacknowledged", f"The rule row was not acknowledged: {error.message}") from error
+    await _collect(inst, step.rule, step.voters, step.needed, end)
+    await inst.remember_promise(Promise(step.rule.term, step.rule))
+    await _apply_setting(inst, old, step.rule)
+    LOG.info("Rule %s.%s: cohort %s, W=%s.", step.rule.term, step.rule.seq, ", ".join(step.rule.cohort), step.rule.acks)
+    return step.rule
+
+
+async def remind(inst: Instance) -> None:
+    """Have the rule confirmed by followers whose heartbeats show an older one; nobody waits for them."""
+    rule = inst.rule
+    if rule is None or not inst.confirmed:
+        return
+    late = [m for m in rule.cohort if m != rule.leader and inst.voting.seq_of(inst.instance_of(m), m) < rule.seq]
+    if late:
+        async with inst.sql() as session:
+            end = await statements.flushed_end(session)
+        await asyncio.gather(*(_ask(inst, rule, member, end) for member in late))
+
+
+async def _collect(inst: Instance, rule: Rule, voters: Iterable[str], needed: int, lsn: int) -> None:
+    """Ask the whole cohort to confirm a rule; enough of the voters must."""
+    if inst.identity is None:
+        raise RefusedError("NotBorn", "No database, no rule.")
+    asked = [member for member in rule.cohort if member != rule.leader]
+    answers = await asyncio.gather(*(_ask(inst, rule, member, lsn) for member in asked))
+    confirmed = {member for member, yes in zip(asked, answers, strict=True) if yes} & set(voters)
+    if len(confirmed) < needed:
+        raise RefusedError(
+            "RuleUnconfirmed",
+            f"{len(confirmed)} of {needed} followers confirmed rule {rule.term}.{rule.seq}; asked: {', '.join(asked)}.",
+        )
+
+
+async def _ask(inst: Instance, rule: Rule, member: str, lsn: int) -> bool:
+    """Ask one follower; unreachable and refused are both no."""
+    try:
+        answer = await inst.client.confirm(inst.peer(inst.instance_of(member)), ConfirmRequest(rule, lsn))
+    except (UnreachableError, RefusedError) as error:
+        LOG.info("%s has not confirmed rule %s.%s: %s", member, rule.term, rule.seq, error.message)
+        return False
+    return answer.member == member and answer.rule == rule
+
+
+async def _apply_setting(inst: Instance, old: Rule, rule: Rule) -> None:
+    """Bring `synchronous_standby_names` into force everywhere it is looked at.
+
+    Three processes look: backends ask the checkpointer's flag whether to wait at all, and
+    walsenders decide by their own copy when a commit has enough followers.
+    """
+    wanted = configuration.standby_names(rule)
+    if inst.setting == wanted:
+        return
+    await configuring.apply(inst)
+    await configuring.await_setting(inst, "synchronous_standby_names", wanted)
+    async with inst.sql() as session:
+        if old.acks == 0 or rule.acks == 0:
+            # The checkpointer reads its signal before it begins: afterwards its flag is up.
+            await session.execute("CHECKPOINT", limit=30.0)
+        if rule.acks > old.acks or not set(old.cohort) <= set(rule.cohort):
+            await _restart_walsenders(session)
+    inst.setting = wanted
+
+
+async def _restart_walsenders(session: Session) -> None:
+    """End the walsenders that count by the setting of before; followers come back within a second."""
+    await session.execute(
+        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_replication"
+        " WHERE NOT starts_with(application_name, 'clone_')"
+    )
+
+
+def _members(
+    inst: Instance, rule: Rule, instances: Iterable[str], senders: tuple[statements.Walsender, ...]
+) -> tuple[str, ...]:
+    """Return the members that instances stand for: who streams in their role, else who votes for them already."""
+    members = []
+    for instance in sorted(set(instances)):
+        inst.peer(instance)
+        if instance == inst.settings.instance:
+            members.append(rule.leader)
+            continue
+        prefix = f"{inst.spec.shard}-{inst.letters(instance)}-"
+        streaming = [s.application for s in senders if s.application.startswith(prefix)]
+        voting = [member for member in rule.cohort if inst.instance_of(member) == instance]
+        if not streaming and not voting:
+            raise RefusedError("NotStreaming", f"{instance} does not stream from the leader yet.")
+        members.append((streaming or voting)[0])
+    return tuple(members)
+
+
+def _refuse_behind(step: Step, rule: Rule, senders: tuple[statements.Walsender, ...]) -> None:
+    """Refuse to admit a member that has not caught up: commits would wait for it."""
+    for member in set(step.rule.cohort) - set(rule.cohort):
+        sender = next((s for s in senders if s.application == member), None)
+        if sender is None or sender.state != "streaming" or sender.lag > CAUGHT_UP_BYTES:
+            state = f"{sender.state}, {sender.lag} bytes behind" if sender else "absent"
+            raise RefusedError("NotCaughtUp", f"{member} has not caught up with the leader: {state}.")

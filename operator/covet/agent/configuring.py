@@ -1,0 +1,100 @@
+"""The server's files: written when they differ from what they should be, then the server reloads."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from covet.agent import volume
+from covet.agent.instance import Instance, os_user
+from covet.core.agentapi import Rule
+from covet.core.errors import CovetError
+from covet.engines import configuration
+from covet.engines.configuration import Configuration
+from covet.engines.sessions import Session
+from covet.planner import parameters, quorum
+
+RELOAD_SECONDS: Final = 5.0
+
+
+async def apply(inst: Instance, *, admitting: bool | None = None) -> bool:
+    """Write the server's files as they should be now and reload it if one changed.
+
+    Args:
+        inst: the agent.
+        admitting: which access file; None keeps the one in force.
+
+    Returns:
+        True if a file changed.
+    """
+    files = render(inst, admitting=inst.admitting if admitting is None else admitting)
+    changed = await asyncio.to_thread(_write_changed, inst, files)
+    if changed:
+        inst.server.reload()
+    return changed
+
+
+def render(inst: Instance, *, admitting: bool) -> Mapping[str, str]:
+    """Return the text of each file by its name."""
+    settings, spec = inst.settings, inst.spec
+    wanted = Configuration(
+        instance=settings.instance,
+        listen=settings.listen,
+        port=inst.own.sql_port,
+        folder=settings.conf,
+        sockets=settings.sockets,
+        rule=rule_of_setting(inst),
+        upstream=inst.upstream,
+        parameters=parameters.accepted(spec.parameters),
+        max_slot_wal_keep_bytes=spec.max_slot_wal_keep_bytes,
+    )
+    roles = [(peer.instance, inst.role(peer.instance)) for peer in spec.peers]
+    return {
+        "postgresql.conf": configuration.render_settings(wanted),
+        "pg_hba.conf": configuration.render_access(opened=admitting),
+        "pg_ident.conf": configuration.render_identities(os_user(), roles),
+    }
+
+
+def rule_of_setting(inst: Instance) -> Rule | None:
+    """Return the rule that `synchronous_standby_names` follows; amid a step, the half that comes first (I6)."""
+    promise = inst.promise
+    if promise is None or promise.rule is None or promise.pending is None:
+        return inst.rule
+    return quorum.setting_during(promise.rule, quorum.step_between(promise.rule, promise.pending))
+
+
+async def install_certificate(inst: Instance) -> None:
+    """Copy the certificate to where the server reads it."""
+    await asyncio.to_thread(inst.certificates.copy_to, inst.settings.conf / "tls")
+
+
+async def await_setting(inst: Instance, name: str, value: str) -> None:
+    """Wait until new sessions see a setting's value: the postmaster has then reloaded.
+
+    Raises:
+        CovetError: it did not within the bound.
+    """
+    deadline = inst.clock.monotonic() + RELOAD_SECONDS
+    while inst.clock.monotonic() < deadline:
+        async with inst.sql() as fresh:
+            if await _shown(fresh, name) == value:
+                return
+        await asyncio.sleep(0.02)
+    raise CovetError("ReloadTooSlow", f"The server did not take up {name} within {RELOAD_SECONDS:.0f} s.")
+
+
+async def _shown(session: Session, name: str) -> str:
+    return str(await session.value("SELECT current_setting($1)", name))
+
+
+def _write_changed(inst: Instance, files: Mapping[str, str]) -> bool:
+    folder = inst.settings.conf
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    changed = False
+    for name, text in files.items():
+        path = folder / name
+        if path.exists() and path.read_bytes() == text.encode():
+            continue
+        volume.write_durable(path, text.encode())
+        changed = True
+    return changed

@@ -1,0 +1,273 @@
+"""Everything one agent holds, in one place: what it was told, what it knows, what it runs.
+
+The modules beside this one act on it; which of them acts when is decided by
+`covet.planner.member` and by the orders of the agent API. One action or order at a time
+changes the server: it holds `acting`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import pwd
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+from covet.agent import restarts, telemetry
+from covet.agent.certificates import Certificates
+from covet.agent.children import Children
+from covet.agent.settings import Settings
+from covet.agent.volume import Identity, Promise, Volume, VolumeRefusedError
+from covet.agent.voting import Voting
+from covet.core import names
+from covet.core.agentapi import Peer, Rule, ShardSpec, Task
+from covet.core.clock import Clock
+from covet.core.errors import CovetError, RefusedError, SpecError
+from covet.engines import configuration, sessions
+from covet.engines.configuration import Upstream
+from covet.engines.server import Server
+from covet.engines.sessions import Session, Vitals
+from covet.peers.client import AgentClient
+from covet.planner.member import Decision
+
+LOG: Final = logging.getLogger("covet.agent")
+
+CALL_SECONDS: Final = 5.0
+"""Bound of a call to another agent; a confirmation waits less than this at the other end."""
+
+
+class Instance:
+    """The state of an agent.
+
+    Attributes:
+        identity: member.json, None on an empty volume.
+        refusal: why the volume is not touched, None if it may be.
+        admitting: clients are, or may be, let in by the access file in force.
+        confirmed: the rule was confirmed by its followers since the server started.
+        upstream: whom the server's settings follow.
+        setting: `synchronous_standby_names` as every process of the server goes by it, None while unknown.
+        vitals: what the server last said of itself, None while it does not answer.
+        probed_at: monotonic time of that answer.
+        failure: why the last order that took long failed.
+        defect: an error that nobody expected; the agent ends and is started again.
+    """
+
+    def __init__(self, settings: Settings, spec: ShardSpec, clock: Clock, children: Children) -> None:
+        self.settings = settings
+        self.spec = spec
+        self.clock = clock
+        self.children = children
+        self.metrics = telemetry.Telemetry()
+        self.volume = Volume(settings.data)
+        self.certificates = Certificates(settings.tls)
+        self.client = AgentClient(self.certificates.dialling, CALL_SECONDS)
+        self.server = Server(settings.programs, settings.pgdata, settings.conf, children.spawn, self._server_ended)
+        self.voting = Voting(children, clock)
+        self.back_off = restarts.BackOff()
+        self.identity: Identity | None = None
+        self.promise: Promise | None = None
+        self.refusal: VolumeRefusedError | None = None
+        self.failure: CovetError | None = None
+        self.admitting = False
+        self.confirmed = False
+        self.upstream: Upstream | None = None
+        self.setting: str | None = None
+        self.vitals: Vitals | None = None
+        self.session: Session | None = None
+        self.probed_at = 0.0
+        self.unstreamed_since: float | None = None
+        self.asked_to_join_at = 0.0
+        self.task: Task | None = None
+        self.job: asyncio.Task[None] | None = None
+        self.decision: Decision | None = None
+        self.ticked_at = clock.monotonic()
+        self.acting = asyncio.Lock()
+        self.wake = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.defect: BaseException | None = None
+        self.stop_wanted = False
+        self.last_exit: int | None = None
+
+    # ------------------------------------------------------------ who we are
+
+    @property
+    def own(self) -> Peer:
+        """This instance's entry in the spec."""
+        return self.peer(self.settings.instance)
+
+    def peer(self, instance: str) -> Peer:
+        """Return an instance's entry in the spec.
+
+        Raises:
+            RefusedError: the spec names no such instance.
+        """
+        for peer in self.spec.peers:
+            if peer.instance == instance:
+                return peer
+        raise RefusedError("PeerUnknown", f"The spec of shard {self.spec.shard} names no instance {instance}.")
+
+    def letters(self, instance: str) -> str:
+        """Return the letters of an instance of this shard."""
+        return configuration.letters(instance, self.spec.cluster, self.spec.shard)
+
+    def role(self, instance: str) -> str:
+        """Return the replication role of an instance of this shard."""
+        return names.replication_role(self.spec.shard, self.letters(instance))
+
+    def instance_of(self, member: str) -> str:
+        """Return the instance whose volume a member is."""
+        return f"{self.spec.cluster}-{member[:-13]}"
+
+    @property
+    def rule(self) -> Rule | None:
+        """The newest rule confirmed here."""
+        return self.promise.rule if self.promise else None
+
+    def leading(self) -> Rule:
+        """Return the rule that this member leads by, with its server up as the primary.
+
+        Raises:
+            RefusedError: it does not lead, or not yet.
+        """
+        rule = self.rule
+        member = self.identity.member if self.identity else None
+        if rule is None or rule.leader != member or self.promise is None or self.promise.term != rule.term:
+            leader = self.instance_of(rule.leader) if rule else "nobody known here"
+            raise RefusedError("NotLeader", f"{self.settings.instance} does not lead this shard; {leader} does.")
+        if self.vitals is None or self.vitals.standby:
+            raise RefusedError("LeaderNotReady", f"The server of {self.settings.instance} is not up yet.")
+        return rule
+
+    # ------------------------------------------------------------ the volume
+
+    async def remember_promise(self, promise: Promise) -> None:
+        """Make a promise durable, then go by it."""
+        await asyncio.to_thread(self.volume.write_promise, promise)
+        self.promise = promise
+
+    async def remember_identity(self, identity: Identity) -> None:
+        """Make the volume's identity durable, then go by it."""
+        await asyncio.to_thread(self.volume.write_identity, identity)
+        self.identity = identity
+
+    async def take_spec(self, spec: ShardSpec) -> bool:
+        """Take up a spec if it is newer; False if it is not.
+
+        Raises:
+            SpecError: it is of another shard, or does not name this instance.
+        """
+        if spec.generation <= self.spec.generation:
+            return False
+        check_spec(spec, self.settings.instance)
+        if (spec.cluster_uid, spec.shard_uid) != (self.spec.cluster_uid, self.spec.shard_uid):
+            raise SpecError("SpecForeign", f"The spec is of shard {spec.shard_uid}, not of {self.spec.shard_uid}.")
+        if self.refusal is None:
+            await asyncio.to_thread(self.volume.write_spec, spec)
+        self.spec = spec
+        LOG.info("Took up generation %s of the spec.", spec.generation)
+        self.wake.set()
+        return True
+
+    @property
+    def shard_opened(self) -> bool:
+        """True once the operator recorded that clients may enter this shard."""
+        return self.spec.opened or (self.identity is not None and self.identity.opened)
+
+    # ------------------------------------------------------------ the server
+
+    @contextlib.asynccontextmanager
+    async def sql(self, *, synchronous: bool = False) -> AsyncIterator[Session]:
+        """Open a session of its own for one piece of work."""
+        session = await Session.connect(self.settings.sockets, self.own.sql_port, synchronous=synchronous)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    def _server_ended(self, code: int) -> None:
+        self.last_exit = code
+        self.vitals, self.confirmed, self.upstream, self.setting = None, False, None, None
+        if self.session is not None:
+            self.session.terminate()
+            self.session = None
+        if not self.stop_wanted:
+            self.metrics.server_deaths.inc()
+            delay = self.back_off.died(self.clock.monotonic())
+            LOG.error("The server ended with %s; it is started again in %.0f s.", code, delay)
+        self.wake.set()
+
+    def begin(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
+        """Start work that takes long; the loop leaves the server alone until it is over."""
+        self.task, self.failure = task, None
+
+        async def run() -> None:
+            try:
+                await work()
+            except CovetError as error:
+                self.failure = error
+                LOG.warning("%s failed: %s", task.kind, error.message, extra={"fields": {"reason": error.reason}})
+            except (OSError, TimeoutError) as error:
+                self.failure = CovetError(f"{task.kind}Failed", f"{task.kind} failed: {error}.")
+                LOG.warning("%s failed: %s.", task.kind, error)
+            finally:
+                self.task, self.job = None, None
+                self.wake.set()
+
+        self.job = asyncio.create_task(run(), name=task.kind)
+        self.job.add_done_callback(self._job_done)
+
+    def _job_done(self, job: asyncio.Task[None]) -> None:
+        if not job.cancelled() and (error := job.exception()) is not None:
+            self.defect = error
+            self.stopping.set()
+            self.wake.set()
+
+    def heartbeat_state(self, flags: int) -> dict[str, Any]:
+        """Return what the voter says of this member."""
+        rule = self.rule
+        return {
+            "member": self.identity.member if self.identity else "",
+            "term": self.promise.term if self.promise else 0,
+            "seq": rule.seq if rule else 0,
+            "flags": flags,
+            "progress": self.vitals.lsn if self.vitals else 0,
+            "probed": self.probed_at,
+        }
+
+
+def check_spec(spec: ShardSpec, instance: str) -> None:
+    """Refuse a spec that this instance cannot work by.
+
+    Raises:
+        SpecError: it does not name the instance, or names it with another cluster or shard.
+    """
+    if instance not in {peer.instance for peer in spec.peers}:
+        raise SpecError("InstanceUnknown", f"The spec of shard {spec.shard} does not name {instance}.")
+    if not instance.startswith(names.instance(spec.cluster, spec.shard, "")):
+        raise SpecError("SpecForeign", f"{instance} is no instance of shard {spec.shard} of cluster {spec.cluster}.")
+
+
+def os_user() -> str:
+    """Return the name of the system user that agent and server run as.
+
+    Raises:
+        SpecError: the user has no name, and PostgreSQL's peer authentication needs one.
+    """
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError as error:
+        raise SpecError(
+            "UserUnnamed", f"User {os.geteuid()} has no name in this image; peer logins need one."
+        ) from error
+
+
+async def ask_vitals(inst: Instance, limit: float = 2.0) -> Vitals:
+    """Return what the server says of itself right now.
+
+    Raises:
+        RefusedError: it takes no sessions.
+        SqlError: it did not answer in time.
+    """
+    if inst.session is None or inst.session.closed:
+        raise RefusedError("ServerNotReady", f"The server of {inst.settings.instance} takes no sessions now.")
+    return await sessions.read_vitals(inst.session, limit)

@@ -1,0 +1,118 @@
+"""The agent's loop: gather, decide, one action; then again, at a pace or when something happened."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from covet.agent import access, cohort, following, running
+from covet.agent.instance import Instance
+from covet.core.errors import CovetError
+from covet.planner import member
+from covet.planner.member import Act, Decision, Facts, ServerState, VolumeState
+
+LOG: Final = logging.getLogger("covet.loop")
+
+PACE: Final = 0.5
+RETRY: Final = 0.2
+"""Seconds between two rounds while an action keeps failing or something is on its way."""
+
+
+async def run(inst: Instance) -> None:
+    """Turn until the agent stops."""
+    complaint = ""
+    while not inst.stopping.is_set():
+        inst.wake.clear()
+        inst.ticked_at = inst.clock.monotonic()
+        pace = PACE
+        try:
+            with inst.metrics.tick_seconds.time():
+                decision = await tick(inst)
+            pace = PACE if decision.act is Act.WAIT else RETRY
+            complaint = ""
+        except CovetError as error:
+            pace = RETRY
+            if error.message != complaint:
+                complaint = error.message
+                LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(inst.wake.wait(), pace)
+
+
+async def tick(inst: Instance) -> Decision:
+    """Look, decide, do one thing.
+
+    Raises:
+        CovetError: the thing failed; the next round looks again.
+    """
+    facts = gather(inst)
+    decision = member.decide(facts)
+    if inst.decision != decision:
+        LOG.info("%s (%s): %s.", decision.state, decision.reason, decision.act.value)
+    inst.decision = decision
+    if decision.act is Act.WAIT or inst.acting.locked():
+        return decision
+    async with inst.acting:
+        await _act(inst, decision.act)
+    return decision
+
+
+def gather(inst: Instance) -> Facts:
+    """Return what is known now, frozen."""
+    rule, identity, vitals = inst.rule, inst.identity, inst.vitals
+    now = inst.clock.monotonic()
+    leader = inst.instance_of(rule.leader) if rule else ""
+    own = inst.settings.instance
+    return Facts(
+        volume=_volume(inst),
+        server=_server(inst),
+        member=identity.member if identity else None,
+        promise=inst.promise.term if inst.promise else 0,
+        rule=rule,
+        busy=inst.task is not None,
+        may_start=inst.back_off.ready(now),
+        open=inst.admitting,
+        shard_opened=inst.shard_opened,
+        confirmed=inst.confirmed,
+        following=rule.leader if rule and inst.upstream and inst.upstream.peer.instance == leader else None,
+        streaming=vitals is not None and vitals.streaming,
+        unstreamed_seconds=now - inst.unstreamed_since if inst.unstreamed_since is not None else 0.0,
+        leader_reachable=leader != own and any(peer.instance == leader for peer in inst.spec.peers),
+        stopping=inst.stopping.is_set(),
+    )
+
+
+def _volume(inst: Instance) -> VolumeState:
+    if inst.refusal is not None:
+        return VolumeState.REFUSED
+    if inst.identity is None:
+        return VolumeState.EMPTY
+    return VolumeState.BORN if inst.identity.born else VolumeState.UNBORN
+
+
+def _server(inst: Instance) -> ServerState:
+    if inst.server.pid is None:
+        return ServerState.DOWN
+    if inst.vitals is None:
+        return ServerState.STARTING
+    return ServerState.STANDBY if inst.vitals.standby else ServerState.PRIMARY
+
+
+async def _act(inst: Instance, act: Act) -> None:
+    match act:
+        case Act.START_PRIMARY:
+            await running.start(inst, primary=True)
+        case Act.START_STANDBY:
+            await running.start(inst, primary=False)
+        case Act.STOP:
+            await running.stop(inst)
+        case Act.CLOSE:
+            await access.close(inst)
+        case Act.OPEN:
+            await access.open_to_clients(inst)
+        case Act.FOLLOW:
+            await following.follow(inst)
+        case Act.CONFIRM:
+            await cohort.resume(inst)
+        case Act.WAIT:
+            pass

@@ -1,0 +1,54 @@
+"""The operator's short orders to a leader: open, database, map."""
+
+import dataclasses
+
+from covet.agent.instance import Instance
+from covet.core.agentapi import DatabaseOrder, MapOrder, OpenOrder
+from covet.core.errors import RefusedError
+from covet.engines import statements
+
+ROW_SECONDS = 4.0
+"""How long a write of Covet's own may wait for acknowledgements."""
+
+
+async def open_shard(inst: Instance, order: OpenOrder) -> None:
+    """Remember that the shard is open to clients; the loop lets them in.
+
+    Raises:
+        RefusedError: this is not the confirmed leader of that shard.
+    """
+    if order.shard_uid != inst.spec.shard_uid:
+        raise RefusedError("ShardForeign", f"The order is for shard {order.shard_uid}, not for {inst.spec.shard_uid}.")
+    _confirmed(inst)
+    if inst.identity is not None and not inst.identity.opened:
+        await inst.remember_identity(dataclasses.replace(inst.identity, opened=True))
+    inst.wake.set()
+
+
+async def put_database(inst: Instance, order: DatabaseOrder) -> None:
+    """Make the application's database and owner, or bring the owner's verifier up to date.
+
+    Raises:
+        RefusedError: this is not the confirmed leader.
+        SpecError: a name or the verifier cannot be taken.
+    """
+    _confirmed(inst)
+    async with inst.sql(synchronous=True) as session:
+        await statements.ensure_database(session, order, ROW_SECONDS)
+
+
+async def put_map(inst: Instance, order: MapOrder) -> None:
+    """Store a newer map.
+
+    Raises:
+        RefusedError: this is not the confirmed leader.
+    """
+    _confirmed(inst)
+    async with inst.sql(synchronous=True) as session:
+        await statements.store_map(session, order, ROW_SECONDS)
+
+
+def _confirmed(inst: Instance) -> None:
+    rule = inst.leading()
+    if not inst.confirmed:
+        raise RefusedError("RuleUnconfirmed", f"Rule {rule.term}.{rule.seq} is not confirmed since the last start.")

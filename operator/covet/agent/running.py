@@ -1,0 +1,86 @@
+"""Starting and stopping the server: always closed, never read-write by accident."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+
+from covet.agent import configuring
+from covet.agent.instance import Instance
+from covet.agent.volume import sync_folder, write_durable
+from covet.core.errors import CovetError, UnreachableError
+from covet.engines import configuration
+from covet.engines.sessions import Session
+
+LOG: Final = logging.getLogger("covet.running")
+
+FAST_SECONDS: Final = 15.0
+"""Bound of a fast shutdown; past it the server stops immediately and recovers at the next start."""
+
+
+async def start(inst: Instance, *, primary: bool) -> None:
+    """Start the server, closed to clients; it may still recover when this returns.
+
+    A standby starts with nobody to follow: whom it follows is decided once it is up.
+
+    Raises:
+        CovetError: the server's program could not be started.
+    """
+    inst.upstream, inst.admitting, inst.confirmed = None, False, False
+    await asyncio.to_thread(_prepare, inst.volume.pgdata, primary)
+    await configuring.install_certificate(inst)
+    await configuring.apply(inst, admitting=False)
+    inst.stop_wanted = False
+    inst.back_off.started(inst.clock.monotonic())
+    inst.metrics.server_starts.inc()
+    try:
+        await inst.server.start()
+    except (OSError, TimeoutError) as error:
+        inst.back_off.died(inst.clock.monotonic())
+        raise CovetError("ServerStartFailed", f"The server could not be started: {error}.") from error
+    inst.setting = configuration.standby_names(configuring.rule_of_setting(inst))
+    LOG.info("Started the server as a %s.", "primary" if primary else "standby")
+
+
+async def stop(inst: Instance, fast_seconds: float = FAST_SECONDS) -> None:
+    """Stop the server and reap what is left of it."""
+    inst.stop_wanted = True
+    if inst.session is not None:
+        inst.session.terminate()
+        inst.session = None
+    inst.vitals = None
+    await inst.server.stop(fast_seconds)
+
+
+async def await_ready(inst: Instance, limit: float) -> None:
+    """Wait until the server takes sessions.
+
+    Raises:
+        CovetError: it ended, or the time is over.
+    """
+    deadline = inst.clock.monotonic() + limit
+    while inst.clock.monotonic() < deadline:
+        if inst.server.pid is None:
+            raise CovetError("ServerDied", f"The server ended with {inst.last_exit} while it started.")
+        try:
+            session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
+        except UnreachableError:
+            await asyncio.sleep(0.05)
+            continue
+        await session.close()
+        return
+    raise CovetError("ServerTooSlow", f"The server took no session within {limit:.0f} s.")
+
+
+def _prepare(pgdata: Path, primary: bool) -> None:
+    """Bring PGDATA's own files into the shape of the role; everything else of it is the server's."""
+    # A kubelet that applies fsGroup widens the mode, and the server refuses a wider one.
+    pgdata.chmod(0o700)
+    signal_file = pgdata / "standby.signal"
+    if primary and signal_file.exists():
+        signal_file.unlink()
+    elif not primary and not signal_file.exists():
+        write_durable(signal_file, b"")
+    # ALTER SYSTEM writes here and would win over our files.
+    write_durable(pgdata / "postgresql.auto.conf", b"# Not used: covet-agent owns the settings.\n")
+    sync_folder(pgdata)

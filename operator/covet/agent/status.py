@@ -1,0 +1,137 @@
+"""What the agent says of its instance: the status for the operator, gauges for a scraper."""
+
+import contextlib
+from typing import Final
+
+import covet
+from covet.agent.instance import Instance
+from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState, Position, Serving
+from covet.core.errors import CovetError
+from covet.engines import statements
+from covet.engines.statements import Contents
+
+SENTENCES: Final = {
+    "WaitsForOrder": "The volume is empty; the agent waits for an order to bootstrap or to clone.",
+    "DatabaseUnfinished": "The volume holds a database that was not finished; the next order wipes and repeats it.",
+    "OrderUnderWay": "An order is under way.",
+    "Stopping": "The agent was told to end and stops the server.",
+    "RuleMissing": "The volume holds a database and no rule to go by.",
+    "ServerBackOff": "The server ended; it is started again after a pause.",
+    "ResumingTerm": "The server starts, closed, to resume its term.",
+    "StartingStandby": "The server starts, closed, as a standby.",
+    "ServerStarting": "The server recovers and takes no sessions yet.",
+    "StandbyMustLead": "The server runs as a standby though this member leads; it is started again.",
+    "RuleUnconfirmed": "The rule is not confirmed by enough followers yet; clients stay outside.",
+    "ShardNotOpened": "The shard was not opened yet; clients stay outside.",
+    "Leading": "The server leads its shard and serves reads and writes.",
+    "ReadWriteWithoutTerm": "The server ran read-write without a term and is stopped.",
+    "Following": "The server follows its leader and serves reads.",
+    "StreamLost": "The server does not stream from its leader.",
+    "NotFollowing": "The server has not begun to follow its leader.",
+    "LeaderAddressUnknown": "The spec names no address for the leader of the newest rule.",
+    "Unexamined": "The agent has not looked at the volume yet.",
+}
+
+
+async def read(inst: Instance) -> AgentStatus:
+    """Return the status; what the server cannot tell now is left out."""
+    rule, identity, vitals, promise = inst.rule, inst.identity, inst.vitals, inst.promise
+    state, reason, message = explain(inst)
+    contents, followers = await _ask_server(inst, state)
+    return AgentStatus(
+        protocol=PROTOCOL,
+        agent_version=covet.__version__,
+        instance=inst.settings.instance,
+        state=state,
+        reason=reason,
+        message=message,
+        serving=serving(inst),
+        member=identity.member if identity and identity.born else None,
+        incarnation=identity.incarnation if identity and identity.born else None,
+        system_id=identity.system_id if identity and identity.born else None,
+        server_version=contents.server_version if contents else None,
+        promise=promise.term if promise else 0,
+        rule=rule,
+        position=Position(vitals.term, vitals.lsn) if vitals else None,
+        streaming=vitals is not None and vitals.streaming,
+        lag_bytes=_lag(inst),
+        followers=followers,
+        database=contents.database if contents and state is MemberState.LEADER else None,
+        map_epoch=contents.map_epoch if contents else None,
+        spec_generation=inst.spec.generation,
+        pending_restart=contents.pending_restart if contents else (),
+        task=inst.task,
+    )
+
+
+def explain(inst: Instance) -> tuple[MemberState, str, str]:
+    """Return the state, its reason and a sentence for a person."""
+    if inst.task is not None:
+        state = MemberState.CLONING if inst.task.kind == "Clone" else MemberState.BOOTSTRAPPING
+        return state, "OrderUnderWay", f"{inst.task.kind} is under way."
+    if inst.refusal is not None:
+        return MemberState.REFUSED, inst.refusal.reason, inst.refusal.message
+    decision = inst.decision
+    if decision is None:
+        return MemberState.STARTING, "Unexamined", SENTENCES["Unexamined"]
+    if inst.failure is not None and decision.state is MemberState.EMPTY:
+        return MemberState.EMPTY, inst.failure.reason, inst.failure.message
+    message = SENTENCES.get(decision.reason, decision.reason)
+    if decision.state is MemberState.STOPPED and inst.last_exit is not None:
+        message += f" Its last exit code was {inst.last_exit}."
+    return decision.state, decision.reason, message
+
+
+def serving(inst: Instance) -> Serving:
+    """Return who may use the server now."""
+    if not inst.admitting or inst.vitals is None:
+        return Serving.CLOSED
+    return Serving.READ_ONLY if inst.vitals.standby else Serving.READ_WRITE
+
+
+async def _ask_server(inst: Instance, state: MemberState) -> tuple[Contents | None, tuple[FollowerLink, ...]]:
+    session, rule = inst.session, inst.rule
+    if session is None or inst.vitals is None or state not in {MemberState.LEADER, MemberState.FOLLOWER}:
+        return None, ()
+    contents: Contents | None = None
+    followers: tuple[FollowerLink, ...] = ()
+    with contextlib.suppress(CovetError):
+        contents = await statements.read_contents(session)
+        if state is MemberState.LEADER and rule is not None:
+            followers = statements.links(await statements.walsenders(session), rule.cohort, rule.leader)
+    return contents, followers
+
+
+def _lag(inst: Instance) -> int | None:
+    vitals = inst.vitals
+    if vitals is None or not vitals.standby or vitals.source_end is None:
+        return None
+    return max(0, vitals.source_end - vitals.lsn)
+
+
+def fill_metrics(inst: Instance, status: AgentStatus) -> None:
+    """Bring the gauges to what the status says."""
+    metrics = inst.metrics
+    for state in MemberState:
+        metrics.state.labels(state.value).set(state is status.state)
+    for who in Serving:
+        metrics.serving.labels(who.value).set(who is status.serving)
+    metrics.info.clear()
+    metrics.info.labels(status.agent_version, status.server_version or "").set(1)
+    metrics.promise_term.set(status.promise)
+    metrics.rule_term.set(status.rule.term if status.rule else 0)
+    metrics.rule_seq.set(status.rule.seq if status.rule else 0)
+    metrics.streaming.set(status.streaming)
+    metrics.lag_bytes.set(status.lag_bytes or 0)
+    metrics.flushed_lsn.set(status.position.lsn if status.position else 0)
+    metrics.follower_lag_bytes.clear()
+    for follower in status.followers:
+        if follower.lag_bytes is not None:
+            metrics.follower_lag_bytes.labels(follower.member).set(follower.lag_bytes)
+    for gauge, kind in ((metrics.peer_age, "at"), (metrics.echo_age, "echoed")):
+        for peer in inst.spec.peers:
+            age = inst.voting.age(peer.instance, kind)
+            if age is not None:
+                gauge.labels(peer.instance).set(age)
+    metrics.count_up_to(metrics.voter_dropped, inst.voting.dropped)
+    metrics.count_up_to(metrics.orphans, inst.children.reaped)

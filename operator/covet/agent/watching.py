@@ -1,0 +1,132 @@
+"""What changes from outside while the agent runs: the mounted spec, the certificate, peers' addresses."""
+
+import asyncio
+import logging
+import socket
+from typing import Final
+
+from covet.agent import cohort, configuring
+from covet.agent.api import Api
+from covet.agent.instance import Instance
+from covet.core.agentapi import ShardSpec
+from covet.core.errors import CovetError, SpecError
+from covet.peers import codec
+from covet.peers.client import AgentClient
+
+LOG: Final = logging.getLogger("covet.watching")
+
+PACE: Final = 2.0
+RESOLVE_PACE: Final = 10.0
+
+
+class Watcher:
+    """Looks at the mounted files every two seconds and at names every ten.
+
+    Args:
+        inst: the agent.
+        api: listens anew under a renewed certificate.
+    """
+
+    def __init__(self, inst: Instance, api: Api) -> None:
+        self._inst = inst
+        self._api = api
+        self._ips: dict[str, tuple[str, ...]] = {}
+        self._resolved_at: float | None = None
+        self._mounted = b""
+
+    async def run(self) -> None:
+        """Watch for as long as the agent lives."""
+        while True:
+            for look in (self._spec, self._certificate, self._addresses, self._settings, self._followers):
+                try:
+                    await look()
+                except (CovetError, OSError) as error:
+                    LOG.warning("%s", error)
+            await asyncio.sleep(PACE)
+
+    async def _spec(self) -> None:
+        try:
+            body = await asyncio.to_thread(self._inst.settings.spec.read_bytes)
+        except FileNotFoundError:
+            return
+        if body == self._mounted:
+            return
+        self._mounted = body
+        await self._inst.take_spec(codec.decode(body, ShardSpec))
+
+    async def _certificate(self) -> None:
+        inst = self._inst
+        if not await asyncio.to_thread(inst.certificates.changed):
+            return
+        inst.certificates.load()
+        await self._api.renew()
+        old, inst.client = inst.client, await open_client(inst)
+        await old.close()
+        if inst.server.pid is not None:
+            await configuring.install_certificate(inst)
+            inst.server.reload()
+        if inst.upstream is not None:
+            await asyncio.to_thread(inst.certificates.copy_to, inst.upstream.credentials)
+        inst.metrics.certificate_loads.inc()
+        self._resolved_at = None
+        LOG.info("Took up the renewed certificate.")
+
+    async def _addresses(self) -> None:
+        inst = self._inst
+        now = inst.clock.monotonic()
+        silent = any(
+            inst.voting.age(p.instance, "at") is None for p in inst.spec.peers if p.instance != inst.settings.instance
+        )
+        pace = PACE if silent else RESOLVE_PACE
+        if self._resolved_at is not None and now - self._resolved_at < pace:
+            return
+        self._resolved_at = now
+        for peer in inst.spec.peers:
+            if peer.instance != inst.settings.instance and (found := await resolve(peer.address)):
+                self._ips[peer.address] = found
+        inst.voting.configure(inst.settings, inst.certificates.digest(), inst.spec, self._ips)
+
+    async def _settings(self) -> None:
+        inst = self._inst
+        if inst.vitals is not None and not inst.acting.locked():
+            async with inst.acting:
+                await configuring.apply(inst)
+
+    async def _followers(self) -> None:
+        inst = self._inst
+        if inst.vitals is not None and not inst.vitals.standby and not inst.acting.locked():
+            await cohort.remind(inst)
+
+
+async def resolve(address: str) -> tuple[str, ...]:
+    """Return the addresses that a name stands for, empty while the resolver is away."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(2.0):
+            found = await loop.getaddrinfo(address, None, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError):
+        return ()
+    return tuple(sorted({str(entry[4][0]) for entry in found}))
+
+
+async def open_client(inst: Instance) -> AgentClient:
+    """Return an open client with the certificate in force."""
+    return await AgentClient(inst.certificates.dialling).__aenter__()
+
+
+def read_spec(inst_spec: ShardSpec | None, mounted: bytes | None) -> ShardSpec:
+    """Return the newer of the cached and the mounted spec.
+
+    Raises:
+        SpecError: there is neither, or the mounted one makes no sense and nothing is cached.
+    """
+    try:
+        fresh = codec.decode(mounted, ShardSpec) if mounted is not None else None
+    except SpecError:
+        if inst_spec is None:
+            raise
+        fresh = None
+    specs = [spec for spec in (inst_spec, fresh) if spec is not None]
+    if not specs:
+        raise SpecError("SpecMissing", "No spec is mounted, and none is kept on the volume.")
+    return max(specs, key=lambda spec: spec.generation)

@@ -1,0 +1,162 @@
+"""The PostgreSQL server process: start, signals, end, and its log line by line.
+
+The postmaster is a direct child, so that its death is known at once. Nothing here decides
+whether a server may run; the caller does.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import re
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from covet.engines import processes
+
+LOG: Final = logging.getLogger("covet.postgres")
+
+_PIPE_BYTES: Final = 1 << 20
+"""Room for the server's log while the agent's loop is late: a full pipe would stop the backends."""
+_LINE: Final = re.compile(r"^(?P<code>[0-9A-Z]{5}) \[(?P<pid>\d+)\] (?P<rest>.*)$")
+_LEVELS: Final = {"WARNING": logging.WARNING, "ERROR": logging.ERROR, "FATAL": logging.ERROR, "PANIC": logging.CRITICAL}
+
+
+class Spawner(Protocol):
+    """Starts a child process in such a way that the reaper of orphans leaves it alone."""
+
+    def __call__(
+        self, *argv: str, stdout: int | None = None, stderr: int | None = None
+    ) -> Awaitable[asyncio.subprocess.Process]:
+        """Start a program by its argument list."""
+        ...
+
+
+class Server:
+    """One PostgreSQL server over one data directory.
+
+    Args:
+        programs: folder of the server's programs.
+        pgdata: the data directory.
+        folder: where postgresql.conf, pg_hba.conf and pg_ident.conf lie.
+        spawn: starts child processes.
+        ended: called once each time the server's process has ended, with its exit code.
+    """
+
+    def __init__(
+        self, programs: Path, pgdata: Path, folder: Path, spawn: Spawner, ended: Callable[[int], None]
+    ) -> None:
+        self._programs = programs
+        self._pgdata = pgdata
+        self._folder = folder
+        self._spawn = spawn
+        self._ended = ended
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the postmaster while it runs."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the postmaster; it is not yet ready for sessions when this returns.
+
+        Whatever is left of an earlier server of this folder is ended first.
+
+        Raises:
+            OSError: the program cannot be started.
+            TimeoutError: an earlier server's processes do not go away.
+        """
+        if self._process is not None:
+            return
+        if not await processes.reap_folder(self._pgdata):
+            raise TimeoutError("processes of an earlier server do not end")
+        folder = self._folder
+        process = await self._spawn(
+            str(self._programs / "postgres"),
+            "-D",
+            str(self._pgdata),
+            "-c",
+            f"config_file={folder / 'postgresql.conf'}",
+            "-c",
+            f"hba_file={folder / 'pg_hba.conf'}",
+            "-c",
+            f"ident_file={folder / 'pg_ident.conf'}",
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._process = process
+        self._watch = asyncio.create_task(self._follow(process), name="server")
+
+    def reload(self) -> None:
+        """Make the server read its files again, certificates included."""
+        self.signal(signal.SIGHUP)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the postmaster if it runs."""
+        if self._process is not None:
+            processes.send(self._process.pid, number)
+
+    async def stop(self, fast_seconds: float, immediate_seconds: float = 5.0) -> None:
+        """Stop the server: fast, past its bound immediately, past that by SIGKILL; then reap the folder."""
+        process, watch = self._process, self._watch
+        if process is not None and watch is not None:
+            for number, bound in ((signal.SIGINT, fast_seconds), (signal.SIGQUIT, immediate_seconds)):
+                processes.send(process.pid, number)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(watch), bound)
+                if watch.done():
+                    break
+        await processes.reap_folder(self._pgdata)
+        if watch is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(watch), 5.0)
+
+    async def _follow(self, process: asyncio.subprocess.Process) -> None:
+        """Relay the log until the process ends, then say so."""
+        relay = asyncio.create_task(self._relay(process), name="server-log")
+        code = await process.wait()
+        # Orphaned backends may hold the pipe open: the log's end is not waited for.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(relay, 0.1)
+        self._process = None
+        self._ended(code)
+
+    async def _relay(self, process: asyncio.subprocess.Process) -> None:
+        stream = process.stderr
+        if stream is None:
+            return
+        widen_pipe(process)
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                continue  # longer than the reader's limit; the reader drops it
+            if not line:
+                return
+            relay_line(line.decode(errors="replace").rstrip("\n"))
+
+
+def widen_pipe(process: asyncio.subprocess.Process) -> None:
+    """Give a child's standard error more room than the kernel's 64 KiB, where it is allowed."""
+    transport = process._transport.get_pipe_transport(2)  # type: ignore[attr-defined]  # noqa: SLF001  asyncio offers no public way
+    pipe = transport.get_extra_info("pipe") if transport else None
+    if pipe is not None:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def relay_line(line: str) -> None:
+    """Log one line of the server with its SQLSTATE, process and level as fields."""
+    match = _LINE.match(line)
+    if match is None:
+        LOG.info(line, extra={"fields": {"source": "postgres"}})
+        return
+    rest = match["rest"]
+    level = next((number for word, number in _LEVELS.items() if f"{word}:  " in rest[:200]), logging.INFO)
+    fields: dict[str, str | int] = {"source": "postgres", "pid": int(match["pid"])}
+    if match["code"] != "00000":
+        fields["sqlstate"] = match["code"]
+    LOG.log(level, rest, extra={"fields": fields})

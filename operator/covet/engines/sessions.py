@@ -1,0 +1,190 @@
+"""The agent's own SQL sessions: over the unix socket as superuser, with a pinned search path.
+
+asyncpg's errors become ours here, once. Every statement has a bound; LSNs are plain
+integers outside of SQL.
+"""
+
+import asyncio
+import dataclasses
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from covet.core.errors import CovetError, UnreachableError
+from covet.engines.configuration import PROBE_USER, SUPERUSER
+
+Row = Any
+"""A row of asyncpg: values by column name; its types are not declared by the library."""
+
+_SETTINGS: Final = {"application_name": "covet-agent", "search_path": "pg_catalog"}
+
+
+class SqlError(CovetError):
+    """The server answered a statement with an error, or did not answer in time."""
+
+
+class Session:
+    """One session on the local server; one statement at a time, others wait their turn.
+
+    Commits are acknowledged locally unless the session is synchronous: the agent's
+    housekeeping must not wait for followers that are still to come.
+    """
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401  asyncpg declares no types
+        self._connection = connection
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def connect(cls, sockets: Path, port: int, *, synchronous: bool = False, limit: float = 2.0) -> "Session":
+        """Open a session.
+
+        Args:
+            sockets: folder of the server's unix socket.
+            port: port that the socket is named by.
+            synchronous: commits wait for the rule's followers, instead of for the local disk only.
+            limit: seconds that opening may take.
+
+        Raises:
+            UnreachableError: the server does not accept sessions (yet).
+        """
+        try:
+            connection = await asyncpg.connect(
+                host=str(sockets),
+                port=port,
+                user=SUPERUSER,
+                database="postgres",
+                timeout=limit,
+                ssl=False,
+                server_settings=_SETTINGS | {"synchronous_commit": "on" if synchronous else "local"},
+                statement_cache_size=32,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise UnreachableError("ServerNotReady", f"The server takes no sessions: {error}.") from error
+        return cls(connection)
+
+    @property
+    def closed(self) -> bool:
+        """True once the session is of no more use."""
+        return bool(self._connection.is_closed())
+
+    async def close(self) -> None:
+        """End the session, without waiting long for the server's farewell."""
+        try:
+            await self._connection.close(timeout=1.0)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._connection.terminate()
+
+    def terminate(self) -> None:
+        """Drop the connection without a word to the server."""
+        self._connection.terminate()
+
+    async def execute(self, statement: str, *values: object, limit: float = 5.0) -> None:
+        """Run a statement, or several without values.
+
+        Raises:
+            SqlError: the server refused it, or the time is over.
+        """
+        await self._guard(self._connection.execute, statement, *values, limit=limit)
+
+    async def row(self, statement: str, *values: object, limit: float = 5.0) -> Row | None:
+        """Return the first row of a query, None if there is none."""
+        return await self._guard(self._connection.fetchrow, statement, *values, limit=limit)
+
+    async def rows(self, statement: str, *values: object, limit: float = 5.0) -> list[Row]:
+        """Return the rows of a query."""
+        return list(await self._guard(self._connection.fetch, statement, *values, limit=limit))
+
+    async def value(self, statement: str, *values: object, limit: float = 5.0) -> Any:  # noqa: ANN401  any SQL type
+        """Return the first column of the first row, None if there is none."""
+        return await self._guard(self._connection.fetchval, statement, *values, limit=limit)
+
+    async def _guard(self, call: Any, *arguments: object, limit: float) -> Any:  # noqa: ANN401  asyncpg declares no types
+        try:
+            async with self._turn:
+                return await call(*arguments, timeout=limit)
+        except TimeoutError as error:
+            raise SqlError("StatementTooSlow", "The server did not finish a statement in time.") from error
+        except asyncpg.PostgresError as error:
+            raise SqlError(type(error).__name__.removesuffix("Error"), f"The server refused: {error}.") from error
+        except (OSError, asyncpg.InterfaceError) as error:
+            raise SqlError("SessionLost", f"The session on the server was lost: {error}.") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Vitals:
+    """What the server says of itself, in one cheap query.
+
+    Args:
+        standby: True in recovery: the server is read-only.
+        lsn: end of what is flushed here, in bytes.
+        term: timeline the server is on (a standby: the one it receives, or restarted on).
+        receiver: state of the WAL receiver, None without one.
+        source_end: a standby: the leader's last known end, None while unknown.
+    """
+
+    standby: bool
+    lsn: int
+    term: int
+    receiver: str | None
+    source_end: int | None
+
+    @property
+    def streaming(self) -> bool:
+        """True while a standby's receiver is connected and in the streaming state."""
+        return self.standby and self.receiver == "streaming"
+
+
+_VITALS: Final = """
+SELECT state.standby,
+       (CASE WHEN state.standby THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+             ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS lsn,
+       coalesce(receiver.received_tli, control.timeline_id) AS term,
+       receiver.status AS receiver,
+       (receiver.latest_end_lsn - '0/0'::pg_lsn)::bigint AS source_end
+  FROM (SELECT pg_is_in_recovery() AS standby) AS state
+ CROSS JOIN pg_control_checkpoint() AS control
+  LEFT JOIN pg_stat_get_wal_receiver() AS receiver ON receiver.pid IS NOT NULL
+"""
+
+
+async def read_vitals(session: Session, limit: float = 2.0) -> Vitals:
+    """Ask the server how it is.
+
+    Raises:
+        SqlError: no answer in time.
+    """
+    row = await session.row(_VITALS, limit=limit)
+    if row is None:
+        raise SqlError("VitalsEmpty", "The server answered its probe with no row.")
+    return Vitals(row["standby"], row["lsn"] or 0, row["term"], row["receiver"], row["source_end"])
+
+
+async def admits_clients(address: str, port: int, tls: ssl.SSLContext, limit: float = 2.0) -> bool:
+    """Dial the server as a client would, and tell an open server from a closed one.
+
+    An open server asks the unknown user for a password; a closed one refuses before.
+
+    Raises:
+        UnreachableError: neither, so nothing is known.
+    """
+    try:
+        async with asyncio.timeout(limit):
+            connection = await asyncpg.connect(
+                host=address,
+                port=port,
+                user=PROBE_USER,
+                password="-",  # noqa: S106  the user does not exist
+                database="postgres",
+                ssl=tls,
+                timeout=limit,
+            )
+    except asyncpg.InvalidPasswordError:
+        return True
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        return False
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise UnreachableError("ProbeFailed", f"A dial to the own server ended with: {error}.") from error
+    await connection.close(timeout=1.0)
+    return True

@@ -1,0 +1,176 @@
+"""One agent as a local process: started as a user that PostgreSQL accepts, broken by signals."""
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from covet.core.agentapi import Peer, ShardSpec
+from covet.engines import processes
+from covet.peers import codec
+from tests.e2e.process.authority import Authority
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+USER = "postgres"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Agent:
+    """An agent's folder, settings and process.
+
+    Args:
+        folder: everything of this instance lies below it.
+        peer: its name, address and ports.
+        authority: signs its certificate.
+    """
+
+    def __init__(self, folder: Path, peer: Peer, authority: Authority) -> None:
+        self.peer = peer
+        self.folder = folder
+        self.data = folder / "data"
+        self.pgdata = self.data / "pgdata"
+        self.tls = folder / "tls"
+        self.log = folder / "agent.log"
+        self._spec = folder / "spec.json"
+        self._process: subprocess.Popen[bytes] | None = None
+        for path in (folder, self.data, folder / "run"):
+            path.mkdir(parents=True, exist_ok=True)
+            give(path)
+        authority.issue(self.tls, peer.instance, (peer.address,))
+
+    def mount_spec(self, spec: ShardSpec) -> None:
+        """Write the spec where a ConfigMap would be mounted."""
+        temporary = self._spec.with_suffix(".new")
+        temporary.write_bytes(codec.encode(spec))
+        temporary.chmod(0o644)
+        temporary.rename(self._spec)
+
+    def start(self) -> None:
+        """Start the agent's process."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(ROOT / "operator"),
+            "COVET_INSTANCE": self.peer.instance,
+            "COVET_SPEC": str(self._spec),
+            "COVET_TLS": str(self.tls),
+            "COVET_DATA": str(self.data),
+            "COVET_RUN": str(self.folder / "run"),
+            "COVET_LISTEN": self.peer.address,
+            "COVET_PG_BIN": str(PROGRAMS),
+        }
+        environment |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*unprivileged(), sys.executable, "-m", "covet.agent"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the agent."""
+        assert self._process is not None, "the agent was not started"
+        return self._process.pid
+
+    @property
+    def voter(self) -> int:
+        """Process id of the voter."""
+        return next(pid for pid in processes.children(self.pid) if b"covet.agent.voter" in command(pid))
+
+    @property
+    def postmaster(self) -> int:
+        """Process id of the server, as its data directory says."""
+        return int((self.pgdata / "postmaster.pid").read_text().split("\n", 1)[0])
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the agent ended; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def server_processes(self) -> tuple[int, ...]:
+        """Every process of the instance's data directory."""
+        return processes.of_folder(self.pgdata)
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the agent alone."""
+        os.kill(self.pid, number)
+
+    def terminate(self, limit: float = 30.0) -> int:
+        """Ask the agent to end in order and return its exit code."""
+        assert self._process is not None, "the agent was not started"
+        self._process.terminate()
+        return self._process.wait(limit)
+
+    def kill(self) -> None:
+        """Kill the agent alone: its voter ends by itself, its server is orphaned."""
+        assert self._process is not None, "the agent was not started"
+        self._process.kill()
+        self._process.wait(10.0)
+
+    def kill_everything(self) -> None:
+        """Kill agent, voter and server at once, as the end of a pod does."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10.0)
+        deadline = time.monotonic() + 10.0
+        while remaining := self.server_processes():
+            assert time.monotonic() < deadline, f"processes {remaining} of {self.pgdata} do not end"
+            for pid in remaining:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+    def freeze_server(self) -> None:
+        """Stop every process of the server, as a stalled host would."""
+        self._signal_server(signal.SIGSTOP)
+
+    def thaw_server(self) -> None:
+        """Let a frozen server go on."""
+        self._signal_server(signal.SIGCONT)
+
+    def _signal_server(self, number: signal.Signals) -> None:
+        for pid in self.server_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def unprivileged() -> list[str]:
+    """Return the prefix of a command that must not run as root.
+
+    The user keeps the right to read: interpreter and checkout may lie in root's home.
+    """
+    if os.geteuid() != 0:
+        return []
+    capability = "-all,+dac_read_search"
+    return [
+        "setpriv",
+        f"--reuid={USER}",
+        f"--regid={USER}",
+        "--init-groups",
+        f"--bounding-set={capability}",
+        f"--inh-caps={capability}",
+        f"--ambient-caps={capability}",
+    ]
+
+
+def give(path: Path) -> None:
+    """Give a folder to the user that the agents run as."""
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(USER)
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def command(pid: int) -> bytes:
+    """Return a process's command line, empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

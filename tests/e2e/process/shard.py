@@ -1,0 +1,298 @@
+"""A whole shard as local processes, and the part of the operator that gives orders to it."""
+
+import asyncio
+import base64
+import dataclasses
+import hashlib
+import hmac
+import secrets
+import shutil
+import socket
+import ssl
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+from covet.core import names
+from covet.core.agentapi import (
+    AgentStatus,
+    BootstrapOrder,
+    CloneOrder,
+    CohortOrder,
+    DatabaseOrder,
+    Durability,
+    MapOrder,
+    MemberState,
+    OpenOrder,
+    Peer,
+    Rule,
+    Serving,
+    ShardSpec,
+)
+from covet.core.errors import RefusedError, UnreachableError
+from covet.peers.client import AgentClient
+from covet.planner import quorum
+from tests.e2e.process.agents import Agent, give
+from tests.e2e.process.authority import Authority, client_context, trusting_context
+
+CLUSTER = "shop"
+DATABASE, OWNER, PASSWORD = "app", "app", "correct horse battery staple"
+LIMIT = 20.0
+"""Seconds that anything may take before a test fails."""
+
+
+class Shard:
+    """A shard of n instances on 127.0.1.1, 127.0.1.2, ... with an authority of its own.
+
+    Args:
+        instances: how many.
+        durability: as the user would ask for.
+        parameters: the user's server settings.
+        slot_bytes: bound of the log that slots keep.
+    """
+
+    def __init__(
+        self,
+        instances: int,
+        durability: Durability = Durability.QUORUM,
+        parameters: dict[str, str] | None = None,
+        slot_bytes: int = 1 << 30,
+    ) -> None:
+        base = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of our own below it
+        self.folder = Path(tempfile.mkdtemp(prefix="covet-", dir=base))
+        self.folder.chmod(0o755)
+        give(self.folder)
+        self.authority = Authority()
+        ports = free_ports([f"127.0.1.{index + 1}" for index in range(instances)])
+        peers = tuple(
+            Peer(names.instance(CLUSTER, "s0", names.letter(index)), f"127.0.1.{index + 1}", *ports)
+            for index in range(instances)
+        )
+        self.spec = ShardSpec(
+            generation=1,
+            cluster=CLUSTER,
+            cluster_uid=str(uuid.uuid4()),
+            namespace="default",
+            shard="s0",
+            shard_uid=str(uuid.uuid4()),
+            engine_version="15",
+            bootstrapped_by=peers[0].instance,
+            opened=False,
+            durability=durability,
+            peers=peers,
+            parameters=parameters or {},
+            max_slot_wal_keep_bytes=slot_bytes,
+        )
+        self.agents = [Agent(self.folder / peer.instance, peer, self.authority) for peer in peers]
+        operator = self.authority.issue(self.folder / "operator", names.OPERATOR_COMMON_NAME)
+        self.client = AgentClient(client_context(operator), 8.0)
+        self.trust: ssl.SSLContext = trusting_context(operator / "ca.crt")
+
+    async def __aenter__(self) -> Self:
+        await self.client.__aenter__()
+        self.mount()
+        for agent in self.agents:
+            agent.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.client.close()
+        for agent in self.agents:
+            agent.thaw_server()
+            await asyncio.to_thread(agent.kill_everything)
+        if kind is None:
+            shutil.rmtree(self.folder)
+            return
+        for agent in self.agents:  # a failed test shows what the agents said
+            tail = agent.log.read_text(errors="replace").splitlines()[-60:]
+            print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201  pytest shows it with the failure
+        shutil.rmtree(self.folder)
+
+    @property
+    def leader(self) -> Agent:
+        """The agent that bootstrapped the shard and leads it."""
+        return self.agents[0]
+
+    @property
+    def followers(self) -> list[Agent]:
+        """All others."""
+        return self.agents[1:]
+
+    # -------------------------------------------------------- what an operator does
+
+    def mount(self) -> None:
+        """Write the spec to where every agent reads it."""
+        for agent in self.agents:
+            agent.mount_spec(self.spec)
+
+    async def publish(self, **changes: Any) -> None:
+        """Change the spec, mount it and hand it to every agent that answers."""
+        self.spec = dataclasses.replace(self.spec, generation=self.spec.generation + 1, **changes)
+        self.mount()
+        for agent in self.agents:
+            try:
+                await self.client.put_spec(agent.peer, self.spec)
+            except UnreachableError:
+                continue
+
+    async def status(self, agent: Agent) -> AgentStatus:
+        """Return an agent's status."""
+        return await self.client.status(agent.peer)
+
+    async def bootstrap(self, agent: Agent | None = None) -> AgentStatus:
+        """Order the bootstrap and wait for the leader."""
+        agent = agent or self.leader
+        await self.order(lambda: self.client.bootstrap(agent.peer, self.bootstrap_order()))
+        return await self.wait(agent, lambda s: s.state is MemberState.LEADER)
+
+    def bootstrap_order(self) -> BootstrapOrder:
+        """Return the order that starts this shard."""
+        return BootstrapOrder(self.spec.cluster_uid, self.spec.shard_uid)
+
+    async def clone(self, *agents: Agent) -> None:
+        """Order clones, all at once, and wait until every one streams."""
+        system_id = (await self.status(self.leader)).system_id
+        assert system_id is not None, "the leader has no system id"
+        for agent in agents:
+            order = CloneOrder(self.leader.peer.instance, system_id)
+            await self.order(lambda peer=agent.peer, order=order: self.client.clone(peer, order))  # type: ignore[misc]  # a lambda's defaults are not inferred
+        for agent in agents:
+            await self.wait(agent, lambda s: s.state is MemberState.FOLLOWER and s.streaming)
+
+    async def grow(self, instances: int | None = None) -> Rule:
+        """Ask the leader for steps until the cohort and W are as wanted."""
+        wanted = [agent.peer.instance for agent in self.agents[: instances or len(self.agents)]]
+        acks = quorum.acks_for(len(wanted), self.spec.durability)
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                rule = await self.client.cohort(self.leader.peer, CohortOrder(tuple(wanted), acks))
+            except (RefusedError, UnreachableError):
+                assert time.monotonic() < deadline, "the cohort does not grow"
+                await asyncio.sleep(0.1)
+                continue
+            if len(rule.cohort) == len(wanted) and rule.acks == acks:
+                return rule
+
+    async def put_database(self, password: str = PASSWORD) -> None:
+        """Order the application's database and owner."""
+        await self.client.put_database(self.leader.peer, DatabaseOrder(DATABASE, OWNER, verifier(password)))
+
+    async def open(self) -> None:
+        """Record that clients may enter, and order the leader to open."""
+        await self.publish(opened=True)
+        await self.client.open(self.leader.peer, OpenOrder(self.spec.shard_uid))
+
+    async def birth(self) -> None:
+        """Do everything from empty volumes to a shard that serves reads and writes."""
+        await self.bootstrap()
+        if self.followers:
+            await self.clone(*self.followers)
+        await self.grow()
+        await self.put_database()
+        await self.client.put_map(self.leader.peer, MapOrder(1, '{"epoch":1}'))
+        await self.open()
+        await self.wait_serving()
+
+    async def order(self, call: Callable[[], Awaitable[AgentStatus]]) -> AgentStatus:
+        """Give an order until the agent answers at all."""
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                return await call()
+            except UnreachableError:
+                assert time.monotonic() < deadline, "the agent does not answer"
+                await asyncio.sleep(0.05)
+
+    # -------------------------------------------------------- waiting and SQL
+
+    async def wait(self, agent: Agent, told: Callable[[AgentStatus], bool], limit: float = LIMIT) -> AgentStatus:
+        """Return an agent's status once it tells what is waited for."""
+        deadline = time.monotonic() + limit
+        last: object = None
+        while time.monotonic() < deadline:
+            try:
+                status = await self.status(agent)
+            except UnreachableError as error:
+                last = error
+            else:
+                if told(status):
+                    return status
+                last = status
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{agent.peer.instance} did not get there within {limit:.0f} s: {last}")
+
+    async def wait_serving(self) -> None:
+        """Wait until the leader takes writes and every follower reads."""
+        await self.wait(self.leader, lambda s: s.serving is Serving.READ_WRITE)
+        for agent in self.followers:
+            await self.wait(agent, lambda s: s.serving is Serving.READ_ONLY)
+
+    async def connect(self, agent: Agent | None = None, **changes: Any) -> Any:
+        """Return a session of the application, over verified TLS."""
+        peer = (agent or self.leader).peer
+        options = {
+            "host": peer.address,
+            "port": peer.sql_port,
+            "user": OWNER,
+            "password": PASSWORD,
+            "database": DATABASE,
+            "ssl": self.trust,
+            "timeout": 5.0,
+        }
+        return await asyncpg.connect(**options | changes)
+
+    async def execute(self, statement: str, *values: object, agent: Agent | None = None) -> None:
+        """Run one statement in a session of its own."""
+        connection = await self.connect(agent)
+        try:
+            await connection.execute(statement, *values, timeout=10.0)
+        finally:
+            await connection.close(timeout=2.0)
+
+    async def value(self, query: str, *values: object, agent: Agent | None = None) -> Any:
+        """Return one value from a session of its own."""
+        connection = await self.connect(agent)
+        try:
+            return await connection.fetchval(query, *values, timeout=10.0)
+        finally:
+            await connection.close(timeout=2.0)
+
+
+def free_ports(addresses: list[str]) -> tuple[int, int, int]:
+    """Return three ports that are free on every address: agent, voter, SQL."""
+    found: list[int] = []
+    while len(found) < 3:
+        port = 20000 + secrets.randbelow(12000)
+        if port not in found and all(is_free(address, port) for address in addresses):
+            found.append(port)
+    return found[0], found[1], found[2]
+
+
+def is_free(address: str, port: int) -> bool:
+    """Tell whether nobody listens there."""
+    with socket.socket() as sock:
+        try:
+            sock.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def verifier(password: str) -> str:
+    """Return the SCRAM-SHA-256 verifier of a password, as RFC 5803 and PostgreSQL write it."""
+    salt, rounds = secrets.token_bytes(16), 4096
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    stored = hashlib.sha256(client).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    text = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${rounds}:{text[0]}${text[1]}:{text[2]}"

@@ -1,17 +1,28 @@
 """Types of the Rust module; checked against it by stubtest."""
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias, final, overload
+from typing import Final, Literal, Self, TypeAlias, final, overload
 from uuid import UUID
 
 import numpy
 from numpy.typing import NDArray
 
-Key: TypeAlias = int | str | UUID
-KeyType: TypeAlias = Literal["bigint", "text", "uuid"]
-HashName: TypeAlias = Literal["pg1", "cv1", "crc1", "md1"]
+_Key: TypeAlias = int | str | UUID
 
-__all__: list[str]
+__all__ = [
+    "PG1_SEED",
+    "SLOTS",
+    "Map",
+    "Move",
+    "RingError",
+    "Shard",
+    "__version__",
+    "position",
+    "slot",
+    "sql_expression",
+    "sql_predicate",
+    "sql_probe",
+]
 __version__: Final[str]
 
 SLOTS: Final[int]
@@ -53,7 +64,7 @@ class Move:
         RingError: BadRange, when the slots are no range of the ring.
     """
 
-    def __new__(cls, source: str, target: str, first: int, last: int, group: str = "default") -> Move: ...
+    def __new__(cls, source: str, target: str, first: int, last: int, group: str = "default") -> Self: ...
     @property
     def group(self) -> str: ...
     @property
@@ -82,14 +93,15 @@ class Map:
     def initial(
         cluster_uid: str,
         shards: Sequence[tuple[str, int]],
-        hashes: dict[KeyType, HashName] | None = None,
+        hashes: dict[str, str] | None = None,
     ) -> Map:
         """Make the first map of a cluster: epoch 1, group "default", each shard one range of slots.
 
         Args:
             cluster_uid: 1 to 128 visible ASCII characters.
             shards: (name, weight) pairs; slots go by weight, largest remainder first.
-            hashes: The hash for each type of key; pg1 for all of them unless given.
+            hashes: The hash (pg1, cv1, crc1, md1) for each type of key (bigint, text, uuid) that the map
+                shall take; pg1 for all of them unless given.
 
         Raises:
             RingError: NoWeight, TooManyShards, BadName, DuplicateName, UnknownHash, HashKeyType.
@@ -134,7 +146,7 @@ class Map:
     @property
     def tables(self) -> dict[str, tuple[str, str] | None]:
         """The tables: (group, key column), or None for a reference table."""
-    def lookup(self, key: Key, group: str | None = None, *, table: str | None = None) -> Shard:
+    def lookup(self, key: _Key, group: str | None = None, *, table: str | None = None) -> Shard:
         """Find the shard that owns a key, in a group or in the group of a table.
 
         Raises:
@@ -203,30 +215,35 @@ class Map:
         Raises:
             RingError: NoSlotDiff, when they differ in more than shards and owners of slots.
         """
-    def sql_predicate(self, shard: str, column: str, key_type: KeyType, group: str | None = None) -> str:
+    def sql_predicate(self, shard: str, column: str, key_type: str, group: str | None = None) -> str:
         """Write the SQL predicate: the row belongs to this shard."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
-def position(key: Key, hash: HashName = "pg1") -> int:
-    """Ring position (32 bits) of a key.
+def position(key: _Key, hash: str = "pg1") -> int:
+    """Ring position (32 bits) of a key under hash pg1, cv1, crc1 or md1.
 
     Raises:
         RingError: NotAKey, UnknownHash, HashKeyType.
     """
 
-def slot(key: Key, hash: HashName = "pg1") -> int:
+def slot(key: _Key, hash: str = "pg1") -> int:
     """Slot (0 to 16383) of a key: the upper 14 bits of its position."""
 
-def sql_expression(column: str, key_type: KeyType, hash: HashName = "pg1") -> str:
+def sql_expression(column: str, key_type: str, hash: str = "pg1") -> str:
     """Write the SQL expression of which a range of slots is a range; an index on it serves sql_predicate.
+
+    Args:
+        column: Name of the key column; it is quoted.
+        key_type: bigint (also for smallint and integer columns), text (also varchar) or uuid.
+        hash: Name of the hash.
 
     Raises:
         RingError: NoSql for crc1, HashKeyType, BadColumn.
     """
 
-def sql_predicate(column: str, key_type: KeyType, first: int, last: int, hash: HashName = "pg1") -> str:
+def sql_predicate(column: str, key_type: str, first: int, last: int, hash: str = "pg1") -> str:
     """Write the SQL predicate: the row belongs to slots `first` to `last` (inclusive).
 
     CHECK constraints, indexes and publication row filters of PostgreSQL accept it.
@@ -235,5 +252,5 @@ def sql_predicate(column: str, key_type: KeyType, first: int, last: int, hash: H
         RingError: As sql_expression, and BadRange.
     """
 
-def sql_probe(hash: HashName = "pg1") -> tuple[str, list[int]]:
+def sql_probe(hash: str = "pg1") -> tuple[str, list[int]]:
     """Write a SELECT for a server and the row it must answer with before it may hold keys."""

@@ -47,7 +47,7 @@ class Api:
 
     def request(
         self, method: str, path: str, body: object = None, *, kind: str = "application/json", timeout: float = 10
-    ) -> Any:  # noqa: ANN401 - JSON of any shape
+    ) -> Any:
         """Send one request; returns the decoded JSON, or the text if it is not JSON.
 
         Raises ApiError for an answer above 399, OSError if there is no answer in ``timeout`` seconds.
@@ -68,11 +68,11 @@ class Api:
         is_json = response.headers.get_content_type() == "application/json"
         return json.loads(content) if is_json else content.decode(errors="replace")
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
+    def get(self, path: str) -> Any:
         """GET; see ``request``."""
         return self.request("GET", path)
 
-    def apply(self, manifest: Manifest) -> Any:  # noqa: ANN401 - JSON of any shape
+    def apply(self, manifest: Manifest) -> Any:
         """Apply one object on the server's side, taking over every field it names."""
         path = f"{object_path(manifest)}?fieldManager=devcluster&force=true"
         return self.request("PATCH", path, manifest, kind="application/apply-patch+yaml")

@@ -11,12 +11,14 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 from tests.e2e.devcluster.command import run
 from tests.e2e.devcluster.errors import DevclusterError
 from tests.e2e.devcluster.layout import cache_root
 from tests.e2e.devcluster.progress import Progress, Say
+from tools import bootstrap
 
 SOURCE = pathlib.Path(__file__).parent / "kube"
 KUBERNETES_VERSION = "v1.34.2"
@@ -76,12 +78,13 @@ def go_version(text: str) -> tuple[int, int]:
 
 def install_wheel(requirement: str, target: pathlib.Path) -> None:
     """Unpack one wheel into ``target``, which appears only when it is whole."""
-    uv = shutil.which("uv")
+    uv = bootstrap.uv_path()
     if uv is None:
-        raise DevclusterError("uv is not installed; see https://docs.astral.sh/uv")
+        raise DevclusterError("uv is not there: run `make setup` first")
     partial = target.with_name(f"{target.name}.partial.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
-    run(uv, "pip", "install", "--quiet", "--no-deps", "--target", partial, requirement, timeout=600)
+    python = ("--python", sys.executable)
+    run(uv, "pip", "install", *python, "--quiet", "--no-deps", "--target", partial, requirement, timeout=600)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
 

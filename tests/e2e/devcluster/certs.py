@@ -6,7 +6,7 @@ P-256: a hundred of them cost less than one RSA key, and ``up`` waits for them.
 
 import base64
 import dataclasses
-import datetime
+import datetime as dt
 import ipaddress
 import pathlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
 
-_LIFE = datetime.timedelta(days=3650)
+_LIFE = dt.timedelta(days=3650)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,13 @@ class Authority:
         return cls(pair, x509.load_pem_x509_certificate(pair.certificate.read_bytes()), key)
 
     def issue(
-        self, stem: str, user: str, *, groups: Sequence[str] = (), addresses: Sequence[str] = (), names: Sequence[str] = ()
+        self,
+        stem: str,
+        user: str,
+        *,
+        groups: Sequence[str] = (),
+        addresses: Sequence[str] = (),
+        names: Sequence[str] = (),
     ) -> KeyPair:
         """Sign a certificate for ``user`` in ``groups``; with addresses or names it can serve too."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -99,9 +105,7 @@ def create_signing_key(folder: pathlib.Path, stem: str) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     pair = KeyPair(folder, stem)
     _write_key(pair, key)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     pair.certificate.write_bytes(public)
     return pair
 
@@ -125,14 +129,14 @@ def kubeconfig(server: str, authority: KeyPair, client: KeyPair, context: str, u
 
 
 def _template(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + _LIFE)
     )
 
@@ -160,7 +164,5 @@ def _write_key(pair: KeyPair, key: ec.EllipticCurvePrivateKey) -> None:
     pair.folder.mkdir(parents=True, exist_ok=True)
     pair.key.touch(mode=0o600)
     pair.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

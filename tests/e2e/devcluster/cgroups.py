@@ -51,7 +51,7 @@ def _create_below(root: pathlib.Path, path: str) -> None:
         current.mkdir(exist_ok=True)
         # A cpuset without processors and memory takes no process (version 1).
         for setting in ("cpuset.cpus", "cpuset.mems"):
-            if (current / setting).exists() and (parent / setting).exists() and not (parent / "cgroup.controllers").exists():
+            if (current / setting).exists() and (parent / setting).exists():
                 (current / setting).write_text((parent / setting).read_text())
         if (parent / "cgroup.controllers").exists():
             controllers = (parent / "cgroup.controllers").read_text().split()

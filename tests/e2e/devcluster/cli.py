@@ -1,6 +1,7 @@
 """The command line of the devcluster."""
 
 import pathlib
+import subprocess
 import sys
 
 import click
@@ -85,8 +86,21 @@ def kubeconfig(name: str) -> None:
     click.echo(Devcluster.attach(name).kubeconfig_path)
 
 
+@commands.command()
+@_name
+def volumes(name: str) -> None:
+    """List the provisioned volumes and how full they are."""
+    table = Table("claim", "node", "size", "used", "mounted at (on its node)")
+    for volume in Devcluster.attach(name).volumes():
+        used = "unknown" if volume.used_bytes is None else f"{volume.used_bytes / 2**20:.1f} MiB"
+        table.add_row(volume.claim, volume.node, volume.capacity, used, str(volume.path))
+    Console().print(table)
+
+
 @commands.command("load-image")
-@click.argument("archives", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.argument(
+    "archives", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
+)
 @_name
 def load_image(archives: tuple[pathlib.Path, ...], name: str) -> None:
     """Load oci-archives into every node."""
@@ -143,3 +157,13 @@ def apiserver(verb: str, name: str) -> None:
         cluster.stop_apiserver()
     else:
         click.echo(f"ready after {cluster.start_apiserver():.1f} s")
+
+
+@commands.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("node")
+@click.argument("argv", nargs=-1, required=True)
+@_name
+def run_inside(node: str, argv: tuple[str, ...], name: str) -> None:
+    """Run a program inside a node: its mounts, network and processes."""
+    cluster = Devcluster.attach(name)
+    sys.exit(subprocess.run(cluster.command_inside(node, *argv), check=False).returncode)

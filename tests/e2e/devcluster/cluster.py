@@ -1,9 +1,9 @@
 """One cluster from the outside: what the command line and the tests speak to."""
 
 import dataclasses
+import functools
 import pathlib
 import shutil
-import time
 from collections.abc import Callable, Sequence
 
 from tests.e2e.devcluster import (
@@ -21,13 +21,16 @@ from tests.e2e.devcluster import (
     preflight,
     processes,
     registry,
+    volumes,
 )
 from tests.e2e.devcluster.api import Api, wait_until
 from tests.e2e.devcluster.errors import DevclusterError
 from tests.e2e.devcluster.layout import MAX_NODES, Layout, NodeLayout, clean_name, state_root
 from tests.e2e.devcluster.progress import Progress, Silence
+from tests.e2e.devcluster.volumes import Volume
 
 _READY_SECONDS = 90.0
+_PATIENCE_SECONDS = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +116,12 @@ class Devcluster:
         units = [*controlplane.UNITS, *(node.unit for node in self.nodes)]
         if any(processes.living(self.layout.folder, unit) is None for unit in units):
             return False
-        return all(status.ready for status in self.node_status())
+        # All processes live: a busy machine may only be slow to say so.
+        try:
+            wait_until("nodes Ready", lambda: all(s.ready for s in self.node_status()), seconds=_PATIENCE_SECONDS)
+        except DevclusterError:
+            return False
+        return True
 
     def node_status(self) -> list[NodeStatus]:
         """Power and readiness of every node; readiness is None when the API server does not say."""
@@ -179,6 +187,14 @@ class Devcluster:
         controlplane.start(self.layout, str(self._kube()), "kube-apiserver")
         return controlplane.wait_ready(self.layout)
 
+    def command_inside(self, name: str, *argv: str) -> list[str]:
+        """The command line that runs ``argv`` inside the node. Raises DevclusterError if the node is off."""
+        return nodes.command_inside(self.node(name), *argv)
+
+    def volumes(self) -> list[Volume]:
+        """The provisioned volumes, by claim; the bytes are those of the file system, None while its node is off."""
+        return volumes.listing(self.api, self.nodes)
+
     def load_images(self, archives: Sequence[pathlib.Path]) -> list[str]:
         """Load oci-archives into every running node; returns a line for each."""
         running = [node for node in self.nodes if processes.living(self.layout.folder, node.unit) is not None]
@@ -203,22 +219,24 @@ class Devcluster:
         with progress.step("API server"):
             controlplane.start(layout, self._kube(), "etcd")
             controlplane.start(layout, self._kube(), "kube-apiserver")
-            for node in self.nodes:
-                nodes.start(node, self.nodes, self._kube())
-            self._route_services()
             controlplane.wait_ready(layout)
         with progress.step("controllers, scheduler, DNS, storage class"):
             for unit in controlplane.UNITS[2:]:
                 controlplane.start(layout, self._kube(), unit)
             for manifest in addons.manifests(layout):
                 self.api.apply(manifest)
-        with progress.step("pause image"):
+        # Not sooner: an agent refused once, for want of its rights, would pause before it asks again.
+        with progress.step("boot the nodes, load the pause image"):
             for node in self.nodes:
-                wait_until(f"containerd of {node.name}", lambda n=node: bool(images.present(n)) or True, seconds=30)
+                nodes.start(node, self.nodes, self._kube())
+            self._route_services()
+            images.wait_ready(self.nodes)
             images.load([probe], self.nodes)
         with progress.step(f"{len(self.nodes)} nodes Ready"):
             for node in self.nodes:
                 self.wait_node(node.name, ready=True)
+                agent = functools.partial(network.has_policy_table, node)
+                wait_until(f"policy agent of {node.name}", agent, seconds=30)
 
     def _route_services(self) -> None:
         """Let the machine reach cluster IPs by way of the first node that runs."""

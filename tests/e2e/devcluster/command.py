@@ -1,9 +1,16 @@
 """Run one program to its end, with what it said in the error when it fails."""
 
+import os
 import subprocess
-from collections.abc import Sequence
 
 from tests.e2e.devcluster.errors import DevclusterError
+
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+
+
+def environment() -> dict[str, str]:
+    """Our environment, with the system's programs on PATH: a root shell made by su has none of them."""
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}".lstrip(":")}
 
 
 def run(*argv: object, stdin: str | None = None, timeout: float = 60, check: bool = True) -> str:
@@ -14,15 +21,11 @@ def run(*argv: object, stdin: str | None = None, timeout: float = 60, check: boo
     """
     words = [str(word) for word in argv]
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            words, input=stdin, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+        )
     except (subprocess.TimeoutExpired, FileNotFoundError) as error:
         raise DevclusterError(f"{' '.join(words)}: {error}") from error
     if check and done.returncode:
         raise DevclusterError(f"{' '.join(words)}: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
     return done.stdout
-
-
-def run_all(commands: Sequence[Sequence[object]]) -> None:
-    """Run programs one after the other; the first failure ends it."""
-    for words in commands:
-        run(*words)

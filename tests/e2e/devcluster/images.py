@@ -13,6 +13,7 @@ import json
 import pathlib
 import subprocess
 import tarfile
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,20 @@ def load(archives: Sequence[pathlib.Path], targets: Sequence[NodeLayout]) -> lis
     read = [read_archive(path) for path in archives]
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(targets))) as pool:
         return [line for lines in pool.map(lambda node: _load_into(node, read), targets) for line in lines]
+
+
+def wait_ready(targets: Sequence[NodeLayout], *, seconds: float = 30) -> None:
+    """Wait until every node's containerd answers. Raises DevclusterError with its last words if one does not."""
+    deadline = time.monotonic() + seconds
+    for node in targets:
+        while True:
+            try:
+                present(node)
+                break
+            except DevclusterError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
 
 def present(node: NodeLayout) -> dict[str, str]:
@@ -117,9 +132,8 @@ def _ctr(node: NodeLayout, *arguments: str, stdin: io.BufferedReader | None = No
     """Speak to the node's containerd from inside the node: unpacking mounts file systems there."""
     argv = ["/usr/bin/ctr", "--address", str(node.containerd_socket), "--namespace", "k8s.io", *arguments]
     try:
-        done = subprocess.run(
-            nodes.command_inside(node, *argv), stdin=stdin, capture_output=True, text=True, timeout=600, check=False
-        )
+        command = nodes.command_inside(node, *argv)
+        done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, timeout=600, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DevclusterError(f"{node.name}: ctr {' '.join(arguments)}: {error}") from error
     if done.returncode:

@@ -66,6 +66,12 @@ def route_services(layout: Layout, node: NodeLayout) -> None:
     run("ip", "route", "replace", layout.service_network, "via", node.address, "src", layout.address)
 
 
+def has_policy_table(node: NodeLayout) -> bool:
+    """Whether the node's NetworkPolicy agent has written its first table."""
+    inside = ("nsenter", f"--net={_NETNS / node.namespace}")
+    return bool(run(*inside, "nft", "list", "table", "ip", "covet-netpol", check=False))
+
+
 def remove_namespace(node: NodeLayout) -> None:
     """Unplug and remove the node's namespace, if it is there."""
     if node.host_interface in _links():

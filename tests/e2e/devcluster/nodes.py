@@ -11,9 +11,19 @@ import shutil
 
 from tests.e2e.devcluster import certs, cgroups, network, nodeconfig, processes
 from tests.e2e.devcluster.command import run
+from tests.e2e.devcluster.errors import DevclusterError
 from tests.e2e.devcluster.layout import NodeLayout
 
-_UNSHARE = ("/usr/bin/unshare", "--mount", "--propagation=unchanged", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL")
+_UNSHARE = (
+    "/usr/bin/unshare",
+    "--mount",
+    "--propagation=unchanged",
+    "--uts",
+    "--ipc",
+    "--pid",
+    "--fork",
+    "--kill-child=SIGKILL",
+)
 
 
 def write_configuration(node: NodeLayout, authority: certs.Authority, kube: str) -> None:
@@ -85,11 +95,11 @@ def first_process(node: NodeLayout) -> int | None:
 def command_inside(node: NodeLayout, *argv: str) -> list[str]:
     """The command line that runs ``argv`` inside the node: its mounts, network and processes.
 
-    Raises ProcessLookupError if the node is off.
+    Raises DevclusterError if the node is off.
     """
     pid = first_process(node)
     if pid is None:
-        raise ProcessLookupError(f"{node.name} of {node.cluster.name} is off")
+        raise DevclusterError(f"{node.name} of {node.cluster.name} is off")
     return ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--", *argv]
 
 

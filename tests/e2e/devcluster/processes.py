@@ -13,24 +13,23 @@ import os
 import pathlib
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
+from tests.e2e.devcluster import command
 from tests.e2e.devcluster.errors import DevclusterError
 
 MARK = "COVET_DEVCLUSTER_UNIT"
 _PROC = pathlib.Path("/proc")
 
 
-def spawn(
-    folder: pathlib.Path, unit: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
-) -> int:
+def spawn(folder: pathlib.Path, unit: str, argv: Sequence[str]) -> int:
     """Start ``argv`` in a session of its own, output appended to ``folder/logs/<unit>.log``.
 
     Returns the process id, which is also recorded in ``folder/processes``.
     """
     log = folder / "logs" / f"{unit}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **(env or {}), MARK: _mark(folder, unit)}
+    environment = {**command.environment(), MARK: _mark(folder, unit)}
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         pid = os.posix_spawn(
@@ -79,9 +78,7 @@ def find(folder: pathlib.Path, unit: str | None = None) -> list[int]:
     return sorted(found)
 
 
-def stop(
-    folder: pathlib.Path, unit: str | None = None, *, force: bool = False, grace: float = 8.0
-) -> None:
+def stop(folder: pathlib.Path, unit: str | None = None, *, force: bool = False, grace: float = 8.0) -> None:
     """End all processes of the unit (of the whole folder if None) and wait until they are gone.
 
     They are asked first and killed after ``grace`` seconds, or at once with ``force``.

@@ -244,7 +244,8 @@ class Database(model.Model):
             ),
         ),
     ] = None
-    """Role that owns the database; its password is in the Secret `<cluster>-<owner>`. Default app."""
+    """Role that owns the database; its password is in the Secret `<cluster>-<owner>`, where an underscore
+    of the owner becomes a dot. Default app."""
 
 
 class Maintenance(model.Model):

@@ -87,7 +87,8 @@ class Engine(model.Model):
     ]
     """Which server. Immutable."""
     version: Annotated[str, pydantic.Field(pattern=r"^[1-9][0-9]$", max_length=16)]
-    """Major version, quoted: "15". The operator must have an image of it (Helm value `images.postgres`)."""
+    """Major version, quoted: "15". The operator must have an image of it (Helm value `images.postgres`).
+    Fixed at birth: a change waits in status.pendingChanges."""
     parameters: Annotated[
         dict[str, Parameter] | None,
         pydantic.Field(
@@ -117,7 +118,7 @@ class Shards(model.Model):
     )
 
     count: Annotated[int, pydantic.Field(ge=1, le=MAX_SHARDS)]
-    """Number of shards. Each owns a part of the keys."""
+    """Number of shards. Each owns a part of the keys. Fixed at birth: a change waits in status.pendingChanges."""
     instances: Annotated[
         int | None,
         pydantic.Field(
@@ -126,7 +127,8 @@ class Shards(model.Model):
             json_schema_extra=model.rules(model.rule("self in [1, 3, 5, 7]", f"instances {INSTANCES_REASON}")),
         ),
     ] = None
-    """Database servers per shard: 1, 3, 5 or 7. Default 3: one may fail."""
+    """Database servers per shard: 1, 3, 5 or 7. Default 3: one may fail. Fixed at birth: a change waits in
+    status.pendingChanges."""
     weights: Annotated[
         dict[str, Annotated[int, pydantic.Field(ge=1, le=MAX_WEIGHT)]] | None,
         pydantic.Field(
@@ -139,7 +141,8 @@ class Shards(model.Model):
             ),
         ),
     ] = None
-    """Share of the keys per shard name, e.g. `{s1: 2}`. A shard that is not named weighs 1."""
+    """Share of the keys per shard name, e.g. `{s1: 2}`. A shard that is not named weighs 1. Fixed at birth: a
+    change waits in status.pendingChanges."""
 
 
 class Storage(model.Model):
@@ -159,9 +162,10 @@ class Storage(model.Model):
             ),
         ),
     ]
-    """Size of the volume, e.g. 10Gi. It may grow, where the StorageClass allows it, and never shrinks."""
+    """Size of the volume, e.g. 10Gi. It never shrinks; a larger size waits in status.pendingChanges."""
     class_name: Annotated[str | None, pydantic.Field(pattern=SUBDOMAIN, min_length=1, max_length=253)] = None
-    """StorageClass. Default: the default class of the Kubernetes cluster. A change applies to new volumes."""
+    """StorageClass. Default: the default class of the Kubernetes cluster. Fixed at birth: a change waits in
+    status.pendingChanges."""
 
 
 class Amounts(model.Model):

@@ -45,8 +45,7 @@ def stateful_set(cluster: ClusterRef, shard: str, letters: str, wanted: Effectiv
 def carry_over(desired: Manifest, live: Manifest) -> Manifest:
     """Return a desired StatefulSet with the claim template of the live one, which never changes.
 
-    A volume that grows does so by its claim (`grown_claim`); another class or size in the
-    template would make the API server refuse the whole object.
+    Another class or size in the template would make the API server refuse the whole object.
     """
     found = copy.deepcopy(desired)
     for template in found["spec"]["volumeClaimTemplates"]:
@@ -56,16 +55,6 @@ def carry_over(desired: Manifest, live: Manifest) -> Manifest:
             template["metadata"] = _only(existing["metadata"], ("name", "labels"))
             template["spec"] = _only(existing["spec"], ("accessModes", "resources", "storageClassName"))
     return found
-
-
-def grown_claim(cluster: ClusterRef, instance: str, size: str) -> Manifest:
-    """Return what to apply to an instance's volume claim so that it grows to `size`."""
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": names.data_volume_claim(instance), "namespace": cluster.namespace},
-        "spec": {"resources": {"requests": {"storage": size}}},
-    }
 
 
 def _claim_template(cluster: ClusterRef, shard: str, name: str, wanted: EffectiveSpec) -> Manifest:

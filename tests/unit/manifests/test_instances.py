@@ -75,13 +75,6 @@ def test_an_unknown_live_claim_changes_nothing() -> None:
     assert desired == instances.carry_over(desired, {"spec": {}})
 
 
-def test_a_volume_grows_by_its_claim() -> None:
-    """The claim of the instance's pod is what Kubernetes grows."""
-    found = instances.grown_claim(samples.CLUSTER, "shop-s0-a", "20Gi")
-    assert ("data-shop-s0-a-0", "store") == (found["metadata"]["name"], found["metadata"]["namespace"])
-    assert {"resources": {"requests": {"storage": "20Gi"}}} == found["spec"]
-
-
 def test_the_set_goes_with_its_cluster() -> None:
     """Deletion is Kubernetes' own work, done with the operator absent."""
     assert [metadata.owner(samples.CLUSTER)] == stateful_set()["metadata"]["ownerReferences"]

@@ -21,6 +21,10 @@ Row = Any
 _SETTINGS: Final = {"application_name": "covet-agent", "search_path": "pg_catalog"}
 
 
+_BROKEN: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises when a session cannot be opened or goes away under it."""
+
+
 class SqlError(CovetError):
     """The server answered a statement with an error, or did not answer in time."""
 
@@ -60,7 +64,7 @@ class Session:
                 server_settings=_SETTINGS | {"synchronous_commit": "on" if synchronous else "local"},
                 statement_cache_size=32,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             raise UnreachableError("ServerNotReady", f"The server takes no sessions: {error}.") from error
         return cls(connection)
 
@@ -73,7 +77,7 @@ class Session:
         """End the session, without waiting long for the server's farewell."""
         try:
             await self._connection.close(timeout=1.0)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _BROKEN:
             self._connection.terminate()
 
     def terminate(self) -> None:
@@ -108,7 +112,7 @@ class Session:
             raise SqlError("StatementTooSlow", "The server did not finish a statement in time.") from error
         except asyncpg.PostgresError as error:
             raise SqlError(type(error).__name__.removesuffix("Error"), f"The server refused: {error}.") from error
-        except (OSError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             raise SqlError("SessionLost", f"The session on the server was lost: {error}.") from error
 
 
@@ -184,7 +188,7 @@ async def admits_clients(address: str, port: int, tls: ssl.SSLContext, limit: fl
         return True
     except asyncpg.InvalidAuthorizationSpecificationError:
         return False
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _BROKEN as error:
         raise UnreachableError("ProbeFailed", f"A dial to the own server ended with: {error}.") from error
     await connection.close(timeout=1.0)
     return True

@@ -103,6 +103,11 @@ class Agent:
         """Signal the agent alone."""
         os.kill(self.pid, number)
 
+    def wait(self, limit: float = 30.0) -> int:
+        """Wait until the agent has ended and return its exit code."""
+        assert self._process is not None, "the agent was not started"
+        return self._process.wait(limit)
+
     def terminate(self, limit: float = 30.0) -> int:
         """Ask the agent to end in order and return its exit code."""
         assert self._process is not None, "the agent was not started"

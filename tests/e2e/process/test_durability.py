@@ -1,0 +1,64 @@
+"""What an acknowledged commit is worth."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from covet.core.agentapi import Durability, Serving
+from tests.e2e.process.shard import Shard
+
+
+async def test_i2_a_commit_waits_until_a_follower_flushed_it(three: Shard) -> None:
+    """With both followers frozen a commit is not acknowledged; with one back it is."""
+    await three.execute("CREATE TABLE t (a int)")
+    for agent in three.followers:
+        agent.freeze_server()
+    connection = await three.connect()
+    insert = asyncio.create_task(connection.execute("INSERT INTO t VALUES (1)"))
+    done, _ = await asyncio.wait([insert], timeout=1.5)
+    assert set() == done
+    three.followers[1].thaw_server()
+    await asyncio.wait_for(insert, 10.0)
+    await connection.close()
+
+
+async def test_async_durability_waits_for_nobody() -> None:
+    """Under Async a commit is acknowledged with every follower frozen."""
+    async with Shard(3, Durability.ASYNC) as shard:
+        await shard.birth()
+        rule = (await shard.status(shard.leader)).rule
+        assert rule is not None
+        assert (3, 0) == (len(rule.cohort), rule.acks)
+        for agent in shard.followers:
+            agent.freeze_server()
+        await asyncio.wait_for(shard.execute("CREATE TABLE t (a int)"), 5.0)
+
+
+async def test_i4_a_restarted_leader_stays_closed_until_a_follower_confirms(three: Shard) -> None:
+    """Without any follower a restarted leader lets nobody in; with the first one it does."""
+    await three.execute("CREATE TABLE t AS SELECT 1 AS a")
+    for agent in three.agents:
+        agent.kill_everything()
+    three.leader.start()
+    status = await three.wait(three.leader, lambda s: s.reason == "RuleUnconfirmed")
+    assert Serving.CLOSED is status.serving
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await three.connect()
+    three.followers[0].start()
+    await three.wait(three.leader, lambda s: s.serving is Serving.READ_WRITE)
+    assert 1 == await three.value("SELECT count(*) FROM t")
+
+
+async def test_every_member_has_a_name_role_and_slot_of_its_own(three: Shard) -> None:
+    """The leader's followers stream each under its member name, through its own slot."""
+    statuses = [await three.status(agent) for agent in three.agents]
+    leader = statuses[0]
+    assert sorted(s.member or "" for s in statuses[1:]) == [link.member for link in leader.followers]
+    assert [True, True] == [link.synchronous and link.state == "streaming" for link in leader.followers]
+    rule = leader.rule
+    assert rule is not None
+    names = ", ".join(f'"{member}"' for member in rule.cohort)
+    assert f"ANY 1 ({names})" == await three.value("SELECT current_setting('synchronous_standby_names')")
+    slots = await three.value("SELECT count(*) FROM pg_replication_slots WHERE active AND slot_type = 'physical'")
+    assert 2 == slots

@@ -90,7 +90,12 @@ fn expression_of(operand: &str, key_type: KeyType, hash: Hash) -> Result<String,
             );
             Ok(format!("(((({a} # ({a} >> 32)) & 4294967295) * 2146121005) & 4294967295)"))
         }
-        (Hash::Md1, _) => Ok(format!("(('x' || substr(md5({operand}), 1, 8))::bit(32)::bigint)")),
+        (Hash::Md1, _) => {
+            // Not ('x' || ...)::bit(32): row filters refuse casts through text.
+            let byte = |at: u8| format!("get_byte(decode(md5({operand}), 'hex'), {at})");
+            let [first, second, third, fourth] = [0, 1, 2, 3].map(byte);
+            Ok(format!("({first}::bigint * 16777216 + {second} * 65536 + {third} * 256 + {fourth})"))
+        }
         (Hash::Crc1, _) => Err(Error::NoSql(hash.name())),
     }
 }

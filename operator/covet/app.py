@@ -12,7 +12,6 @@ from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import kopf
 import prometheus_client
 
 from covet.controllers.fleet import Fleet
@@ -21,7 +20,7 @@ from covet.core import metrics, names
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
 from covet.core.settings import Settings
-from covet.handlers import watching, wiring
+from covet.handlers import thread, watching, wiring
 from covet.handlers.health import Health, Verdict
 from covet.handlers.watching import WatchMeter
 from covet.kube import client, resources
@@ -96,21 +95,13 @@ class Operator:
         fleet = Fleet(tools, self._metrics.count_round)
         self._fleet = fleet
         token = None if self._kubeconfig is not None else _TOKEN
-        registry = wiring.register(fleet.ring, self._meter, lambda: wiring.connection(loaded.host, loaded, token))
-        kopf_stops = asyncio.Event()
-        watches = await kopf.spawn_tasks(
-            registry=registry,
-            settings=wiring.settings(),
-            clusterwide=not self._settings.watch_namespaces,
-            namespaces=self._settings.watch_namespaces,
-            stop_flag=kopf_stops,
+        registry = wiring.register(
+            thread.across(asyncio.get_running_loop(), fleet.ring),
+            self._meter,
+            lambda: wiring.connection(loaded.host, loaded, token),
         )
-        # kopf has taken the signals over; they are ours, for the Lease has to be given back.
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
         parts = {
-            "watches": asyncio.create_task(kopf.run_tasks(watches)),
+            "watches": asyncio.create_task(thread.watch(registry, self._settings.watch_namespaces)),
             "lease": asyncio.create_task(holder.keep()),
             "rescan": asyncio.create_task(self._rescan(kube, fleet)),
             "stop": asyncio.create_task(self._stopping.wait()),
@@ -122,10 +113,6 @@ class Operator:
             return 0 if "stop" in ended else 1
         finally:
             await fleet.close()
-            kopf_stops.set()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(5):
-                    await asyncio.wait([parts["watches"]])
             for task in parts.values():
                 task.cancel()
             await asyncio.gather(*parts.values(), return_exceptions=True)

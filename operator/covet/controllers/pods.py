@@ -13,6 +13,11 @@ UNSCHEDULABLE_AFTER: Final = dt.timedelta(seconds=10)
 EVENT_AGE: Final = dt.timedelta(minutes=20)
 """The StatefulSet controller tries again within this time, so older Events say nothing about now."""
 
+CRASHES: Final = 2
+"""Restarts of a container from which it is said to end again and again."""
+CRASH_AGE: Final = dt.timedelta(seconds=60)
+"""Time without another end after which it is no longer said."""
+
 _IMAGE_REASONS: Final = frozenset(
     {
         "ErrImagePull",
@@ -78,8 +83,8 @@ def _problem(pod: Manifest, containers: list[dict[str, Any]], now: dt.datetime) 
                 f"The container of pod {name} cannot be made ({reason}): {waiting.get('message', '')}",
                 subject=subject,
             )
-        if reason == "CrashLoopBackOff":
-            ended = (entry.get("lastState") or {}).get("terminated") or {}
+        ended = _crashed(entry, now)
+        if ended is not None:
             return Finding(
                 events.POD_BLOCKED,
                 f"The agent of pod {name} ends again and again (exit code {ended.get('exitCode')});"
@@ -87,6 +92,18 @@ def _problem(pod: Manifest, containers: list[dict[str, Any]], now: dt.datetime) 
                 subject=subject,
             )
     return _unscheduled(pod, subject, now)
+
+
+def _crashed(entry: dict[str, Any], now: dt.datetime) -> dict[str, Any] | None:
+    """Return how the container ended, if it ends again and again: between two attempts it seems to run."""
+    states = (entry.get("state") or {}, entry.get("lastState") or {})
+    ends: list[dict[str, Any]] = [state["terminated"] for state in states if "terminated" in state]
+    if not ends or entry.get("restartCount", 0) < CRASHES or entry.get("ready"):
+        return None
+    at = _moment(ends[0].get("finishedAt"))
+    waiting = (states[0].get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+    recent = at is not None and now - at < CRASH_AGE
+    return ends[0] if waiting or recent else None
 
 
 def _unscheduled(pod: Manifest, subject: str, now: dt.datetime) -> Finding | None:

@@ -5,6 +5,7 @@ nothing; but a version that a round has read and the watch has not delivered is 
 longer it is, the less the watch is worth.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -22,46 +23,53 @@ _Key = tuple[str, str]
 class WatchMeter:
     """Compares what was read with what was delivered.
 
+    Deliveries come from the thread of the watches, the rest from the main loop.
+
     Args:
         monotonic: returns monotonic seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
+        self._lock = threading.Lock()
         self._delivered: dict[tuple[Resource, _Key], int] = {}
         self._overdue: dict[tuple[Resource, _Key], tuple[int, float]] = {}
 
     def delivered(self, resource: Resource, key: _Key, version: str, *, gone: bool = False) -> None:
         """Note an event of a watch."""
-        if gone:
-            self._delivered.pop((resource, key), None)
-            self._overdue.pop((resource, key), None)
-            return
+        at = (resource, key)
         number = _number(version)
-        self._delivered[resource, key] = max(number, self._delivered.get((resource, key), 0))
-        overdue = self._overdue.get((resource, key))
-        if overdue is not None and number >= overdue[0]:
-            del self._overdue[resource, key]
+        with self._lock:
+            overdue = self._overdue.get(at)
+            if gone or (overdue is not None and number >= overdue[0]):
+                self._overdue.pop(at, None)
+            if gone:
+                self._delivered.pop(at, None)
+            else:
+                self._delivered[at] = max(number, self._delivered.get(at, 0))
 
     def read(self, found: Iterable[Observed]) -> None:
         """Note what a round read."""
         now = self._monotonic()
-        for entry in found:
-            at = (entry.resource, entry.key)
-            number = _number(entry.version)
-            if number > self._delivered.get(at, 0) and at not in self._overdue:
-                self._overdue[at] = (number, now)
+        with self._lock:
+            for entry in found:
+                at = (entry.resource, entry.key)
+                number = _number(entry.version)
+                if number > self._delivered.get(at, 0) and at not in self._overdue:
+                    self._overdue[at] = (number, now)
 
     def forget(self, namespace: str, prefix: str) -> None:
         """Forget the objects of a cluster that is gone; nobody reads them again."""
-        for at in [at for at in (*self._overdue, *self._delivered) if _belongs(at[1], namespace, prefix)]:
-            self._overdue.pop(at, None)
-            self._delivered.pop(at, None)
+        with self._lock:
+            for at in [at for at in (*self._overdue, *self._delivered) if _belongs(at[1], namespace, prefix)]:
+                self._overdue.pop(at, None)
+                self._delivered.pop(at, None)
 
     def lag(self, resource: Resource | None = None) -> float:
         """Return for how many seconds the oldest undelivered version is overdue."""
         now = self._monotonic()
-        ages = [now - since for (kind, _), (_, since) in self._overdue.items() if resource in {None, kind}]
+        with self._lock:
+            ages = [now - since for (kind, _), (_, since) in self._overdue.items() if resource in {None, kind}]
         return max(ages, default=0.0)
 
 

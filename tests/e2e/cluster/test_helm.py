@@ -1,0 +1,145 @@
+"""Install, upgrade and remove with both majors of Helm, on the real cluster and under the restricted standard."""
+
+import contextlib
+import json
+import pathlib
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e import installation
+from tests.e2e.devcluster import clients
+
+pytestmark = pytest.mark.cluster
+
+CHARTS = pathlib.Path(__file__).resolve().parents[3] / "charts"
+DEFINITION = "covetclusters.covet.dev"
+PAUSED = {
+    "apiVersion": "covet.dev/v1alpha1",
+    "kind": "CovetCluster",
+    "metadata": {"name": "survivor"},
+    "spec": {
+        "engine": {"name": "PostgreSQL", "version": "15"},
+        "shards": {"count": 1, "instances": 1},
+        "storage": {"size": "1Gi"},
+        "maintenance": {"paused": True},
+    },
+}
+
+Helm = Callable[..., str]
+
+
+@pytest.fixture
+def helm3(covet: installation.Installation) -> Helm:
+    """Return Helm 3 on the cluster."""
+    return lambda *arguments: covet.run(str(clients.unpack().helm3), *arguments)
+
+
+@pytest.fixture
+def spare(covet: installation.Installation) -> Iterator[str]:
+    """Return a second namespace of the test's own, for what is watched from the first."""
+    name = f"watched-{secrets.token_hex(3)}"
+    covet.ensure_namespace(name)
+    yield name
+    with contextlib.suppress(installation.InstallationError, subprocess.TimeoutExpired):
+        covet.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def release(covet: installation.Installation, namespace: str) -> Iterator[str]:
+    """Return the name of a release that is removed afterwards, with its cluster-wide objects."""
+    name = f"covet-{secrets.token_hex(3)}"
+    yield name
+    covet.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait")
+
+
+def values(*watched: str) -> tuple[str, ...]:
+    """Return arguments for the images of this checkout and the namespaces to serve."""
+    return (
+        *("--set", f"images.operator={installation.DEV_OPERATOR}"),
+        *("--set-string", f"images.postgres.15={installation.DEV_POSTGRES}"),
+        *("--set", f"watchNamespaces={{{','.join(watched)}}}"),
+        *("--wait", "--timeout", "3m"),
+    )
+
+
+def may(covet: installation.Installation, account: str, verb: str, resource: str, namespace: str) -> bool:
+    """Return whether a ServiceAccount may do something, as the API server says."""
+    kind, _, part = resource.partition("/")
+    command = [
+        covet.kubectl_path,
+        "auth",
+        "can-i",
+        verb,
+        kind,
+        f"--subresource={part}",
+        "-n",
+        namespace,
+        "--as",
+        account,
+    ]
+    answer = subprocess.run(
+        command, env=covet.place.environment(), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert answer.stdout.strip() in ("yes", "no"), answer.stderr
+    return answer.stdout.strip() == "yes"
+
+
+def pods(covet: installation.Installation, namespace: str, release: str) -> list[bool]:
+    """Return, for every running pod of a release, whether it is ready."""
+    selector = f"app.kubernetes.io/instance={release}"
+    found = json.loads(covet.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))
+    return [
+        any(condition["type"] == "Ready" and condition["status"] == "True" for condition in pod["status"]["conditions"])
+        for pod in found["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def test_helm_3_installs_what_helm_4_upgrades_and_removes(
+    covet: installation.Installation, helm3: Helm, namespace: str, spare: str, release: str
+) -> None:
+    """A user may change the major of Helm between two upgrades; nothing is left when the release is removed."""
+    chart = str(CHARTS / "covet")
+    helm3("install", release, chart, "-n", namespace, *values(spare))
+    assert [True] == pods(covet, namespace, release)
+    covet.helm("upgrade", release, chart, "-n", namespace, *values(spare), "--set", "replicas=2")
+    assert [True, True] == pods(covet, namespace, release)
+    covet.helm("uninstall", release, "-n", namespace, "--wait")
+    kinds = "deployments,services,serviceaccounts,networkpolicies,roles,rolebindings,clusterroles,clusterrolebindings"
+    left = covet.kubectl("get", kinds, "-A", "-l", f"app.kubernetes.io/instance={release}", "-o", "name")
+    assert "" == left
+
+
+def test_an_operator_of_listed_namespaces_has_no_rights_elsewhere(
+    covet: installation.Installation, namespace: str, spare: str, release: str
+) -> None:
+    """No Secret is readable outside the namespaces that a value lists, and the operator works nonetheless."""
+    covet.helm("install", release, str(CHARTS / "covet"), "-n", namespace, *values(spare))
+    account = f"system:serviceaccount:{namespace}:{release}"
+    assert may(covet, account, "get", "secrets", spare)
+    assert may(covet, account, "create", "statefulsets.apps", spare)
+    assert may(covet, account, "patch", "covetclusters.covet.dev/status", spare)
+    assert not may(covet, account, "delete", "statefulsets.apps", spare)
+    assert not may(covet, account, "patch", "covetclusters.covet.dev", spare)
+    for elsewhere in ("default", "kube-system", namespace):
+        assert not may(covet, account, "get", "secrets", elsewhere), elsewhere
+        assert not may(covet, account, "list", "pods", elsewhere), elsewhere
+    assert [True] == pods(covet, namespace, release)
+
+
+def test_clusters_survive_the_removal_of_the_definitions_release(
+    covet: installation.Installation, helm3: Helm, namespace: str
+) -> None:
+    """Removing covet-crds by mistake removes no cluster; installing it again takes the definition over."""
+    covet.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(PAUSED))
+    uid = covet.get("covetcluster", "survivor", namespace)["metadata"]["uid"]
+    chart = str(CHARTS / "covet-crds")
+    helm3("uninstall", "covet-crds", "-n", installation.NAMESPACE)
+    assert uid == covet.get("covetcluster", "survivor", namespace)["metadata"]["uid"]
+    helm3("upgrade", "--install", "covet-crds", chart, "-n", installation.NAMESPACE)
+    covet.helm("upgrade", "--install", "covet-crds", chart, "-n", installation.NAMESPACE)
+    assert uid == covet.get("covetcluster", "survivor", namespace)["metadata"]["uid"]
+    assert "keep" == covet.get("crd", DEFINITION, "default")["metadata"]["annotations"]["helm.sh/resource-policy"]

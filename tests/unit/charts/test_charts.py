@@ -288,3 +288,20 @@ def test_every_value_is_described_by_the_schema() -> None:
     schema = json.loads((CHARTS / "covet" / "values.schema.json").read_text(encoding="utf-8"))
     assert {"global"} == set(schema["properties"]) - set(values)
     assert set() == set(values) - set(schema["properties"])
+
+
+def test_every_value_is_on_the_page_about_installing() -> None:
+    """A reader finds each value, and none that is gone."""
+
+    def leaves(node: dict[str, Any], path: str = "") -> set[str]:
+        whole = {"resources", "images.postgres", "nodeSelector"}
+        found: set[str] = set()
+        for name, value in node.items():
+            inner = f"{path}.{name}".removeprefix(".")
+            found |= leaves(value, inner) if isinstance(value, dict) and inner not in whole else {inner}
+        return found
+
+    values = leaves(yaml.safe_load((CHARTS / "covet" / "values.yaml").read_text(encoding="utf-8")))
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert values == {name.strip(" `") for cell in table for name in cell.split(",")}

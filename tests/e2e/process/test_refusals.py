@@ -28,7 +28,7 @@ def digest(folder: Path) -> str:
 
 def make_database(pgdata: Path) -> None:
     """Make a database that no agent knows."""
-    command = [*unprivileged(), PROGRAMS / "initdb", "-D", pgdata, "--no-sync"]
+    command = [*unprivileged(), str(PROGRAMS / "initdb"), "-D", str(pgdata), "--no-sync"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -99,6 +99,14 @@ class Agent:
         """Every process of the instance's data directory."""
         return processes.of_folder(self.pgdata)
 
+    def superuser(self, *statements: str) -> str:
+        """Run statements as the superuser over the unix socket and return what psql prints."""
+        command = [*unprivileged(), str(PROGRAMS / "psql"), "-XAtq", "-h", str(self.folder / "run")]
+        command += ["-p", str(self.peer.sql_port), "-U", "covet", "-d", "postgres"]
+        for statement in statements:
+            command += ["-c", statement]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30.0).stdout.strip()
+
     def send(self, number: signal.Signals) -> None:
         """Signal the agent alone."""
         os.kill(self.pid, number)

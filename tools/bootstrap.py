@@ -154,7 +154,7 @@ def sync(uv: pathlib.Path) -> None:
     """Make `.venv` what the lock file says, the Rust binding compiled."""
     say("installing the wheels of the lock file")
     env = {"CARGO_TARGET_DIR": str(CACHE / "cargo-target"), "UV_LINK_MODE": "copy"}
-    run(str(uv), "sync", "--frozen", "--python", "3.11", "--no-python-downloads", env=env)
+    run(str(uv), "sync", "--frozen", "--python", sys.executable, "--no-python-downloads", env=env)
 
 
 def prepare() -> None:

@@ -194,3 +194,31 @@ def test_every_object_of_a_cluster_is_admitted_without_a_warning(
     manifest = {"apiVersion": "v1", "kind": "List", "items": samples.every_object(samples.wanted(**fields), cluster)}
     done = kubectl("apply", "--server-side", "--dry-run=server", "--field-manager=covet", "-f", "-", manifest=manifest)
     assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_definition_is_structural_and_established(kubectl: Kubectl) -> None:
+    """The API server prunes, validates and explains by it."""
+    found = json.loads(kubectl("get", "crd", "covetclusters.covet.dev", "-o", "json").stdout)
+    conditions = {condition["type"]: condition["status"] for condition in found["status"]["conditions"]}
+    assert "NonStructuralSchema" not in conditions
+    assert ("True", "True") == (conditions["NamesAccepted"], conditions["Established"])
+
+
+def test_people_see_what_matters_first(kubectl: Kubectl) -> None:
+    """`kubectl get` by short name and category shows the columns that the design names."""
+    named = copy.deepcopy(VALID)
+    named["metadata"]["name"] = "columns"
+    made = kubectl("create", "-f", "-", manifest=named)
+    assert 0 == made.returncode, made.stderr
+    for kind in ("cc", "covet", "covetclusters"):
+        header, *rows = kubectl("get", kind).stdout.splitlines()
+        assert ["NAME", "READY", "SHARDS", "PRIMARIES", "ENGINE", "AGE"] == header.split()
+        assert any(row.startswith(("columns", "covetcluster.covet.dev/columns")) for row in rows)
+    wide = kubectl("get", "cc", "-o", "wide").stdout.splitlines()[0]
+    assert ["VERSION", "MESSAGE"] == wide.split()[-2:]
+
+
+def test_every_field_is_explained(kubectl: Kubectl) -> None:
+    """`kubectl explain` gives the sentence of the model."""
+    explained = kubectl("explain", "covetcluster.spec.shards.instances").stdout
+    assert "Database servers per shard: 1, 3, 5 or 7." in explained

@@ -179,8 +179,8 @@ class Devcluster:
         return faults.current(self.layout)
 
     def stop_apiserver(self) -> None:
-        """Stop the API server alone; everything else keeps running."""
-        controlplane.stop(self.layout, "kube-apiserver")
+        """Kill the API server alone; everything else keeps running."""
+        controlplane.stop(self.layout, "kube-apiserver", force=True)
 
     def start_apiserver(self) -> float:
         """Start the API server again; returns the seconds until it was ready."""

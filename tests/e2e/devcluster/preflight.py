@@ -20,7 +20,8 @@ PROGRAMS = {
     "/usr/sbin/conntrack": "conntrack",
     "/usr/sbin/ip": "iproute2",
     "/usr/sbin/sysctl": "procps",
-    "/usr/sbin/mkfs.ext4": "e2fsprogs",
+    "/usr/sbin/mkfs.xfs": "xfsprogs",
+    "/usr/sbin/xfs_growfs": "xfsprogs",
     "/usr/sbin/losetup": "mount",
     "/usr/bin/unshare": "util-linux",
 }
@@ -48,38 +49,40 @@ def find_problems() -> list[str]:
     if free < MINIMAL_DISK_GIB:
         problems.append(f"it needs {MINIMAL_DISK_GIB} GiB of disk at {state_root()}, {free:.1f} are free")
     if os.geteuid() == 0:
-        problems += _kernel_problems(nft="nftables" not in packages, ip="iproute2" not in packages)
+        problems += _kernel_problems()
+        problems += [] if "nftables" in packages else _nftables_problems()
     return problems
 
 
-def _kernel_problems(*, nft: bool, ip: bool) -> list[str]:
-    """Try each kernel feature; modules load by the trial itself."""
+def _kernel_problems() -> list[str]:
+    """Look for each kernel feature, after loading what may be a module."""
+    modprobe = shutil.which("modprobe") or "/sbin/modprobe"
+    for module in ("overlay", "xfs", "loop"):
+        if pathlib.Path(modprobe).exists():
+            run(modprobe, "--quiet", module, check=False)
+    file_systems = pathlib.Path("/proc/filesystems").read_text().split()
+    cgroups = any(" - cgroup" in line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
+    namespaces = all(pathlib.Path(f"/proc/self/ns/{kind}").exists() for kind in ("net", "pid", "mnt", "uts", "ipc"))
+    features = {
+        "the kernel has no overlayfs (CONFIG_OVERLAY_FS)": "overlay" in file_systems,
+        "the kernel has no XFS (CONFIG_XFS_FS)": "xfs" in file_systems,
+        "the kernel has no loop devices (CONFIG_BLK_DEV_LOOP)": pathlib.Path("/dev/loop-control").exists(),
+        "the kernel has no namespaces for network and processes (CONFIG_NET_NS, CONFIG_PID_NS)": namespaces,
+        "no control groups are mounted (/sys/fs/cgroup)": cgroups,
+    }
+    return [problem for problem, there in features.items() if not there]
+
+
+def _nftables_problems() -> list[str]:
+    """Let the kernel judge a table of each family, without making one."""
     problems = []
-    shutil_modprobe = shutil.which("modprobe")
-    for module in ("overlay", "loop"):
-        if shutil_modprobe:
-            run(shutil_modprobe, "--quiet", module, check=False)
-    if "\toverlay" not in pathlib.Path("/proc/filesystems").read_text():
-        problems.append("the kernel has no overlayfs (CONFIG_OVERLAY_FS)")
-    if not pathlib.Path("/dev/loop-control").exists():
-        problems.append("the kernel has no loop devices (CONFIG_BLK_DEV_LOOP, /dev/loop-control)")
-    if not pathlib.Path("/proc/self/ns/net").exists() or not pathlib.Path("/proc/self/ns/pid").exists():
-        problems.append("the kernel has no network or process namespaces (CONFIG_NET_NS, CONFIG_PID_NS)")
-    if nft:
-        for family, hook in (("inet", "forward"), ("bridge", "forward")):
-            trial = f"add table {family} covet-trial\nadd chain {family} covet-trial c "
-            trial += f"{{ type filter hook {hook} priority 0; }}\ndelete table {family} covet-trial\n"
-            try:
-                run("nft", "--check", "-f", "-", stdin=trial)
-            except DevclusterError:
-                problems.append(f"the kernel has no nftables for {family} (CONFIG_NF_TABLES_{family.upper()})")
-    if ip and pathlib.Path("/sys/fs/cgroup").exists() and not _has_cgroups():
-        problems.append("no control groups are mounted at /sys/fs/cgroup")
+    for family in ("ip", "bridge"):
+        trial = f"table {family} covet-trial {{ chain c {{ type filter hook forward priority 0; }} }}\n"
+        try:
+            run("nft", "--check", "-f", "-", stdin=trial)
+        except DevclusterError as error:
+            problems.append(f"the kernel has no nftables for family {family} (CONFIG_NF_TABLES): {error}")
     return problems
-
-
-def _has_cgroups() -> bool:
-    return any(" - cgroup" in line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
 
 
 def _is_there(path: str) -> bool:

@@ -19,12 +19,13 @@ var commands = map[string]func([]string) error{
 	"dial":  dial,
 	"pause": pause,
 	"serve": serve,
+	"size":  size,
 	"write": write,
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: probe {pause | serve ADDRESS | dial ADDRESS | write FILE MIB | crash}")
+		fmt.Fprintln(os.Stderr, "usage: probe {pause | serve ADDRESS | dial ADDRESS | write FILE MIB | size FILE | crash}")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
@@ -111,6 +112,18 @@ func write(arguments []string) error {
 		}
 	}
 	return file.Sync()
+}
+
+// size prints the length of a file in bytes.
+func size(arguments []string) error {
+	if len(arguments) != 1 {
+		return fmt.Errorf("usage: probe size FILE")
+	}
+	info, err := os.Stat(arguments[0])
+	if err == nil {
+		fmt.Println(info.Size())
+	}
+	return err
 }
 
 // crash ends with a failure at once.

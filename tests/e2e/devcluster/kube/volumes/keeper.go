@@ -25,8 +25,8 @@ const (
 	selectedNode  = "volume.kubernetes.io/selected-node"
 	provisionedBy = "pv.kubernetes.io/provisioned-by"
 	nodeLabel     = "devcluster.covet.dev/node"
-	// smallest is what ext4 with a journal needs to be of use.
-	smallest = 8 << 20
+	// smallest is what the file system with its journal needs to be of use.
+	smallest = 16 << 20
 )
 
 // keeper makes what the API server says true on this node's disk.

@@ -1,10 +1,12 @@
 // Package volumes gives out the node's disk: a small provisioner, resizer and
 // reclaimer for the storage class of the devcluster.
 //
-// Each volume is a file with an ext4 file system of exactly the size that was
-// asked for, mounted from a loop device: it can fill up, it grows only when the
-// claim asks, and it honours fsGroup, because to Kubernetes it is a "local"
-// volume. One such process runs on every node and sees to that node alone.
+// Each volume is a file with a file system of the size that was asked for,
+// mounted from a loop device: it can fill up, it grows only when the claim
+// asks, and it honours fsGroup, because to Kubernetes it is a "local" volume.
+// The file system is XFS: ext4 grows under a running pod only for a process
+// with CAP_SYS_RESOURCE, which root of a container or of a small VM may lack.
+// One such process runs on every node and sees to that node alone.
 package volumes
 
 import (

@@ -37,7 +37,7 @@ PACKAGES = {
         "nft": "nftables",
         "conntrack": "conntrack",
         "ip": "iproute2",
-        "mkfs.ext4": "e2fsprogs",
+        "mkfs.xfs": "xfsprogs",
         "losetup": "mount",
         "nsenter": "util-linux",
     },

@@ -77,7 +77,7 @@ def _nftables_problems() -> list[str]:
     """Let the kernel judge a table of each family, without making one."""
     problems = []
     for family in ("ip", "bridge"):
-        trial = f"table {family} covet-trial {{ chain c {{ type filter hook forward priority 0; }} }}\n"
+        trial = f"table {family} covet-trial {{ chain c {{ type filter hook forward priority 0; }}; }}\n"
         try:
             run("nft", "--check", "-f", "-", stdin=trial)
         except DevclusterError as error:

@@ -1,14 +1,20 @@
 """Every object of a cluster: what they have in common, and that none is called like another."""
 
 import collections
+import json
 import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
+from covet.api import problems, quantity, spec
 from covet.core import names
-from covet.manifests import metadata
+from covet.manifests import instances, metadata
 from tests.unit.manifests import samples
+from tests.unit.manifests.test_pods import violations
 
 KEPT = {
     ("ConfigMap", "shop-identity"),
@@ -83,3 +89,56 @@ def test_the_number_of_objects_is_that_of_the_design() -> None:
     """Per instance 2, per shard 7, per cluster 7."""
     asked = samples.wanted(shards={"count": 3, "instances": 5})
     assert 3 * 5 * 2 + 3 * 7 + 7 == len(samples.every_object(asked))
+
+
+AMOUNTS = st.fixed_dictionaries(
+    {}, optional={"cpu": st.sampled_from([1, "250m", "1.5"]), "memory": st.sampled_from(["64Mi", "1Gi", 2**30])}
+)
+SPECS = st.fixed_dictionaries(
+    {
+        "engine": st.fixed_dictionaries(
+            {"name": st.just("PostgreSQL"), "version": st.sampled_from(["15", "16"])},
+            optional={"parameters": st.dictionaries(st.from_regex(r"[a-z_]{1,20}", fullmatch=True), st.integers())},
+        ),
+        "shards": st.fixed_dictionaries(
+            {"count": st.integers(1, 512)}, optional={"instances": st.sampled_from([1, 3, 5, 7])}
+        ),
+        "storage": st.fixed_dictionaries(
+            {"size": st.sampled_from(["256Mi", "1Ti"])}, optional={"className": st.just("fast")}
+        ),
+    },
+    optional={
+        "resources": st.fixed_dictionaries({}, optional={"requests": AMOUNTS, "limits": AMOUNTS}),
+        "scheduling": st.fixed_dictionaries(
+            {},
+            optional={
+                "nodeSelector": st.dictionaries(st.sampled_from(["a", "b.c/d"]), st.sampled_from(["", "x"])),
+                "tolerations": st.lists(
+                    st.fixed_dictionaries(
+                        {"operator": st.just("Exists")},
+                        optional={"key": st.just("a"), "effect": st.sampled_from(["NoSchedule", "NoExecute"])},
+                    ),
+                    max_size=3,
+                ),
+                "topologyKey": st.just("topology.kubernetes.io/zone"),
+            },
+        ),
+        "deletion": st.fixed_dictionaries({"volumes": st.sampled_from(["Keep", "Delete"])}),
+    },
+)
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(SPECS)
+def test_whatever_is_admitted_can_be_built(document: dict[str, Any]) -> None:
+    """A spec without a problem makes a StatefulSet of plain JSON whose requests stay within its limits."""
+    asked = spec.ClusterSpec.model_validate(document)
+    if problems.problems(asked, "shop", ("15", "16")):
+        return
+    wanted = samples.wanted(**document)
+    made = instances.stateful_set(samples.CLUSTER, "s0", "a", wanted, samples.IMAGE)
+    assert made == json.loads(json.dumps(made))
+    assert [] == violations(made["spec"]["template"]["spec"])
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    for kind, limit in container["resources"].get("limits", {}).items():
+        assert quantity.parse(container["resources"]["requests"][kind]) <= quantity.parse(limit)

@@ -17,6 +17,7 @@ import pytest
 PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
 USER = "postgres" if os.getuid() == 0 else None
 SEED = covet_hasher.PG1_SEED
+PAGE = (pathlib.Path(__file__).resolve().parents[3] / "docs" / "ring.md").read_text()
 KEYS = 10_000
 LIMIT = 30.0
 """Seconds that a question to the server may take."""
@@ -88,6 +89,18 @@ async def test_pg1_is_the_servers_own_hash(sql: "asyncpg.Connection[asyncpg.Reco
     )
     answers = [signed_position(row[0]) for row in await sql.fetch(question, keys)]
     assert answers == [covet_hasher.position(key) for key in keys]
+
+
+async def test_the_slot_of_a_row_is_a_shift_as_the_page_says(sql: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """The statement of docs/ring.md gives the slot without any library."""
+    statement = next(line for line in PAGE.splitlines() if line.startswith("SELECT") and "AS slot" in line)
+    keys = draw_keys("bigint", 1000)
+    await sql.execute("CREATE TABLE customers (n int GENERATED ALWAYS AS IDENTITY, tenant_id bigint)")
+    await sql.copy_records_to_table(
+        "customers", records=[(key,) for key in keys], columns=["tenant_id"], schema_name="ring"
+    )
+    slots = [row[0] for row in await sql.fetch(statement.rstrip(";") + " ORDER BY n")]
+    assert slots == [covet_hasher.slot(key) for key in keys]
 
 
 @pytest.mark.parametrize(("key_type", "hash_name"), [("bigint", "cv1"), ("text", "md1")])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from covet.controllers.act import ActionError
 from covet.controllers.pace import Pace
 from covet.controllers.round import Reconciler, Tools
-from covet.core.errors import ConflictError, CovetError
+from covet.core.errors import ConflictError, CovetError, RefusedError
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +99,9 @@ class Fleet:
             cause = error.cause if isinstance(error, ActionError) else error
             outcome = cause.reason
             wait = _wait_after(error, cause, pace)
-            _log.warning(
+            busy = isinstance(error, ActionError) and isinstance(cause, RefusedError | ConflictError)
+            _log.log(
+                logging.INFO if busy else logging.WARNING,
                 f"round ended early: {error}; looking again in {wait:.1f} s",
                 extra={"cluster": label, "reason": cause.reason},
             )

@@ -172,17 +172,24 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
     if order is not None:
         actions.append(order)
     complete = _complete(seen, wish, answer)
-    if complete or record.opened:
+    if (complete and not record.opened) or answer.serving is Serving.READ_WRITE:
         actions.extend(_furnish(seen, wish, leader))
     if complete and not record.opened and wish.ring_map is not None:
         actions.append(RecordOpened(seen.name))
         return _Step("Opening", "Every instance votes; the shard opens.", tuple(actions))
     if record.opened and wish.spec.opened and answer.serving is not Serving.READ_WRITE:
-        actions.append(Open(seen.name, instance.name))
+        if not _resumes(instance, answer):
+            actions.append(Open(seen.name, instance.name))
         return _Step("Opening", f"{instance.name} lets clients in ({answer.reason}).", tuple(actions))
     reason, message = _waits_for(seen, wish, leader)
     settled = reason == events.SETTLED and not actions and record.opened
     return _Step(reason, message, tuple(actions), settled=settled)
+
+
+def _resumes(leader: InstanceFacts, answer: AgentStatus) -> bool:
+    """Return whether the leader is on its way by itself, or on its way out: an order would be refused."""
+    leaves = leader.pod is not None and leader.pod.deleting
+    return leaves or answer.reason in {"RuleUnconfirmed", "Leading"}
 
 
 def _empty(seen: ShardFacts, leader: str) -> tuple[str, ...]:

@@ -1,0 +1,273 @@
+"""Agents that exist only as values: they do what the agent API says, and raise at what must never be ordered.
+
+A real agent refuses such an order and nothing happens. Here it is an `ImpossibleError`, so that a test
+finds a planner that relies on the refusal.
+"""
+
+import dataclasses
+import uuid
+from collections.abc import Callable, Mapping
+
+from covet.core import agentapi, names
+from covet.core.agentapi import (
+    AgentStatus,
+    BootstrapOrder,
+    CloneOrder,
+    CohortOrder,
+    DatabaseOrder,
+    FollowerLink,
+    MapOrder,
+    MemberState,
+    OpenOrder,
+    Position,
+    Rule,
+    Serving,
+    ShardSpec,
+)
+from covet.core.errors import RefusedError
+from covet.planner import quorum
+from covet.planner.record import ShardRecord
+
+
+class ImpossibleError(AssertionError):
+    """An order that breaks an invariant of the design."""
+
+
+@dataclasses.dataclass
+class Volume:
+    """What lies on the volume of an instance.
+
+    Args:
+        promised: the newest rule confirmed here.
+        opened: the agent was told that clients may enter.
+    """
+
+    member: str
+    system_id: str
+    promised: Rule | None = None
+    opened: bool = False
+    database: str | None = None
+    map_epoch: int | None = None
+
+
+Record = Callable[[], ShardRecord | None]
+"""Returns the birth record as it is stored now."""
+
+
+class FakeAgent:
+    """One agent with its volume.
+
+    Args:
+        instance: its name.
+        shard: name of its shard.
+        siblings: all agents of the shard by instance, this one included; filled by the caller.
+        record: the birth record, to judge orders by.
+    """
+
+    def __init__(self, instance: str, shard: str, siblings: Mapping[str, "FakeAgent"], record: Record) -> None:
+        self.instance = instance
+        self.shard = shard
+        self.siblings = siblings
+        self.record = record
+        self.volume: Volume | None = None
+        self.foreign = False
+        self.spec: ShardSpec | None = None
+        self.task: MemberState | None = None
+        self.source: FakeAgent | None = None
+        self.started = True
+        self.bootstraps = 0
+
+    # What it says
+
+    @property
+    def state(self) -> MemberState:
+        """Return what the instance is doing."""
+        if self.foreign:
+            return MemberState.REFUSED
+        if self.task is not None:
+            return self.task
+        if self.volume is None:
+            return MemberState.EMPTY
+        if not self.started:
+            return MemberState.STARTING
+        return MemberState.LEADER if self._leads() else MemberState.FOLLOWER
+
+    def status(self) -> AgentStatus:
+        """Return the whole status."""
+        state = self.state
+        born = self.volume if self.task is None and not self.foreign else None
+        serves = Serving.CLOSED
+        if state is MemberState.LEADER and born is not None and born.opened and self._confirmed():
+            serves = Serving.READ_WRITE
+        elif state is MemberState.FOLLOWER and self.streams():
+            serves = Serving.READ_ONLY
+        return AgentStatus(
+            protocol=agentapi.PROTOCOL,
+            agent_version="fake",
+            instance=self.instance,
+            state=state,
+            reason=self._reason(state, serves),
+            message=f"{self.instance} is {state.value}.",
+            serving=serves,
+            member=born.member if born else None,
+            incarnation=born.member if born else None,
+            system_id=born.system_id if born else None,
+            promise=born.promised.term if born and born.promised else 0,
+            rule=born.promised if born else None,
+            position=Position(1, 1) if born else None,
+            streaming=state is MemberState.FOLLOWER and self.streams(),
+            followers=self._followers() if state is MemberState.LEADER else (),
+            database=born.database if born and state is MemberState.LEADER else None,
+            map_epoch=born.map_epoch if born else None,
+            spec_generation=self.spec.generation if self.spec is not None else 0,
+        )
+
+    def streams(self) -> bool:
+        """Return whether this follower is connected to a leader that runs."""
+        leader = self.leader()
+        return leader is not None and leader is not self and self.started
+
+    def leader(self) -> "FakeAgent | None":
+        """Return the leader of the shard, None while it does not run."""
+        return next((agent for agent in self.siblings.values() if agent.state is MemberState.LEADER), None)
+
+    # What it is told
+
+    def put_spec(self, spec: ShardSpec) -> None:
+        """Take a newer spec."""
+        if self.spec is None or spec.generation > self.spec.generation:
+            self.spec = spec
+            if self.volume is not None and spec.opened:
+                self.volume.opened = True
+
+    def bootstrap(self, order: BootstrapOrder) -> None:
+        """Begin to initialise the shard."""
+        record = self.record()
+        if record is None or record.uid != order.shard_uid:
+            raise ImpossibleError(f"{self.instance}: bootstrap without its birth record")
+        if record.opened or record.system_id is not None:
+            raise ImpossibleError(f"{self.instance}: bootstrap of a shard that was born (I13)")
+        if record.bootstrapped_by != self.instance:
+            raise ImpossibleError(f"{self.instance}: bootstrap where the record names {record.bootstrapped_by}")
+        if any(agent.volume is not None for agent in self.siblings.values() if agent is not self):
+            raise ImpossibleError(f"{self.instance}: bootstrap while a sibling holds data (I13)")
+        self._refuse_unless_empty("bootstrap")
+        if self.task is None:
+            self.bootstraps += 1
+            self.task = MemberState.BOOTSTRAPPING
+
+    def clone(self, order: CloneOrder) -> None:
+        """Begin to copy the leader."""
+        record = self.record()
+        if record is None or record.system_id is None:
+            raise ImpossibleError(f"{self.instance}: clone before the system id was recorded")
+        if record.system_id != order.system_id:
+            raise ImpossibleError(f"{self.instance}: clone of another system")
+        self._refuse_unless_empty("clone")
+        leader = self.siblings[order.leader]
+        if leader.state is not MemberState.LEADER:
+            raise RefusedError("NoLeader", f"{order.leader} does not lead.")
+        if self.task is None:
+            self.task, self.source = MemberState.CLONING, leader
+
+    def cohort(self, order: CohortOrder) -> Rule:
+        """Take one step towards a cohort; return the rule in force."""
+        volume, rule = self._led("cohort")
+        members = []
+        for instance in order.instances:
+            agent = self.siblings[instance]
+            if agent.volume is None or agent.task is not None:
+                raise RefusedError("NotStreaming", f"{instance} does not stream.")
+            if agent is not self and not agent.streams() and agent.volume.member not in rule.cohort:
+                raise RefusedError("NotStreaming", f"{instance} does not stream.")
+            members.append(agent.volume.member)
+        step = quorum.next_step(rule, members, order.acks)
+        if step is None:
+            return rule
+        volume.promised = step.rule
+        for agent in self.siblings.values():
+            if agent.volume is not None and agent.volume.member in step.rule.cohort:
+                agent.volume.promised = step.rule
+        return step.rule
+
+    def put_database(self, order: DatabaseOrder) -> None:
+        """Make the database and its owner."""
+        volume, _ = self._led("database")
+        volume.database = order.name
+
+    def put_map(self, order: MapOrder) -> None:
+        """Store a newer map."""
+        volume, _ = self._led("map")
+        volume.map_epoch = max(order.epoch, volume.map_epoch or 0)
+
+    def open(self, order: OpenOrder) -> None:
+        """Let clients in."""
+        volume, rule = self._led("open")
+        record = self.record()
+        if record is None or not record.opened or record.uid != order.shard_uid:
+            raise ImpossibleError(f"{self.instance}: opened before the record says so")
+        wanted = quorum.acks_for(len(self.siblings), self._spec().durability)
+        if not volume.opened and (rule.acks != wanted or len(rule.cohort) != len(self.siblings)):
+            raise ImpossibleError(f"{self.instance}: opened with cohort {rule.cohort} and W={rule.acks}")
+        volume.opened = True
+
+    # What happens to it
+
+    def tick(self) -> None:
+        """Let long work finish."""
+        if self.task is MemberState.BOOTSTRAPPING:
+            member = self._new_member()
+            self.volume = Volume(member, str(uuid.uuid4().int >> 65), Rule(1, 1, member, (member,), 0))
+            self.task = None
+        elif self.task is MemberState.CLONING:
+            source = self.source.volume if self.source is not None else None
+            self.task = None
+            if source is not None:
+                self.volume = Volume(self._new_member(), source.system_id, source.promised, source.opened)
+        self.started = True
+
+    def restart(self) -> None:
+        """Lose everything that is not on the volume; unfinished work begins anew on the next order."""
+        self.task, self.source, self.started = None, None, False
+
+    def lose_volume(self) -> None:
+        """Come back with an empty volume."""
+        self.restart()
+        self.volume = None
+
+    def _refuse_unless_empty(self, what: str) -> None:
+        if self.foreign or self.volume is not None:
+            raise ImpossibleError(f"{self.instance}: {what} on a volume that holds something")
+
+    def _led(self, what: str) -> tuple[Volume, Rule]:
+        if self.state is not MemberState.LEADER or self.volume is None or self.volume.promised is None:
+            raise RefusedError("NotLeader", f"{self.instance} does not lead: {what} refused.")
+        return self.volume, self.volume.promised
+
+    def _leads(self) -> bool:
+        volume = self.volume
+        return volume is not None and volume.promised is not None and volume.promised.leader == volume.member
+
+    def _confirmed(self) -> bool:
+        rule = self.volume.promised if self.volume is not None else None
+        return rule is not None and sum(link.state == "streaming" for link in self._followers()) >= rule.acks
+
+    def _followers(self) -> tuple[FollowerLink, ...]:
+        return tuple(
+            FollowerLink(agent.volume.member, "streaming", 0, synchronous=True)
+            for agent in self.siblings.values()
+            if agent is not self and agent.volume is not None and agent.task is None and agent.started
+        )
+
+    def _reason(self, state: MemberState, serves: Serving) -> str:
+        if state is MemberState.LEADER and serves is Serving.CLOSED and self.volume is not None:
+            return "RuleUnconfirmed" if self.volume.opened else "ShardNotOpened"
+        return state.value
+
+    def _new_member(self) -> str:
+        return names.member(self.shard, self.instance.rsplit("-", 1)[-1], str(uuid.uuid4()))
+
+    def _spec(self) -> ShardSpec:
+        if self.spec is None:
+            raise ImpossibleError(f"{self.instance}: ordered to act before it has a spec")
+        return self.spec

@@ -1,0 +1,342 @@
+"""An API server in this process: enough of Kubernetes for the operator, over real HTTP.
+
+It keeps resource versions, generations, uids, server-side apply with ownership of fields, merge
+patches, compare-and-set, the status subresource, label and field selectors, watches, and deletion
+through owner references. It is strict where the real one is: what it does not know is a 404 or a
+400, never a silent success.
+"""
+
+import asyncio
+import copy
+import dataclasses
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from covet.core import clock
+from covet.kube import resources
+from covet.kube.resources import Manifest, Resource
+from covet.testing import merging
+
+Key = tuple[Resource, str, str]
+"""Resource, namespace, name."""
+
+_BY_PATH: Final = {(resource.group, resource.version, resource.plural): resource for resource in resources.ALL}
+_SUBRESOURCES: Final = {resources.CLUSTER: ("status",)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818 -- it is an answer, not a fault
+    """An error answer."""
+
+    status: int
+    reason: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Write:
+    """One write that arrived, in the order of arrival."""
+
+    verb: str
+    resource: str
+    name: str
+    subresource: str = ""
+
+
+class ApiServer:
+    """The server and what it stores.
+
+    `refuse` may be set to a function of (verb, resource, manifest) that raises `Refusal`, to play a
+    quota or an admission plugin.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[Key, Manifest] = {}
+        self.writes: list[Write] = []
+        self.refuse: Callable[[str, Resource, Manifest], None] = lambda _verb, _resource, _manifest: None
+        self.silent = False
+        """True: watches say nothing any more, without ending."""
+        self._applied: dict[tuple[Key, str, str], Manifest] = {}
+        self._version = 100
+        self._watchers: list[tuple[Resource, asyncio.Queue[Manifest]]] = []
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> str:
+        """Listen on loopback; return the URL."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self.url
+
+    async def stop(self) -> None:
+        """Stop listening; what is stored stays."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # What tests do beside the API
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        """Return a stored object itself, None if there is none."""
+        return self.objects.get((resource, namespace, name))
+
+    def put(self, manifest: Manifest) -> Manifest:
+        """Store an object as if a user or another controller had written it."""
+        resource = resources.of(manifest)
+        metadata = manifest["metadata"]
+        key = (resource, metadata.get("namespace", ""), metadata["name"])
+        old = self.objects.get(key)
+        return self._store(key, old, copy.deepcopy(manifest))
+
+    def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object and, as the garbage collector does, what it owns."""
+        gone = self.objects.pop((resource, namespace, name), None)
+        if gone is None:
+            return
+        self._tell("DELETED", resource, gone)
+        uid = gone["metadata"]["uid"]
+        for key, item in list(self.objects.items()):
+            if any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences") or []):
+                self.delete(*key)
+
+    def drop_watches(self) -> None:
+        """End every watch, as a restart of the API server does."""
+        for _, queue in self._watchers:
+            queue.put_nowait({})
+
+    # HTTP
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            discovered = _discovery(request.path)
+            if discovered is not None:
+                return web.json_response(discovered)
+            resource, namespace, name, subresource = _parse(request.path)
+            if request.method == "GET" and "watch" in request.query:
+                return await self._watch(request, resource, namespace)
+            body: Manifest = json.loads(await request.read()) if request.can_read_body else {}
+            answer = self._dispatch(request, resource, (namespace, name, subresource), body)
+            return web.json_response(answer, status=201 if request.method == "POST" else 200)
+        except Refusal as refusal:
+            status = {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "status": "Failure",
+                "code": refusal.status,
+                "reason": refusal.reason,
+                "message": refusal.message,
+            }
+            return web.json_response(status, status=refusal.status)
+
+    def _dispatch(
+        self, request: web.Request, resource: Resource, address: tuple[str, str, str], body: Manifest
+    ) -> Manifest:
+        namespace, name, subresource = address
+        key = (resource, namespace, name)
+        if request.method == "GET":
+            return self._read(key) if name else self._list(request, resource, namespace)
+        if request.method == "POST":
+            return self._create(resource, namespace, body)
+        if request.method == "PUT":
+            return self._replace(key, body)
+        if request.method == "PATCH":
+            return self._patch(request, key, subresource, body)
+        raise Refusal(405, "MethodNotAllowed", request.method)
+
+    def _read(self, key: Key) -> Manifest:
+        found = self.objects.get(key)
+        if found is None:
+            raise Refusal(404, "NotFound", f"{key[0].plural} {key[2]!r} not found")
+        return found
+
+    def _list(self, request: web.Request, resource: Resource, namespace: str) -> Manifest:
+        items = [
+            item
+            for (kind, place, _), item in self.objects.items()
+            if kind == resource
+            and (not namespace or place == namespace)
+            and _selected(item, request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
+        ]
+        # The real server leaves kind and version out of the items.
+        bare = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items]
+        return {
+            "apiVersion": resource.api_version,
+            "kind": f"{resource.kind}List",
+            "metadata": {"resourceVersion": str(self._version)},
+            "items": bare,
+        }
+
+    def _create(self, resource: Resource, namespace: str, body: Manifest) -> Manifest:
+        name = body["metadata"]["name"]
+        key = (resource, namespace, name)
+        self.writes.append(Write("create", resource.plural, name))
+        self.refuse("create", resource, body)
+        if key in self.objects:
+            raise Refusal(409, "AlreadyExists", f"{resource.plural} {name!r} already exists")
+        return self._store(key, None, body)
+
+    def _replace(self, key: Key, body: Manifest) -> Manifest:
+        self.writes.append(Write("update", key[0].plural, key[2]))
+        found = self._read(key)
+        if body["metadata"].get("resourceVersion") not in {None, found["metadata"]["resourceVersion"]}:
+            raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r}: the object has been modified")
+        return self._store(key, found, body)
+
+    def _patch(self, request: web.Request, key: Key, subresource: str, body: Manifest) -> Manifest:
+        resource, _, name = key
+        self.writes.append(Write("patch", resource.plural, name, subresource))
+        found = self.objects.get(key)
+        if request.content_type == "application/merge-patch+json":
+            if found is None:
+                raise Refusal(404, "NotFound", f"{resource.plural} {name!r} not found")
+            return self._store(key, found, merging.merge(copy.deepcopy(found), body))
+        if request.content_type != "application/apply-patch+yaml":
+            raise Refusal(415, "UnsupportedMediaType", request.content_type)
+        if subresource and subresource not in _SUBRESOURCES.get(resource, ()):
+            raise Refusal(404, "NotFound", f"{resource.plural} has no {subresource}")
+        if found is None and subresource:
+            raise Refusal(404, "NotFound", f"{resource.plural} {name!r} not found")
+        if found is None:
+            self.refuse("create", resource, body)
+        uid = body["metadata"].pop("uid", None)
+        if found is not None and uid not in {None, found["metadata"]["uid"]}:
+            raise Refusal(409, "Conflict", f"{resource.plural} {name!r} has another uid")
+        return self._apply(key, found, body, (request.query["fieldManager"], subresource))
+
+    def _apply(self, key: Key, found: Manifest | None, body: Manifest, manager: tuple[str, str]) -> Manifest:
+        """Take the fields of a manifest over, and drop those that the manager applied before and does not now."""
+        current = copy.deepcopy(found) if found is not None else {}
+        before = self._applied.get((key, *manager), {})
+        current = merging.drop(current, before, body)
+        self._applied[key, manager[0], manager[1]] = copy.deepcopy(body)
+        return self._store(key, found, merging.overlay(current, copy.deepcopy(body)))
+
+    def _store(self, key: Key, old: Manifest | None, new: Manifest) -> Manifest:
+        resource, namespace, _ = key
+        metadata = new.setdefault("metadata", {})
+        new["apiVersion"], new["kind"] = resource.api_version, resource.kind
+        kept: Manifest = old["metadata"] if old is not None else {}
+        if namespace:
+            metadata["namespace"] = namespace
+        metadata["uid"] = kept.get("uid") or str(uuid.uuid4())
+        metadata["creationTimestamp"] = kept.get("creationTimestamp") or clock.rfc3339(clock.Clock().wall())
+        metadata["generation"] = kept.get("generation", 1)
+        metadata["resourceVersion"] = kept.get("resourceVersion", "")
+        if old is not None and old.get("spec") != new.get("spec"):
+            metadata["generation"] += 1
+        if old == new:
+            return old
+        self._version += 1
+        metadata["resourceVersion"] = str(self._version)
+        self.objects[key] = new
+        self._tell("ADDED" if old is None else "MODIFIED", resource, new)
+        return new
+
+    # Watches
+
+    def _tell(self, kind: str, resource: Resource, item: Manifest) -> None:
+        if self.silent:
+            return
+        for watched, queue in self._watchers:
+            if watched == resource:
+                queue.put_nowait({"type": kind, "object": copy.deepcopy(item)})
+
+    async def _watch(self, request: web.Request, resource: Resource, namespace: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        queue: asyncio.Queue[Manifest] = asyncio.Queue()
+        entry = (resource, queue)
+        self._watchers.append(entry)
+        # Between the list and this watch something may have happened: what is newer is told again.
+        since = int(request.query.get("resourceVersion") or 0)
+        for (kind, _, _), item in list(self.objects.items()):
+            if kind == resource and int(item["metadata"]["resourceVersion"]) > since:
+                queue.put_nowait({"type": "MODIFIED", "object": copy.deepcopy(item)})
+        try:
+            while event := await queue.get():
+                item = event["object"]
+                place = item["metadata"].get("namespace", "")
+                if (not namespace or place == namespace) and _selected(
+                    item, request.query.get("labelSelector", ""), ""
+                ):
+                    await response.write(json.dumps(event).encode() + b"\n")
+        finally:
+            self._watchers.remove(entry)
+        return response
+
+
+def _parse(path: str) -> tuple[Resource, str, str, str]:
+    """Take a path apart: resource, namespace, name, subresource; empty where it has none."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    else:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    resource = _BY_PATH.get((group, version, rest[0]))
+    if resource is None:
+        raise Refusal(404, "NotFound", f"the server could not find the requested resource {path}")
+    return resource, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else ""
+
+
+def _discovery(path: str) -> Manifest | None:
+    """Answer which groups and resources there are, None for any other path."""
+    parts = path.strip("/").split("/")
+    groups = sorted({resource.group for resource in resources.ALL if resource.group})
+    if parts == ["api"]:
+        return {"kind": "APIVersions", "versions": ["v1"]}
+    if parts == ["apis"]:
+        return {"kind": "APIGroupList", "groups": [_group(name) for name in groups]}
+    if parts[0] == "apis" and len(parts) == 2:
+        return _group(parts[1])
+    if (parts[0], len(parts)) in {("api", 2), ("apis", 3)}:
+        group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
+        return {
+            "kind": "APIResourceList",
+            "groupVersion": f"{group}/{version}".strip("/"),
+            "resources": [
+                {
+                    "name": resource.plural,
+                    "singularName": resource.kind.lower(),
+                    "kind": resource.kind,
+                    "namespaced": resource.namespaced,
+                    "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
+                }
+                for resource in resources.ALL
+                if (resource.group, resource.version) == (group, version)
+            ],
+        }
+    return None
+
+
+def _group(name: str) -> dict[str, Any]:
+    version = next(resource.version for resource in resources.ALL if resource.group == name)
+    entry = {"groupVersion": f"{name}/{version}", "version": version}
+    return {"kind": "APIGroup", "name": name, "versions": [entry], "preferredVersion": entry}
+
+
+def _selected(item: Manifest, labels: str, fields: str) -> bool:
+    """Return whether an object fits selectors: `key`, `key=value`, and paths for fields."""
+    have = item["metadata"].get("labels") or {}
+    for term in filter(None, labels.split(",")):
+        key, equal, value = term.partition("=")
+        if key not in have or (equal and have[key] != value):
+            return False
+    for term in filter(None, fields.split(",")):
+        path, _, value = term.partition("=")
+        found: Any = item
+        for part in path.split("."):
+            found = (found or {}).get(part)
+        if found != value:
+            return False
+    return True

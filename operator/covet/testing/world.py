@@ -1,0 +1,277 @@
+"""A whole cluster as values, without time and without I/O: what plans are carried out on in property tests."""
+
+import dataclasses
+import datetime as dt
+import functools
+
+from covet.api import effective, spec
+from covet.api.effective import EffectiveSpec
+from covet.core import names
+from covet.core.agentapi import (
+    BootstrapOrder,
+    CloneOrder,
+    CohortOrder,
+    DatabaseOrder,
+    MapOrder,
+    MemberState,
+    OpenOrder,
+    ShardSpec,
+)
+from covet.core.errors import ConflictError
+from covet.planner import actions as act
+from covet.planner import endpoints, layout, specs
+from covet.planner.facts import (
+    CertificateFacts,
+    ClusterFacts,
+    Endpoint,
+    InstanceFacts,
+    MapFacts,
+    PodFacts,
+    ShardFacts,
+    Unreachable,
+)
+from covet.planner.record import Identity, ShardRecord
+from covet.testing.agents import FakeAgent
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+UID = "6f1c1f0e-8f6e-4f43-9a0d-4f7a4b1d7a11"
+
+
+def cluster_spec(shards: int = 1, instances: int = 3, durability: str = "Quorum") -> EffectiveSpec:
+    """Return the effective spec of a small cluster."""
+    wanted = spec.ClusterSpec.model_validate(
+        {
+            "engine": {"name": "PostgreSQL", "version": "15"},
+            "shards": {"count": shards, "instances": instances},
+            "storage": {"size": "1Gi"},
+            "durability": durability,
+        }
+    )
+    return effective.effective(wanted)
+
+
+@dataclasses.dataclass
+class Pod:
+    """A pod: its agent runs once `running`."""
+
+    address: str
+    running: bool = False
+    role: str | None = None
+
+
+class World:
+    """A cluster and everything around it.
+
+    Args:
+        wanted: what the user asks for.
+    """
+
+    def __init__(self, wanted: EffectiveSpec, name: str = "shop") -> None:
+        self.name = name
+        self.namespace = "ns"
+        self.wanted = wanted
+        self.generation = 1
+        self.identity: Identity | None = None
+        self.authority = False
+        self.certificates: set[str] = set()
+        self.user = False
+        self.ring_map: MapFacts | None = None
+        self.published: dict[str, ShardSpec] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.objects = False
+        self.pods: dict[str, Pod] = {}
+        self.agents: dict[str, FakeAgent] = {}
+        self.unreachable: set[str] = set()
+        self.log: list[act.Action] = []
+
+    # Looking
+
+    def facts(self) -> ClusterFacts:
+        """Return what an observation finds."""
+        facts = ClusterFacts(
+            name=self.name,
+            namespace=self.namespace,
+            uid=UID,
+            generation=self.generation,
+            paused=self.wanted.maintenance.paused,
+            spec=self.wanted,
+            identity=self.identity,
+            authority=CertificateFacts(NOW + dt.timedelta(days=3650)) if self.authority else None,
+            certificates={subject: CertificateFacts(NOW + dt.timedelta(days=90)) for subject in self.certificates},
+            user_secret=self.user,
+            ring_map=self.ring_map,
+            shards=tuple(self._shard(record) for record in self.identity.shards) if self.identity else (),
+        )
+        if self.identity is None:
+            return facts
+        in_force = layout.in_force(self.wanted, self.identity.born)
+        wanted = {
+            seen.name: specs.wanted_spec((self.name, self.namespace), self.identity, record, in_force, seen)
+            for seen in facts.shards
+            if (record := self.identity.shard(seen.name)) is not None
+        }
+        stale = [
+            ("ConfigMap", self.namespace, names.shard_config(self.name, shard))
+            for shard, spec_wanted in wanted.items()
+            if self.published.get(shard) != spec_wanted
+        ]
+        stale += [
+            ("EndpointSlice", self.namespace, names.read_write_slice(self.name, seen.name))
+            for seen in facts.shards
+            if self._endpoint(seen) != self.endpoints.get(seen.name)
+        ]
+        if not self.objects:
+            stale.append(("StatefulSet", self.namespace, self.name))
+        return dataclasses.replace(facts, wanted_specs=wanted, stale=tuple(stale))
+
+    def _shard(self, record: ShardRecord) -> ShardFacts:
+        count = self.identity.born.shards.instances if self.identity is not None else 0
+        return ShardFacts(
+            name=record.name,
+            instances=tuple(
+                self._instance(instance) for instance in specs.instance_names(self.name, record.name, count)
+            ),
+            published=self.published.get(record.name),
+            endpoint=self.endpoints.get(record.name),
+        )
+
+    def _instance(self, name: str) -> InstanceFacts:
+        pod = self.pods.get(name)
+        if pod is None:
+            return InstanceFacts(name)
+        status = self.agents[name].status()
+        ready = pod.running and status.serving.value != "Closed"
+        seen = PodFacts(names.pod(name), pod.address, "node", pod.running, ready, role=pod.role)
+        if not pod.running or names.OPERATOR_COMMON_NAME not in self.certificates:
+            return InstanceFacts(name, seen)
+        if name in self.unreachable:
+            return InstanceFacts(name, seen, Unreachable("AgentUnreachable"))
+        return InstanceFacts(name, seen, status)
+
+    def _endpoint(self, seen: ShardFacts) -> Endpoint:
+        record = self.identity.shard(seen.name) if self.identity is not None else None
+        return endpoints.read_write(seen, record)
+
+    # Acting
+
+    def carry_out(self, action: act.Action, facts: ClusterFacts) -> None:
+        """Carry out one action that was planned from these facts.
+
+        Raises:
+            RefusedError: an agent said no.
+            ConflictError: something changed first.
+            ImpossibleError: it should never have been planned.
+        """
+        self.log.append(action)
+        match action:
+            case act.RecordIdentity():
+                if self.identity is not None:
+                    raise ConflictError("AlreadyExists", "the record exists")
+                self.identity = action.identity
+            case act.CreateAuthority():
+                self.authority = True
+            case act.IssueCertificates():
+                self.certificates |= set(action.subjects)
+            case act.CreateUser():
+                self.user = True
+            case act.CreateMap():
+                slots = {record.name: 1 for record in self._identity().shards}
+                self.ring_map = MapFacts(1, "{}", "pg1", "sha256:0", slots)
+            case act.ApplyObjects():
+                self._apply(action, facts)
+            case act.LabelRoles():
+                for pod, role in action.roles:
+                    self.pods[pod.removesuffix("-0")].role = role
+            case _:
+                self._order(action, facts)
+
+    def _apply(self, action: act.ApplyObjects, facts: ClusterFacts) -> None:
+        for kind, _, name in action.keys:
+            for seen in facts.shards:
+                if kind == "ConfigMap" and name == names.shard_config(self.name, seen.name):
+                    self.published[seen.name] = facts.wanted_specs[seen.name]
+                if kind == "EndpointSlice" and name == names.read_write_slice(self.name, seen.name):
+                    self.endpoints[seen.name] = self._endpoint(seen)
+            if kind == "StatefulSet":
+                self._make_pods()
+
+    def _make_pods(self) -> None:
+        self.objects = True
+        for record in self._identity().shards:
+            instances = specs.instance_names(self.name, record.name, self._identity().born.shards.instances)
+            siblings: dict[str, FakeAgent] = {}
+            for instance in instances:
+                if instance in self.agents:
+                    continue
+                agent = FakeAgent(instance, record.name, siblings, functools.partial(self._record, record.name))
+                siblings[instance] = agent
+                self.agents[instance] = agent
+                self.pods[instance] = Pod(f"10.0.0.{len(self.pods) + 1}")
+
+    def _order(self, action: act.Action, facts: ClusterFacts) -> None:  # noqa: C901 -- one line per kind of order
+        match action:
+            case act.PushSpec():
+                for instance in action.instances:
+                    self._reach(instance).put_spec(facts.wanted_specs[action.shard])
+            case act.Bootstrap():
+                self._reach(action.instance).bootstrap(BootstrapOrder(UID, self._known(action.shard).uid))
+            case act.RecordSystemId():
+                self._record_change(dataclasses.replace(self._known(action.shard), system_id=action.system_id))
+            case act.Clone():
+                for instance in action.instances:
+                    self._reach(instance).clone(CloneOrder(action.leader, action.system_id))
+            case act.GrowCohort():
+                self._reach(action.leader).cohort(CohortOrder(action.instances, action.acks))
+            case act.PutDatabase():
+                database = self._identity().born.database
+                self._reach(action.leader).put_database(DatabaseOrder(database.name, database.owner, "verifier"))
+            case act.PutMap():
+                self._reach(action.leader).put_map(MapOrder(action.epoch, "{}"))
+            case act.RecordOpened():
+                self._record_change(dataclasses.replace(self._known(action.shard), opened=True))
+            case act.Open():
+                self._reach(action.leader).open(OpenOrder(self._known(action.shard).uid))
+            case _:
+                raise TypeError(f"unknown action {action}")
+
+    def _reach(self, instance: str) -> FakeAgent:
+        if instance in self.unreachable or not self.pods[instance].running:
+            raise AssertionError(f"ordered {instance}, which was not seen to answer")
+        return self.agents[instance]
+
+    def _identity(self) -> Identity:
+        if self.identity is None:
+            raise AssertionError("acted before the birth record")
+        return self.identity
+
+    def _record(self, shard: str) -> ShardRecord | None:
+        return self.identity.shard(shard) if self.identity is not None else None
+
+    def _known(self, shard: str) -> ShardRecord:
+        record = self._record(shard)
+        if record is None:
+            raise AssertionError(f"{shard} has no birth record")
+        return record
+
+    def _record_change(self, record: ShardRecord) -> None:
+        old = self._known(record.name)
+        if old.system_id not in {None, record.system_id} or (old.opened and not record.opened):
+            raise AssertionError(f"the record of {record.name} was taken back")
+        self.identity = self._identity().with_shard(record)
+
+    # Time
+
+    def tick(self) -> None:
+        """Let pods start and long work finish."""
+        for pod in self.pods.values():
+            pod.running = True
+        for agent in self.agents.values():
+            agent.tick()
+
+    def primaries(self) -> dict[str, list[str]]:
+        """Return who leads, by shard."""
+        found: dict[str, list[str]] = {}
+        for agent in self.agents.values():
+            if agent.state is MemberState.LEADER:
+                found.setdefault(agent.shard, []).append(agent.instance)
+        return found

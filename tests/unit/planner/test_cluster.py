@@ -1,0 +1,410 @@
+"""What a plan may do, however often the operator dies amid it and whoever does not answer."""
+
+import dataclasses
+import datetime as dt
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from covet.api.effective import EffectiveSpec
+from covet.core import events, names
+from covet.core.errors import ConflictError, RefusedError
+from covet.planner import actions as act
+from covet.planner import cluster, record
+from covet.planner.actions import Plan
+from covet.planner.facts import CertificateFacts, ClusterFacts, Finding
+from covet.testing import world as worlds
+from covet.testing.world import NOW, UID, World
+
+ROUNDS = 60
+
+
+def plan_of(world: World) -> Plan:
+    """Plan what comes next."""
+    return cluster.plan_cluster(world.facts(), NOW)
+
+
+def steps(plan: Plan) -> list[act.Action]:
+    """Return every action of a plan in the order of a run without failures."""
+    return [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]
+
+
+def do(world: World, limit: int | None = None) -> Plan:
+    """Do a round; die after `limit` actions."""
+    facts = world.facts()
+    plan = cluster.plan_cluster(facts, NOW)
+    for action in steps(plan)[:limit]:
+        try:
+            world.carry_out(action, facts)
+        except (RefusedError, ConflictError):
+            return plan
+    return plan
+
+
+def settle(world: World) -> Plan:
+    """Do rounds until there is nothing to do; fail if that never comes."""
+    plan = do(world)
+    for _ in range(ROUNDS):
+        world.tick()
+        plan = do(world)
+        if plan.settled:
+            return plan
+    pytest.fail(f"not settled after {ROUNDS} rounds: {plan.reason}: {plan.message}")
+
+
+class TestBirth:
+    """A cluster comes to life in the order that keeps every prefix safe."""
+
+    def test_the_record_comes_before_everything(self) -> None:
+        """Nothing is made before it is recorded who the cluster is."""
+        world = World(worlds.cluster_spec())
+        expected = act.RecordIdentity(record.conceive("shop", UID, world.wanted))
+        assert (expected,) == plan_of(world).actions
+
+    def test_pods_come_after_what_they_mount(self) -> None:
+        """Certificates and the map are made before the StatefulSets that mount them."""
+        world = World(worlds.cluster_spec())
+        do(world)
+        kinds = [type(action) for action in plan_of(world).actions]
+        assert [act.CreateAuthority, act.IssueCertificates, act.CreateUser, act.CreateMap, act.ApplyObjects] == kinds
+
+    @pytest.mark.parametrize("instances", [1, 3, 5, 7])
+    @pytest.mark.parametrize("durability", ["Quorum", "Async"])
+    def test_every_size_gets_there(self, instances: int, durability: str) -> None:
+        """Every allowed number of instances reaches its full cohort and opens, once initialised."""
+        world = World(worlds.cluster_spec(2, instances, durability))
+        settle(world)
+        assert world.identity is not None
+        assert all(known.opened for known in world.identity.shards)
+        assert {"s0": ["shop-s0-a"], "s1": ["shop-s1-a"]} == world.primaries()
+        assert 2 == sum(agent.bootstraps for agent in world.agents.values())
+
+    def test_a_settled_cluster_needs_nothing(self) -> None:
+        """A round that finds nothing to do plans nothing."""
+        world = World(worlds.cluster_spec(2))
+        settle(world)
+        plan = plan_of(world)
+        assert plan.empty
+        assert (events.SETTLED, True) == (plan.reason, plan.settled)
+
+    def test_clones_run_at_once(self) -> None:
+        """All replicas of all shards are cloned in one round."""
+        world = World(worlds.cluster_spec(2))
+        seen: list[act.Clone] = []
+        for _ in range(ROUNDS):
+            seen += [action for action in steps(do(world)) if isinstance(action, act.Clone)]
+            world.tick()
+        assert [("shop-s0-b", "shop-s0-c"), ("shop-s1-b", "shop-s1-c")] == [clone.instances for clone in seen]
+
+
+@st.composite
+def troubles(draw: st.DrawFn) -> list[tuple[int | None, frozenset[int], frozenset[int]]]:
+    """Draw rounds: after how many actions the operator dies, who does not answer, whose pod restarts."""
+    some = st.frozensets(st.integers(0, 5), max_size=3)
+    one = st.tuples(st.none() | st.integers(0, 8), some, some)
+    return draw(st.lists(one, max_size=25))
+
+
+@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.given(troubles(), st.sampled_from([(1, 1), (1, 3), (2, 3), (1, 5)]))
+def test_any_prefix_of_any_plan_is_safe_and_leads_on(
+    trouble: list[tuple[int | None, frozenset[int], frozenset[int]]], shape: tuple[int, int]
+) -> None:
+    """However often the operator and the pods die, no shard is initialised twice, and it opens in the end.
+
+    The fakes raise at every order that must never be given, so reaching the end is the proof.
+    """
+    world = World(worlds.cluster_spec(*shape))
+    for limit, silent, restarted in trouble:
+        instances = sorted(world.agents)
+        world.unreachable = {name for index, name in enumerate(instances) if index in silent}
+        do(world, limit)
+        for index, name in enumerate(instances):
+            if index in restarted:
+                world.agents[name].restart()
+        world.tick()
+    world.unreachable = set()
+    settle(world)
+    assert shape[0] == sum(agent.bootstraps for agent in world.agents.values()) - lost_births(world)
+    assert plan_of(world).empty
+
+
+def lost_births(world: World) -> int:
+    """Count bootstraps that died before they were finished: the order repeats those."""
+    return sum(max(0, agent.bootstraps - 1) for agent in world.agents.values())
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(st.frozensets(st.sampled_from("bc"), min_size=1, max_size=1), st.integers(0, 12))
+def test_a_replica_that_lost_its_volume_is_cloned_anew(lost: frozenset[str], after: int) -> None:
+    """A new volume is a new member: it is cloned and voted in, whenever the old one was lost."""
+    world = World(worlds.cluster_spec())
+    for _ in range(after):
+        do(world)
+        world.tick()
+    for letter in lost:
+        if (agent := world.agents.get(f"shop-s0-{letter}")) is not None:
+            agent.lose_volume()
+    settle(world)
+    leader = world.agents["shop-s0-a"].volume
+    assert leader is not None
+    assert leader.promised is not None
+    members = {agent.volume.member for agent in world.agents.values() if agent.volume is not None}
+    assert members == set(leader.promised.cohort)
+
+
+class TestNeverAgain:
+    """A shard is initialised once in its life (I13)."""
+
+    def born(self, *, opened: bool = True) -> World:
+        """Return a settled world, its record taken back to before it was opened on demand."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        if not opened:
+            assert world.identity is not None
+            known = world.identity.shards[0]
+            world.identity = world.identity.with_shard(dataclasses.replace(known, opened=False))
+        return world
+
+    @pytest.mark.parametrize("opened", [True, False])
+    def test_an_emptied_first_volume_is_not_initialised(self, opened: bool) -> None:
+        """The first instance comes back empty: that is said, and nobody runs initdb."""
+        world = self.born(opened=opened)
+        for agent in world.agents.values():
+            agent.lose_volume()
+        world.tick()
+        plan = plan_of(world)
+        assert not any(isinstance(action, act.Bootstrap) for action in steps(plan))
+        assert [events.BIRTH_VOLUME_LOST] == [finding.reason for finding in plan.findings]
+        assert all(finding.stalls for finding in plan.findings)
+
+    def test_a_lost_record_stops_everything(self) -> None:
+        """Databases without a birth record are left alone, and a person is asked."""
+        world = self.born()
+        facts = world.facts()
+        plan = cluster.plan_cluster(dataclasses.replace(facts, identity=None), NOW)
+        assert [events.IDENTITY_CONTRADICTED] == [finding.reason for finding in plan.findings]
+        assert plan.empty
+
+    def test_a_new_record_over_living_replicas_stops_everything(self) -> None:
+        """A record that knows of no birth, while replicas hold data, is contradicted by them."""
+        world = self.born()
+        assert world.identity is not None
+        known = dataclasses.replace(world.identity.shards[0], system_id=None, opened=False)
+        world.identity = world.identity.with_shard(known)
+        plan = plan_of(world)
+        assert () == plan.shards[0].actions
+        assert events.IDENTITY_CONTRADICTED == plan.shards[0].reason
+
+
+class TestForeign:
+    """What belongs to somebody else is not touched."""
+
+    def test_kept_volumes_of_an_earlier_cluster_are_refused(self) -> None:
+        """A new object of an old name finds the record of the old one: nothing is done, the uid is named."""
+        world = World(worlds.cluster_spec())
+        do(world)
+        facts = dataclasses.replace(world.facts(), uid="another")
+        plan = cluster.plan_cluster(facts, NOW)
+        assert plan.empty
+        assert events.KEPT_IDENTITY == plan.findings[0].reason
+        assert UID in plan.findings[0].message
+
+    def test_a_foreign_volume_gets_no_order(self) -> None:
+        """An instance that refuses its volume is reported and never ordered to do anything."""
+        world = World(worlds.cluster_spec())
+        while not world.agents:
+            do(world)
+        world.agents["shop-s0-b"].foreign = True
+        for _ in range(ROUNDS):
+            world.tick()
+            plan = do(world)
+            for action in steps(plan):
+                assert "shop-s0-b" not in getattr(action, "instances", ()), action
+        assert events.VOLUME_FOREIGN in [finding.reason for finding in plan.findings]
+        assert not plan.settled
+
+    def test_another_system_id_gets_no_order(self) -> None:
+        """A database of another system under one of our instances is foreign, whatever its agent says."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        volume = world.agents["shop-s0-c"].volume
+        assert volume is not None
+        volume.system_id = "4711"
+        plan = plan_of(world)
+        assert [events.VOLUME_FOREIGN] == [finding.reason for finding in plan.findings]
+        assert not any("shop-s0-c" in getattr(action, "instances", ()) for action in steps(plan))
+
+
+class TestUnreachable:
+    """Silence is no answer, and nothing is concluded from it."""
+
+    def test_nobody_answers_after_birth(self) -> None:
+        """With every agent silent nothing is ordered and no address is taken away."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        world.unreachable = set(world.agents)
+        plan = plan_of(world)
+        assert plan.empty
+        assert not plan.settled
+
+    def test_a_silent_replica_keeps_its_vote(self) -> None:
+        """The cohort is never narrowed because somebody did not answer."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        world.unreachable = {"shop-s0-b"}
+        assert not any(isinstance(action, act.GrowCohort) for action in steps(plan_of(world)))
+
+
+class TestEdits:
+    """Every edit is carried out, or listed with a reason."""
+
+    @pytest.mark.parametrize(
+        ("field", "changed"),
+        [
+            ("spec.shards.count", worlds.cluster_spec(2)),
+            ("spec.shards.instances", worlds.cluster_spec(1, 5)),
+        ],
+    )
+    def test_what_is_fixed_at_birth_waits(self, field: str, changed: EffectiveSpec) -> None:
+        """A change of the layout is listed as pending and changes nothing."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        world.wanted = changed
+        world.generation += 1
+        plan = plan_of(world)
+        assert [field] == [change.field for change in plan.pending]
+        assert plan.empty
+
+    def test_parameters_are_pushed(self) -> None:
+        """A new server setting reaches the agents under a higher generation."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        engine = world.wanted.engine.model_copy(update={"parameters": {"work_mem": "64MB"}})
+        world.wanted = world.wanted.model_copy(update={"engine": engine})
+        before = world.published["s0"].generation
+        settle(world)
+        found = [agent.spec for agent in world.agents.values()]
+        assert [before + 1] * 3 == [entry.generation for entry in found if entry is not None]
+        assert [{"work_mem": "64MB"}] * 3 == [entry.parameters for entry in found if entry is not None]
+
+    def test_durability_is_carried_out(self) -> None:
+        """Async lowers W in the rule, Quorum raises it again."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        seen = []
+        for durability in ("Async", "Quorum"):
+            world.wanted = worlds.cluster_spec(1, 3, durability)
+            settle(world)
+            volume = world.agents["shop-s0-a"].volume
+            assert volume is not None
+            assert volume.promised is not None
+            seen.append(volume.promised.acks)
+        assert [0, 1] == seen
+
+    def test_a_lost_config_map_does_not_turn_the_generation_back(self) -> None:
+        """Agents ignore lower generations, so a lost ConfigMap comes back above theirs."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        before = world.published["s0"].generation
+        world.published.clear()
+        settle(world)
+        assert before < world.published["s0"].generation
+
+
+class TestPaused:
+    """A paused cluster is observed and reported, and left alone."""
+
+    def test_nothing_is_done(self) -> None:
+        """Whatever is wrong, a paused cluster gets no action."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        paused = world.wanted.maintenance.model_copy(update={"paused": True})
+        world.wanted = world.wanted.model_copy(update={"maintenance": paused})
+        world.objects = False
+        world.certificates.clear()
+        assert (True, events.PAUSED) == (plan_of(world).empty, plan_of(world).reason)
+
+    def test_a_paused_object_is_not_born(self) -> None:
+        """A cluster that is created paused stays unborn."""
+        world = World(worlds.cluster_spec())
+        paused = world.wanted.maintenance.model_copy(update={"paused": True})
+        world.wanted = world.wanted.model_copy(update={"maintenance": paused})
+        assert plan_of(world).empty
+
+
+class TestProblems:
+    """A spec that cannot be honoured leaves running databases alone."""
+
+    def problem(self) -> Finding:
+        """Return what a refused setting leads to."""
+        return Finding(events.PARAMETER_REFUSED, "fsync cannot be set.", stalls=True)
+
+    def test_nothing_is_made_of_it(self) -> None:
+        """Before birth a problem means that nothing is made at all."""
+        world = World(worlds.cluster_spec())
+        facts = dataclasses.replace(world.facts(), problems=(self.problem(),))
+        plan = cluster.plan_cluster(facts, NOW)
+        assert (True, events.PARAMETER_REFUSED) == (plan.empty, plan.reason)
+
+    def test_only_what_leads_to_the_databases_is_repaired(self) -> None:
+        """After birth `-rw` still follows the primary; nothing else is touched."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        world.pods["shop-s0-a"].address = "10.9.9.9"
+        world.objects = False
+        world.certificates.remove("shop-s0-b")
+        facts = dataclasses.replace(world.facts(), problems=(self.problem(),))
+        plan = cluster.plan_cluster(facts, NOW)
+        assert [act.ApplyObjects((("EndpointSlice", "ns", "shop-s0-rw"),))] == steps(plan)
+
+
+class TestCertificates:
+    """Certificates are renewed in time."""
+
+    def settled_facts(self) -> ClusterFacts:
+        """Return the facts of a cluster that needs nothing."""
+        world = World(worlds.cluster_spec())
+        settle(world)
+        return world.facts()
+
+    def test_a_due_certificate_is_issued_anew(self) -> None:
+        """Only the certificate that is due is renewed."""
+        facts = self.settled_facts()
+        due = CertificateFacts(NOW + dt.timedelta(days=30), due=True)
+        facts = dataclasses.replace(facts, certificates={**facts.certificates, "shop-s0-b": due})
+        assert (act.IssueCertificates(("shop-s0-b",)),) == cluster.plan_cluster(facts, NOW).actions
+
+    def test_a_damaged_authority_is_never_replaced(self) -> None:
+        """A new authority would shut out every pod: a person is asked instead."""
+        facts = self.settled_facts()
+        facts = dataclasses.replace(facts, authority=CertificateFacts(NOW, valid=False), certificates={})
+        plan = cluster.plan_cluster(facts, NOW)
+        assert () == plan.actions
+        assert [events.AUTHORITY_INVALID] == [finding.reason for finding in plan.findings]
+
+    def test_the_end_of_the_authority_is_announced(self) -> None:
+        """Ninety days before the authority ends, somebody is told."""
+        facts = self.settled_facts()
+        facts = dataclasses.replace(facts, authority=CertificateFacts(NOW + dt.timedelta(days=80)))
+        assert [events.AUTHORITY_EXPIRING] == [finding.reason for finding in cluster.plan_cluster(facts, NOW).findings]
+
+
+def test_a_deleted_object_gets_nothing() -> None:
+    """Deletion is Kubernetes' work through owner references."""
+    world = World(worlds.cluster_spec())
+    settle(world)
+    facts = dataclasses.replace(world.facts(), deleting=True, stale=(("Service", "ns", "x"),))
+    assert cluster.plan_cluster(facts, NOW).empty
+
+
+def test_the_first_instance_of_each_shard_is_recorded() -> None:
+    """Every shard is initialised by its instance a, and has a uid that a repetition does not change."""
+    wanted = worlds.cluster_spec(2)
+    first, again = record.conceive("shop", UID, wanted), record.conceive("shop", UID, wanted)
+    assert [names.instance("shop", "s0", "a"), names.instance("shop", "s1", "a")] == [
+        known.bootstrapped_by for known in first.shards
+    ]
+    assert first == again
+    assert first == record.decode(record.encode(first))

@@ -1,0 +1,207 @@
+"""What a human sees tells the truth, and stands still when nothing happens."""
+
+import dataclasses
+import datetime as dt
+
+import pytest
+
+from covet.api.status import ClusterStatus, Condition, Truth
+from covet.core import events
+from covet.core.agentapi import AgentStatus, MemberState
+from covet.planner import actions as act
+from covet.planner import cluster, layout, status
+from covet.planner.actions import Plan
+from covet.planner.facts import ClusterFacts, Finding, ShardFacts
+from covet.testing import world as worlds
+from covet.testing.world import NOW, World
+
+
+def settled(shards: int = 1, instances: int = 3, durability: str = "Quorum") -> World:
+    """Return a world in which everything is where it should be."""
+    world = World(worlds.cluster_spec(shards, instances, durability))
+    for _ in range(40):
+        facts = world.facts()
+        plan = cluster.plan_cluster(facts, NOW)
+        for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
+            world.carry_out(action, facts)
+        world.tick()
+    return world
+
+
+def report(facts: ClusterFacts, now: dt.datetime = NOW) -> ClusterStatus:
+    """Plan and report."""
+    return status.report(facts, cluster.plan_cluster(facts, NOW), now)
+
+
+def condition(found: ClusterStatus, kind: str) -> Condition:
+    """Return a condition by type."""
+    return next(entry for entry in found.conditions if entry.type == kind)
+
+
+def truths(found: ClusterStatus) -> dict[str, str]:
+    """Return type and status of all conditions."""
+    return {entry.type: entry.status.value for entry in found.conditions}
+
+
+def with_agent(facts: ClusterFacts, instance: str, **changes: object) -> ClusterFacts:
+    """Return facts in which one agent answers differently."""
+
+    def changed(shard: ShardFacts) -> ShardFacts:
+        found = []
+        for seen in shard.instances:
+            answer = seen.agent
+            if seen.name == instance and isinstance(answer, AgentStatus):
+                seen = dataclasses.replace(seen, agent=dataclasses.replace(answer, **changes))  # type: ignore[arg-type]  # noqa: PLW2901  # fields by name
+            found.append(seen)
+        return dataclasses.replace(shard, instances=tuple(found))
+
+    return dataclasses.replace(facts, shards=tuple(changed(shard) for shard in facts.shards))
+
+
+def test_a_settled_cluster_is_ready() -> None:
+    """Ready, Available, Durable and CertificatesValid are True, and nothing else is said."""
+    found = report(settled(2).facts())
+    expected = {"Ready": "True", "Available": "True", "Durable": "True", "CertificatesValid": "True"}
+    assert expected == truths(found)
+    assert ("Ready", "2/2") == (found.phase, found.primaries)
+    assert ["Serving", "Streaming", "Streaming"] == [entry.state for entry in found.shards[0].instances]
+
+
+def test_a_new_cluster_reconciles() -> None:
+    """Before birth nothing is claimed, and Reconciling says what is done."""
+    found = report(World(worlds.cluster_spec()).facts())
+    expected = {
+        "Ready": "False",
+        "Available": "False",
+        "Durable": "False",
+        "CertificatesValid": "False",
+        "Reconciling": "True",
+    }
+    assert expected == truths(found)
+
+
+def test_the_same_facts_give_the_same_status() -> None:
+    """Seconds later and with nothing changed, the status is the same byte for byte."""
+    facts = settled().facts()
+    first = report(facts)
+    again = report(dataclasses.replace(facts, status=first), NOW + dt.timedelta(seconds=30))
+    assert first.document() == again.document()
+
+
+def test_bytes_and_positions_do_not_show() -> None:
+    """A replica that is a few bytes behind looks like one that is not."""
+    facts = settled().facts()
+    moved = with_agent(facts, "shop-s0-b", lag_bytes=4096, position=None)
+    assert report(facts).document() == report(moved).document()
+
+
+def test_a_transition_carries_its_own_time() -> None:
+    """Only a condition whose status changed gets a new time."""
+    facts = settled().facts()
+    first = report(facts)
+    later = NOW + dt.timedelta(minutes=5)
+    gone = with_agent(dataclasses.replace(facts, status=first), "shop-s0-b", streaming=False)
+    found = report(gone, later)
+    assert "2026-01-01T00:05:00Z" == condition(found, "Ready").last_transition_time
+    assert "2026-01-01T00:00:00Z" == condition(found, "Available").last_transition_time
+
+
+def test_short_of_a_replica_is_available_and_not_ready() -> None:
+    """With one of three replicas away writes go on and Ready is False."""
+    facts = with_agent(settled().facts(), "shop-s0-b", state=MemberState.STARTING, streaming=False)
+    found = truths(report(facts))
+    assert ("False", "True", "True") == (found["Ready"], found["Available"], found["Durable"])
+
+
+def test_a_changed_generation_is_observed() -> None:
+    """Conditions and observedGeneration name the generation they speak of."""
+    facts = dataclasses.replace(settled().facts(), generation=7)
+    found = report(facts)
+    assert {7} == {found.observed_generation, *(entry.observed_generation for entry in found.conditions)}
+
+
+def test_a_pending_edit_is_not_ready() -> None:
+    """What the user asked for and did not get keeps Ready False, with the field named."""
+    world = settled()
+    world.wanted = worlds.cluster_spec(3)
+    found = report(world.facts())
+    assert (Truth.FALSE, events.CHANGES_PENDING) == (
+        condition(found, "Ready").status,
+        condition(found, "Ready").reason,
+    )
+    assert ["spec.shards.count"] == [change.field for change in found.pending_changes]
+
+
+def test_a_stalling_finding_stalls() -> None:
+    """What only a person can mend is Stalled and no longer Reconciling."""
+    facts = dataclasses.replace(
+        World(worlds.cluster_spec()).facts(),
+        problems=(Finding(events.STORAGE_CLASS_MISSING, "No such class.", stalls=True),),
+    )
+    found = report(facts)
+    assert "True" == truths(found)["Stalled"]
+    assert "Reconciling" not in truths(found)
+    assert events.STORAGE_CLASS_MISSING == condition(found, "Ready").reason
+
+
+def test_a_failed_action_is_said() -> None:
+    """A failure of the last attempt is part of Ready."""
+    facts = World(worlds.cluster_spec()).facts()
+    failure = Finding(events.QUOTA_EXCEEDED, "Quota.")
+    found = status.report(facts, cluster.plan_cluster(facts, NOW), NOW, failure)
+    assert events.QUOTA_EXCEEDED == condition(found, "Ready").reason
+
+
+def test_a_paused_cluster_in_order_stays_ready() -> None:
+    """Pausing takes no readiness away from what is in order."""
+    world = settled()
+    paused = world.wanted.maintenance.model_copy(update={"paused": True})
+    world.wanted = world.wanted.model_copy(update={"maintenance": paused})
+    found = report(world.facts())
+    assert (Truth.TRUE, events.PAUSED) == (condition(found, "Ready").status, condition(found, "Ready").reason)
+    assert "Paused" == found.phase
+
+
+@pytest.mark.parametrize(("instances", "durability"), [(1, "Quorum"), (3, "Async")])
+def test_a_single_copy_says_so(instances: int, durability: str) -> None:
+    """Where the primary alone acknowledges, Durable says that this was asked for."""
+    found = report(settled(1, instances, durability).facts())
+    assert "PrimaryOnly" == condition(found, "Durable").reason
+
+
+def test_an_outdated_pod_waits_for_a_restart() -> None:
+    """A pod of an older template is a pending change; the cluster stays ready."""
+    facts = settled().facts()
+    shard = facts.shards[0]
+    first = shard.instances[0]
+    assert first.pod is not None
+    old = dataclasses.replace(first, pod=dataclasses.replace(first.pod, outdated=True))
+    facts = dataclasses.replace(facts, shards=(dataclasses.replace(shard, instances=(old, *shard.instances[1:])),))
+    found = report(facts)
+    assert ["PodRestartNeeded"] == [change.reason for change in found.pending_changes]
+    assert Truth.TRUE == condition(found, "Ready").status
+
+
+def test_a_setting_that_needs_a_restart_is_listed() -> None:
+    """A parameter that waits for a restart of the server is named with the instances."""
+    facts = with_agent(settled().facts(), "shop-s0-b", pending_restart=("shared_buffers",))
+    (change,) = layout.restarts(facts)
+    assert "spec.engine.parameters.shared_buffers" == change.field
+    assert "shop-s0-b" in change.message
+
+
+def test_every_state_has_a_word() -> None:
+    """Each state an agent can be in has a word in the status."""
+    for state in MemberState:
+        facts = with_agent(settled().facts(), "shop-s0-b", state=state, streaming=False, member=None)
+        found = report(facts).shards[0].instances[1]
+        assert found.state
+
+
+def test_a_plan_that_only_repairs_is_not_settled() -> None:
+    """An object that has to be applied makes the cluster reconcile."""
+    facts = dataclasses.replace(settled().facts(), stale=(("Service", "ns", "shop-s0"),))
+    plan = cluster.plan_cluster(facts, NOW)
+    assert (False, "Repairing") == (plan.settled, plan.reason)
+    assert isinstance(plan, Plan)
+    assert (act.ApplyObjects((("Service", "ns", "shop-s0"),)),) == plan.actions

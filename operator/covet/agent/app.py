@@ -20,6 +20,8 @@ from covet.engines import programs
 
 LOG: Final = logging.getLogger("covet.agent")
 
+ACTION_SECONDS: Final = 5.0
+"""How long an action under way may delay the stop."""
 CLOSE_SECONDS: Final = 3.0
 """How long shutting clients out may delay the stop of a leader."""
 
@@ -144,6 +146,8 @@ async def _stop(inst: Instance, api: Api, tasks: Iterable[asyncio.Task[Any]]) ->
         inst.job.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await inst.job
+    with contextlib.suppress(TimeoutError):  # an action of the loop may be starting the server right now
+        await asyncio.wait_for(inst.acting.acquire(), ACTION_SECONDS)
     if inst.vitals is not None and not inst.vitals.standby and inst.admitting:
         with contextlib.suppress(CovetError, TimeoutError):
             await asyncio.wait_for(access.close(inst), CLOSE_SECONDS)

@@ -10,7 +10,7 @@ from covet.agent.instance import Instance, ask_vitals
 from covet.agent.volume import Promise
 from covet.core import names
 from covet.core.agentapi import ConfirmAnswer, ConfirmRequest, JoinRequest, Rule
-from covet.core.errors import RefusedError
+from covet.core.errors import RefusedError, UnreachableError
 from covet.engines.configuration import Upstream
 from covet.engines.sessions import SqlError
 
@@ -18,6 +18,8 @@ LOG: Final = logging.getLogger("covet.following")
 
 REJOIN_SECONDS: Final = 2.0
 """Seconds without a stream after which the leader is asked again to end what runs in our name."""
+JOIN_SECONDS: Final = 2.0
+"""How long the leader's agent may take: a follower that cannot reach it has to close in time."""
 CONFIRM_SECONDS: Final = 3.0
 """How long a confirmation waits for the log; shorter than the caller's own bound."""
 
@@ -34,7 +36,11 @@ async def follow(inst: Instance) -> None:
         return
     inst.asked_to_join_at = now
     leader = inst.peer(inst.instance_of(rule.leader))
-    answer = await inst.client.join(leader, JoinRequest(inst.settings.instance, identity.member))
+    try:
+        async with asyncio.timeout(JOIN_SECONDS):
+            answer = await inst.client.join(leader, JoinRequest(inst.settings.instance, identity.member))
+    except TimeoutError as error:
+        raise UnreachableError("LeaderUnreachable", f"{leader.instance} did not answer in time.") from error
     if answer.system_id != identity.system_id:
         raise RefusedError(
             "SystemForeign", f"{leader.instance} has system id {answer.system_id}, this volume {identity.system_id}."

@@ -49,6 +49,7 @@ class Instance:
         vitals: what the server last said of itself, None while it does not answer.
         probed_at: monotonic time of that answer.
         failure: why the last order that took long failed.
+        complaint: why the loop's last action failed, until there is nothing left to do.
         defect: an error that nobody expected; the agent ends and is started again.
     """
 
@@ -68,6 +69,7 @@ class Instance:
         self.promise: Promise | None = None
         self.refusal: VolumeRefusedError | None = None
         self.failure: CovetError | None = None
+        self.complaint: CovetError | None = None
         self.admitting = False
         self.confirmed = False
         self.upstream: Upstream | None = None

@@ -20,7 +20,6 @@ RETRY: Final = 0.2
 
 async def run(inst: Instance) -> None:
     """Turn until the agent stops."""
-    complaint = ""
     while not inst.stopping.is_set():
         inst.wake.clear()
         inst.ticked_at = inst.clock.monotonic()
@@ -29,12 +28,13 @@ async def run(inst: Instance) -> None:
             with inst.metrics.tick_seconds.time():
                 decision = await tick(inst)
             pace = PACE if decision.act is Act.WAIT else RETRY
-            complaint = ""
+            if decision.act is Act.WAIT:
+                inst.complaint = None
         except CovetError as error:
             pace = RETRY
-            if error.message != complaint:
-                complaint = error.message
+            if inst.complaint is None or error.message != inst.complaint.message:
                 LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
+            inst.complaint = error
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(inst.wake.wait(), pace)
 

@@ -77,6 +77,8 @@ def explain(inst: Instance) -> tuple[MemberState, str, str]:
     if inst.failure is not None and decision.state is MemberState.EMPTY:
         return MemberState.EMPTY, inst.failure.reason, inst.failure.message
     message = SENTENCES.get(decision.reason, decision.reason)
+    if inst.complaint is not None:
+        return decision.state, inst.complaint.reason, f"{message} {inst.complaint.message}"
     if decision.state is MemberState.STOPPED and inst.last_exit is not None:
         message += f" Its last exit code was {inst.last_exit}."
     return decision.state, decision.reason, message

@@ -113,6 +113,14 @@ class Voter:
         if self._listener is not None:
             self._selector.unregister(self._listener)
             self._listener.close()
+            self._listener = None
+        try:
+            self._listen()
+        except OSError:
+            self._config = {}  # the port is still taken by a predecessor: the agent sends the message again
+
+    def _listen(self) -> None:
+        config = self._config
         family = socket.AF_INET6 if ":" in config["listen"] else socket.AF_INET
         self._listener = socket.create_server((config["listen"], config["port"]), family=family, backlog=64)
         self._listener.setblocking(False)  # noqa: FBT003  the socket API

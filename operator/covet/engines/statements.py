@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from covet.core.agentapi import DatabaseOrder, FollowerLink, MapOrder, Rule
-from covet.core.errors import SpecError
+from covet.core.errors import RefusedError, SpecError
 from covet.engines.configuration import MEMBERS, SUPERUSER
 from covet.engines.quoting import identifier, literal
 from covet.engines.sessions import Session, SqlError
@@ -17,6 +17,8 @@ from covet.engines.sessions import Session, SqlError
 _VERIFIER: Final = re.compile(
     r"SCRAM-SHA-256\$\d{4,7}:[A-Za-z0-9+/]{16,88}={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}="
 )
+DATABASE_SECONDS: Final = 30.0
+"""CREATE DATABASE copies a template: on a slow disk that takes longer than a row."""
 _RESERVED: Final = re.compile(r"covet($|_)|pg_|postgres$|template[01]$|public$|none$")
 
 SCHEMA: Final = """
@@ -41,6 +43,13 @@ COMMIT;
 _WRITE_RULE: Final = """
 INSERT INTO covet.rule (term, seq, leader, cohort, acks) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (single) DO UPDATE SET term = $1, seq = $2, leader = $3, cohort = $4, acks = $5
+"""
+
+
+_SILENCE: Final = """
+SET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_duration_sample = -1;
+SET log_transaction_sample_rate = 0; SET log_min_error_statement = 'panic'; SET debug_print_parse = off;
+SET debug_print_rewritten = off; SET debug_print_plan = off
 """
 
 
@@ -91,6 +100,9 @@ async def admit_member(session: Session, role: str, member: str, slot: str, slot
         member: the member's name, also its application name.
         slot: name of the member's slot.
         slots_of_instance: prefix of the slots of every member this instance ever was.
+
+    Raises:
+        RefusedError: the log that the member needs is gone.
     """
     if await session.value("SELECT 1 FROM pg_roles WHERE rolname = $1", role) is None:
         await session.execute(f"CREATE ROLE {identifier(role)} LOGIN REPLICATION IN ROLE {identifier(MEMBERS)}")
@@ -105,11 +117,13 @@ async def admit_member(session: Session, role: str, member: str, slot: str, slot
         slots_of_instance,
         slot,
     )
-    lost = await session.row("SELECT wal_status = 'lost' AS lost FROM pg_replication_slots WHERE slot_name = $1", slot)
-    if lost is not None and lost["lost"]:
-        await session.execute("SELECT pg_drop_replication_slot($1)", slot)
-        lost = None
-    if lost is None:
+    kept = await session.row("SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1", slot)
+    if kept is not None and kept["wal_status"] == "lost":
+        raise RefusedError(
+            "LogMissing",
+            f"{member} was away for longer than its slot keeps the log: give the instance a new volume, to clone it.",
+        )
+    if kept is None:
         await session.execute("SELECT pg_create_physical_replication_slot($1, true)", slot)
 
 
@@ -141,8 +155,8 @@ def links(senders: tuple[Walsender, ...], cohort: tuple[str, ...], leader: str) 
 async def ensure_database(session: Session, order: DatabaseOrder, limit: float) -> None:
     """Make the application's owner and database, or bring the owner's verifier up to date; on a synchronous session.
 
-    The verifier reaches neither the log nor pg_stat_statements' texts: logging of statements is
-    off in the one transaction that carries it.
+    The verifier never reaches the log: the session logs no statement from before the one that
+    carries it, whatever the user's parameters say.
 
     Raises:
         SpecError: a name is reserved, or the verifier is not one.
@@ -156,16 +170,14 @@ async def ensure_database(session: Session, order: DatabaseOrder, limit: float) 
     known = await session.row("SELECT rolpassword FROM pg_authid WHERE rolname = $1", order.owner)
     if known is None or known["rolpassword"] != order.verifier:
         verb = "CREATE" if known is None else "ALTER"
+        await session.execute(_SILENCE)
         await session.execute(
-            "BEGIN; SET LOCAL log_statement = 'none'; SET LOCAL log_min_duration_statement = -1;"
-            " SET LOCAL log_min_error_statement = 'panic';"
-            f" {verb} ROLE {identifier(order.owner)} LOGIN PASSWORD {literal(order.verifier)}; COMMIT",
-            limit=limit,
+            f"{verb} ROLE {identifier(order.owner)} LOGIN PASSWORD {literal(order.verifier)}", limit=limit
         )
     if await session.value("SELECT 1 FROM pg_database WHERE datname = $1", order.name) is None:
         await session.execute(
             f"CREATE DATABASE {identifier(order.name)} OWNER {identifier(order.owner)} TEMPLATE template0",
-            limit=limit,
+            limit=DATABASE_SECONDS,
         )
     await session.execute(
         "INSERT INTO covet.application (database, owner) VALUES ($1, $2)"

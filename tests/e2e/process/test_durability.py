@@ -5,7 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from covet.core.agentapi import Durability, Serving
+from covet.core.agentapi import CohortOrder, Durability, MemberState, Serving
+from covet.core.errors import RefusedError
 from tests.e2e.process.shard import Shard
 
 
@@ -48,6 +49,29 @@ async def test_i4_a_restarted_leader_stays_closed_until_a_follower_confirms(thre
     three.followers[0].start()
     await three.wait(three.leader, lambda s: s.serving is Serving.READ_WRITE)
     assert 1 == await three.value("SELECT count(*) FROM t")
+
+
+async def test_i6_a_leader_that_dies_amid_a_step_goes_on_with_it() -> None:
+    """A step whose row nobody acknowledged stays pending over a restart, and is finished before anyone gets in."""
+    async with Shard(3) as shard:
+        await shard.bootstrap()
+        await shard.clone(*shard.followers)
+        shard.followers[0].freeze_server()
+        order = CohortOrder((shard.leader.peer.instance, shard.followers[0].peer.instance), 1)
+        with pytest.raises(RefusedError) as refused:
+            await shard.client.cohort(shard.leader.peer, order)
+        assert "RuleUnacknowledged" == refused.value.reason
+        shard.leader.kill_everything()
+        shard.leader.start()
+        status = await shard.wait(shard.leader, lambda s: s.state is MemberState.LEADER)
+        assert status.rule is not None
+        assert (1, 1, 0) == (status.rule.term, status.rule.seq, status.rule.acks)
+        shard.followers[0].thaw_server()
+        status = await shard.wait(shard.leader, lambda s: s.rule is not None and s.rule.seq == 2)
+        assert status.rule is not None
+        assert (2, 1) == (len(status.rule.cohort), status.rule.acks)
+        rule = await shard.grow()
+        assert (3, 3, 1) == (rule.seq, len(rule.cohort), rule.acks)
 
 
 async def test_every_member_has_a_name_role_and_slot_of_its_own(three: Shard) -> None:

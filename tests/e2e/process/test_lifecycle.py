@@ -12,7 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from covet.core.agentapi import Serving
+from covet.core.agentapi import MemberState, Serving
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
 from tests.e2e.process.agents import PROGRAMS, Agent, unprivileged
@@ -156,6 +156,9 @@ async def test_slots_keep_no_more_log_than_allowed() -> None:
         query = "SELECT wal_status FROM pg_replication_slots WHERE NOT active AND slot_type = 'physical'"
         assert "lost" == await shard.value(query)
         size = log_bytes(shard.leader)
+        shard.followers[1].start()
+        status = await shard.wait(shard.followers[1], lambda s: s.reason == "LogMissing")
+        assert (MemberState.FOLLOWER, Serving.CLOSED) == (status.state, status.serving)
         assert size <= 112 << 20
         assert "streaming" == next(
             link.state for link in (await shard.status(shard.leader)).followers if link.state != "absent"

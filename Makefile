@@ -7,7 +7,7 @@ PY := $(BIN)/python
 export CARGO_TARGET_DIR ?= $(CACHE)/cargo-target
 CARGO := cd rust-hasher && cargo
 PYTEST := $(PY) -m pytest
-PYTHON_CODE := operator tests benchmarks tools examples
+PYTHON_CODE := operator tests benchmarks tools examples rust-hasher
 
 .PHONY: help setup check check-python check-rust test test-unit test-rust test-process test-cluster test-long \
         coverage demo demo-down devcluster-up devcluster-down images generate bench fmt

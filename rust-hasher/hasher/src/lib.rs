@@ -34,7 +34,7 @@ fn sql_expression(column: &str, key_type: &str, hash: &str) -> PyResult<String> 
 /// SQL predicate: the row belongs to slots `first` to `last`.
 #[pyfunction]
 #[pyo3(signature = (column, key_type, first, last, hash = "pg1"))]
-fn sql_predicate(column: &str, key_type: &str, first: u64, last: u64, hash: &str) -> PyResult<String> {
+fn sql_predicate(column: &str, key_type: &str, first: i64, last: i64, hash: &str) -> PyResult<String> {
     let key_type = KeyType::from_name(key_type).map_err(convert::error)?;
     let hash = Hash::from_name(hash).map_err(convert::error)?;
     let (first, last) = covet_ring::diff::check_range(first, last).map_err(convert::error)?;

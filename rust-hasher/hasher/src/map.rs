@@ -52,11 +52,11 @@ impl PyMap {
     fn initial(
         py: Python<'_>,
         cluster_uid: &str,
-        shards: Vec<(String, u32)>,
+        shards: Vec<(String, i64)>,
         hashes: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
         let hashes = hashes.map_or(Ok(Hashes::POSTGRESQL), hashes_of).map_err(error)?;
-        Self::wrap(py, Map::initial(cluster_uid, &shards, hashes).map_err(error)?)
+        Self::wrap(py, Map::initial(cluster_uid, &weighed(shards)?, hashes).map_err(error)?)
     }
 
     /// Reads a map and checks all of it.
@@ -144,7 +144,7 @@ impl PyMap {
         if let Ok(keys) = keys.cast::<PyList>() {
             return Ok(PyList::new(py, lookup_list(group, keys)?)?.into_any());
         }
-        let Ok(array) = keys.extract::<PyReadonlyArray1<'py, i64>>() else {
+        let Some(array) = array_of(keys)? else {
             let wanted = "lookup_many takes a list of int, str or uuid.UUID, or a one-dimensional NumPy array of int64";
             return Err(pyo3::exceptions::PyTypeError::new_err(wanted));
         };
@@ -153,7 +153,7 @@ impl PyMap {
 
     /// The shard that owns a slot of a Hash group.
     #[pyo3(signature = (slot, group = None))]
-    fn owner(&self, py: Python<'_>, slot: u64, group: Option<&str>) -> PyResult<Py<PyShard>> {
+    fn owner(&self, py: Python<'_>, slot: i64, group: Option<&str>) -> PyResult<Py<PyShard>> {
         let group = self.group(group, None)?;
         let (slot, _) = covet_ring::diff::check_range(slot, slot).map_err(error)?;
         let id = group.hashed().map_err(error)?.owners()[usize::from(slot)];
@@ -195,13 +195,13 @@ impl PyMap {
     }
 
     /// The target of a change of shards.
-    fn plan(&self, py: Python<'_>, shards: Vec<(String, u32)>) -> PyResult<Self> {
-        Self::wrap(py, self.map.plan(&shards).map_err(error)?)
+    fn plan(&self, py: Python<'_>, shards: Vec<(String, i64)>) -> PyResult<Self> {
+        Self::wrap(py, self.map.plan(&weighed(shards)?).map_err(error)?)
     }
 
     /// The next map with other shards and the same owners.
-    fn with_shards(&self, py: Python<'_>, shards: Vec<(String, u32)>) -> PyResult<Self> {
-        Self::wrap(py, self.map.with_shards(&shards).map_err(error)?)
+    fn with_shards(&self, py: Python<'_>, shards: Vec<(String, i64)>) -> PyResult<Self> {
+        Self::wrap(py, self.map.with_shards(&weighed(shards)?).map_err(error)?)
     }
 
     /// The next map, after these moves.
@@ -243,6 +243,16 @@ impl PyMap {
     }
 }
 
+/// Shards with weights that a map can hold.
+fn weighed(shards: Vec<(String, i64)>) -> PyResult<Vec<(String, u32)>> {
+    let weigh = |(name, weight): (String, i64)| {
+        let rule = "0 to 4294967295";
+        let refused = |_| error(Error::BadNumber { what: "weight", value: weight.into(), rule });
+        Ok((name, u32::try_from(weight).map_err(refused)?))
+    };
+    shards.into_iter().map(weigh).collect()
+}
+
 fn hashes_of(names: BTreeMap<String, String>) -> Result<Hashes, Error> {
     let mut hashes = Hashes::default();
     for (key_type, hash) in names {
@@ -257,6 +267,16 @@ fn place_of(table: &Table) -> Option<(&str, &str)> {
         Table::Sharded { group, key } => Some((group, key)),
         Table::Reference => None,
     }
+}
+
+/// A NumPy array of int64, if that is what the keys are. While nobody has imported NumPy nothing is one,
+/// and asking its C interface would need it to be installed.
+fn array_of<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Option<PyReadonlyArray1<'py, i64>>> {
+    let modules = keys.py().import("sys")?.getattr("modules")?;
+    if !modules.contains("numpy")? {
+        return Ok(None);
+    }
+    Ok(keys.extract().ok())
 }
 
 /// Looks up a NumPy array without the GIL; a strided one is copied first.

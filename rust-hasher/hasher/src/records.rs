@@ -40,7 +40,7 @@ pub(crate) struct PyMove {
 impl PyMove {
     #[new]
     #[pyo3(signature = (source, target, first, last, group = "default"))]
-    fn new(source: &str, target: &str, first: u64, last: u64, group: &str) -> PyResult<Self> {
+    fn new(source: &str, target: &str, first: i64, last: i64, group: &str) -> PyResult<Self> {
         let (first, last) = covet_ring::diff::check_range(first, last).map_err(crate::convert::error)?;
         Ok(Self { group: group.into(), first, last, source: source.into(), target: target.into() })
     }

@@ -107,7 +107,7 @@ pub(crate) fn apply(map: &Map, groups: &mut [Group], step: &Move) -> Result<(), 
 ///
 /// # Errors
 /// [`Error::BadRange`] when it ends before it begins or beyond slot 16383.
-pub fn check_range(first: u64, last: u64) -> Result<(u16, u16), Error> {
+pub fn check_range(first: i64, last: i64) -> Result<(u16, u16), Error> {
     match (u16::try_from(first), u16::try_from(last)) {
         (Ok(low), Ok(high)) if low <= high && high <= LAST_SLOT => Ok((low, high)),
         _ => Err(Error::BadRange { first, last }),

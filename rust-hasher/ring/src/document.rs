@@ -186,7 +186,7 @@ fn parse_tables(tables: BTreeMap<String, TableDocument>) -> Result<BTreeMap<Stri
 pub(crate) fn validate(map: &Map) -> Result<(), Error> {
     check_name("cluster", &map.cluster, 128, "1 to 128 visible ASCII characters", |c| c.is_ascii_graphic())?;
     if map.epoch == 0 || map.epoch > LAST_EPOCH {
-        return Err(Error::BadNumber { what: "epoch", value: map.epoch, rule: "1 to 2^63 - 1" });
+        return Err(Error::BadNumber { what: "epoch", value: map.epoch.into(), rule: "1 to 2^63 - 1" });
     }
     let ids = validate_shards(&map.shards)?;
     let mut names = BTreeSet::new();

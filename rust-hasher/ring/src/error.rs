@@ -56,7 +56,7 @@ pub enum Error {
         /// What the number is.
         what: &'static str,
         /// The number.
-        value: u64,
+        value: i128,
         /// Its range.
         rule: &'static str,
     },
@@ -115,9 +115,9 @@ pub enum Error {
     #[error("slots {first} to {last} are no range of the ring (0 to 16383)")]
     BadRange {
         /// First slot.
-        first: u64,
+        first: i64,
         /// Last slot.
-        last: u64,
+        last: i64,
     },
     /// Two neighbouring ranges of one shard; a map has one text only.
     #[error("group {group:?}: the ranges that meet at slot {slot} belong to one shard and must be one range")]

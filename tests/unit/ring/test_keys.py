@@ -3,6 +3,8 @@
 import decimal
 import enum
 import fractions
+import subprocess
+import sys
 import threading
 import uuid
 
@@ -131,6 +133,21 @@ def test_anything_but_a_list_or_an_array_of_int64_is_a_type_error(keys: object) 
     """An array of floats is not rounded, a str is not taken apart."""
     with pytest.raises(TypeError, match=r"list of int, str or uuid\.UUID, or a one-dimensional NumPy array of int64"):
         RING.lookup_many(keys)  # type: ignore[call-overload]  # the refusal of wrong types is what is tested
+
+
+def test_everything_but_arrays_works_without_numpy() -> None:
+    """An image that has no NumPy still looks keys up, and refuses other things in words."""
+    program = (
+        "import sys, covet_hasher\n"
+        "ring = covet_hasher.Map.initial('c', [('s0', 1)])\n"
+        "assert [0, 0] == ring.lookup_many([1, 2])\n"
+        "try:\n"
+        "    ring.lookup_many((1, 2))\n"
+        "except TypeError:\n"
+        "    sys.exit('numpy' in sys.modules)\n"
+        "sys.exit(2)\n"
+    )
+    assert 0 == subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode
 
 
 def test_no_keys_have_no_owners() -> None:

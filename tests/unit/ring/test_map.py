@@ -123,6 +123,7 @@ def test_keys_find_their_shard_through_groups_and_tables() -> None:
         ("NoSlots", lambda ring: ring.slots("ledger")),
         ("UnknownShard", lambda ring: ring.ranges("s9")),
         ("BadRange", lambda ring: ring.owner(16384)),
+        ("BadRange", lambda ring: ring.owner(-1)),
         ("NoSlots", lambda ring: ring.sql_predicate("s0", "id", "bigint", "ledger")),
     ],
 )
@@ -205,6 +206,15 @@ def test_the_first_map_shares_the_slots_by_weight() -> None:
     ring = covet_hasher.Map.initial("c", shards=[("a", 1), ("b", 2), ("c", 5), ("d", 0)])
     assert {"a": 2048, "b": 4096, "c": 10240, "d": 0} == ring.slot_counts()
     assert 1 == ring.epoch
+
+
+@pytest.mark.parametrize("weight", [-1, 2**32])
+def test_a_weight_that_a_map_cannot_hold_is_refused(weight: int) -> None:
+    """A weight is a share and has no sign."""
+    ring = covet_hasher.Map.initial("c", SHARDS)
+    for ask in (lambda shards: covet_hasher.Map.initial("c", shards), ring.plan, ring.with_shards):
+        with pytest.raises(covet_hasher.RingError, match=f"weight is {weight}, it must be 0 to 4294967295"):
+            ask([("s0", 1), ("s1", weight)])
 
 
 def test_the_hashes_of_a_new_map_can_be_chosen() -> None:

@@ -6,6 +6,7 @@ from the API server.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final
@@ -133,7 +134,7 @@ class Actor:
                 made.append(secrets.instance_certificate(seen.ref, shard, subject, issued))
             return made
 
-        await _bounded(self._kube.apply(manifest) for manifest in await asyncio.to_thread(issue))
+        await _bounded(functools.partial(self._kube.apply, manifest) for manifest in await asyncio.to_thread(issue))
 
     async def _create_user(self, seen: Seen, _action: act.CreateUser) -> None:
         authority = await self._authority(seen)
@@ -156,12 +157,12 @@ class Actor:
         ring = covet_hasher.Map.initial(seen.ref.uid, shards)
         await self._kube.create(configs.ring_map(seen.ref, ring.to_json(), born.deletion.volumes))
 
-    async def _apply_objects(self, seen: Seen, action: act.ApplyObjects) -> None:
+    async def _apply_objects(self, seen: Seen, action: act.ApplyObjects | act.RepeatObjects) -> None:
         """Apply what is stale: StatefulSets last, for their pods need the rest."""
         first = [key for key in action.keys if key[0] != resources.STATEFUL_SET.kind]
         last = [key for key in action.keys if key[0] == resources.STATEFUL_SET.kind]
-        await _bounded(self._apply(seen, key) for key in first)
-        await _bounded(self._apply(seen, key) for key in last)
+        await _bounded(functools.partial(self._apply, seen, key) for key in first)
+        await _bounded(functools.partial(self._apply, seen, key) for key in last)
 
     async def _apply(self, seen: Seen, key: tuple[str, str, str]) -> None:
         entry = seen.wanted[key]
@@ -175,7 +176,13 @@ class Actor:
 
     async def _label_roles(self, seen: Seen, action: act.LabelRoles) -> None:
         await _bounded(
-            self._kube.merge(resources.POD, seen.ref.namespace, pod, {"metadata": {"labels": {names.LABEL_ROLE: role}}})
+            functools.partial(
+                self._kube.merge,
+                resources.POD,
+                seen.ref.namespace,
+                pod,
+                {"metadata": {"labels": {names.LABEL_ROLE: role}}},
+            )
             for pod, role in action.roles
         )
 
@@ -183,7 +190,10 @@ class Actor:
 
     async def _push_spec(self, seen: Seen, action: act.PushSpec) -> None:
         spec = seen.facts.wanted_specs[action.shard]
-        await _bounded(self._agents.orders.put_spec(_peer(seen, action.shard, name), spec) for name in action.instances)
+        await _bounded(
+            functools.partial(self._agents.orders.put_spec, _peer(seen, action.shard, name), spec)
+            for name in action.instances
+        )
 
     async def _bootstrap(self, seen: Seen, action: act.Bootstrap) -> None:
         known = await self._fresh_record(seen, action.shard)
@@ -205,7 +215,10 @@ class Actor:
         if known.system_id != action.system_id:
             raise ConflictError("RecordChanged", f"{action.shard} has another system id by now.")
         order = CloneOrder(leader=action.leader, system_id=action.system_id)
-        await _bounded(self._agents.orders.clone(_peer(seen, action.shard, name), order) for name in action.instances)
+        await _bounded(
+            functools.partial(self._agents.orders.clone, _peer(seen, action.shard, name), order)
+            for name in action.instances
+        )
 
     async def _grow_cohort(self, seen: Seen, action: act.GrowCohort) -> None:
         order = CohortOrder(instances=action.instances, acks=action.acks)
@@ -310,6 +323,7 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.CreateUser: Actor._create_user,  # noqa: SLF001 -- likewise
     act.CreateMap: Actor._create_map,  # noqa: SLF001 -- likewise
     act.ApplyObjects: Actor._apply_objects,  # noqa: SLF001 -- likewise
+    act.RepeatObjects: Actor._apply_objects,  # noqa: SLF001 -- likewise
     act.LabelRoles: Actor._label_roles,  # noqa: SLF001 -- likewise
     act.PushSpec: Actor._push_spec,  # noqa: SLF001 -- likewise
     act.Bootstrap: Actor._bootstrap,  # noqa: SLF001 -- likewise
@@ -323,13 +337,13 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
 }
 
 
-async def _bounded(calls: Iterable[Awaitable[Any]]) -> None:
+async def _bounded(calls: Iterable[Callable[[], Awaitable[Any]]]) -> None:
     """Await calls, a few at a time; all are tried, then the first failure is raised."""
     gate = asyncio.Semaphore(_PARALLEL)
 
-    async def one(call: Awaitable[Any]) -> None:
+    async def one(call: Callable[[], Awaitable[Any]]) -> None:
         async with gate:
-            await call
+            await call()
 
     _raise_first(await asyncio.gather(*(one(call) for call in calls), return_exceptions=True))
 

@@ -149,10 +149,18 @@ class Observer:
         if in_force.engine.version in self._settings.postgres_images:
             everything = wanted.build(blueprint, self._settings, objects)
         now = self._clock.monotonic()
-        stale = tuple(
-            key for key, entry in everything.items() if self._applied.stale(entry.manifest, objects.get(key), now)
+        differing = {key for key, entry in everything.items() if self._applied.stale(entry.manifest, objects.get(key))}
+        complete = dataclasses.replace(
+            facts,
+            wanted_specs=shard_specs,
+            stale=tuple(key for key in everything if key in differing),
+            repeatable=tuple(
+                key
+                for key, entry in everything.items()
+                if key not in differing and self._applied.due(entry.manifest, now)
+            ),
         )
-        return Seen(dataclasses.replace(facts, wanted_specs=shard_specs, stale=stale), ref, objects, everything)
+        return Seen(complete, ref, objects, everything)
 
     async def _objects(self, ref: ClusterRef) -> dict[Key, Manifest]:
         """List what carries the label of the cluster, and read by name what must not be missed."""

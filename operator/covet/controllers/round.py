@@ -167,6 +167,7 @@ _KUBERNETES_ACTIONS: Final = (
     act.CreateUser,
     act.CreateMap,
     act.ApplyObjects,
+    act.RepeatObjects,
     act.LabelRoles,
 )
 

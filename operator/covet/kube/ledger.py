@@ -39,22 +39,26 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
 
-    def stale(self, wanted: Manifest, observed: Manifest | None, now: float) -> bool:
-        """Return whether an object has to be applied.
+    def stale(self, wanted: Manifest, observed: Manifest | None) -> bool:
+        """Return whether an object differs from what it should be, or was never applied by this process.
 
         Args:
             wanted: the manifest that would be applied.
             observed: the object as the API server holds it, None if it does not.
-            now: monotonic seconds.
         """
         entry = self._entries.get(key_of(wanted))
         if observed is None or entry is None:
             return True
-        if entry.wanted != digest(wanted) or now - entry.applied_at >= REPEAT_AFTER:
+        if entry.wanted != digest(wanted):
             return True
         if entry.version == observed["metadata"].get("resourceVersion"):
             return False
         return entry.settled != digest(projection(observed, wanted))
+
+    def due(self, wanted: Manifest, now: float) -> bool:
+        """Return whether an object that does not differ is to be applied again; `now` in monotonic seconds."""
+        entry = self._entries.get(key_of(wanted))
+        return entry is not None and now - entry.applied_at >= REPEAT_AFTER
 
     def remember(self, wanted: Manifest, answered: Manifest, now: float) -> None:
         """Note what the API server answered to an apply."""

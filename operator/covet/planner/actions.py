@@ -47,6 +47,13 @@ class ApplyObjects:
 
 
 @dataclasses.dataclass(frozen=True)
+class RepeatObjects:
+    """Apply these objects once more, against drift that no comparison sees; they look as they should."""
+
+    keys: tuple[ObjectKey, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class LabelRoles:
     """Write the role labels of pods: (pod, role)."""
 
@@ -130,7 +137,14 @@ class Open:
 
 
 ClusterAction = (
-    RecordIdentity | CreateAuthority | IssueCertificates | CreateUser | CreateMap | ApplyObjects | LabelRoles
+    RecordIdentity
+    | CreateAuthority
+    | IssueCertificates
+    | CreateUser
+    | CreateMap
+    | ApplyObjects
+    | RepeatObjects
+    | LabelRoles
 )
 ShardAction = PushSpec | Bootstrap | RecordSystemId | Clone | GrowCohort | PutDatabase | PutMap | RecordOpened | Open
 Action = ClusterAction | ShardAction
@@ -186,5 +200,6 @@ class Plan:
 
     @property
     def settled(self) -> bool:
-        """Return whether there is nothing to do and nothing to wait for."""
-        return self.empty and bool(self.shards) and all(shard.settled for shard in self.shards)
+        """Return whether there is nothing to mend and nothing to wait for."""
+        mends = [action for action in self.actions if not isinstance(action, RepeatObjects)]
+        return not mends and bool(self.shards) and all(shard.settled for shard in self.shards)

@@ -20,6 +20,7 @@ from covet.planner.actions import (
     PendingChange,
     Plan,
     RecordIdentity,
+    RepeatObjects,
     ShardPlan,
 )
 from covet.planner.facts import ClusterFacts, Finding
@@ -181,13 +182,15 @@ def _publish(facts: ClusterFacts) -> Iterator[ClusterAction]:
     )
     if roles:
         yield LabelRoles(roles)
+    if facts.repeatable and not facts.problems:
+        yield RepeatObjects(facts.repeatable)
 
 
 def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]) -> tuple[str, str]:
     for plan in shards:
         if not plan.settled:
             return plan.reason, f"{plan.name}: {plan.message}"
-    if actions:
+    if any(not isinstance(action, RepeatObjects) for action in actions):
         return "Repairing", f"Bringing objects back to what they should be: {_listed(actions)}."
     return events.SETTLED, "Every instance is where it should be."
 

@@ -149,6 +149,7 @@ class ClusterFacts:
         user_secret: True if the Secret of the database's owner is there.
         wanted_specs: by shard, what the agents should work by.
         stale: objects that differ from what they should be.
+        repeatable: objects that do not, and were applied long ago.
         status: what was reported last.
     """
 
@@ -169,4 +170,5 @@ class ClusterFacts:
     shards: tuple[ShardFacts, ...] = ()
     wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)
     stale: tuple[ObjectKey, ...] = ()
+    repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None

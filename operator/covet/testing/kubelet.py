@@ -1,0 +1,181 @@
+"""Pods in this process: for each StatefulSet an agent behind real mTLS, on a loopback address of its own."""
+
+import base64
+import os
+import random
+import ssl
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from covet.core import names
+from covet.core.agentapi import (
+    BootstrapOrder,
+    CloneOrder,
+    CohortOrder,
+    DatabaseOrder,
+    MapOrder,
+    OpenOrder,
+    Problem,
+    Serving,
+    ShardSpec,
+)
+from covet.core.errors import RefusedError
+from covet.kube import resources
+from covet.kube.resources import Manifest
+from covet.peers import codec
+from covet.planner import record
+from covet.planner.record import ShardRecord
+from covet.testing.agents import FakeAgent, ImpossibleError
+from covet.testing.apiserver import ApiServer
+
+_ROUTES: Final[tuple[tuple[str, str, type[Any], Callable[[FakeAgent, Any], Any]], ...]] = (
+    ("PUT", "/v1/spec", ShardSpec, FakeAgent.put_spec),
+    ("POST", "/v1/bootstrap", BootstrapOrder, FakeAgent.bootstrap),
+    ("POST", "/v1/clone", CloneOrder, FakeAgent.clone),
+    ("POST", "/v1/cohort", CohortOrder, FakeAgent.cohort),
+    ("POST", "/v1/open", OpenOrder, FakeAgent.open),
+    ("PUT", "/v1/database", DatabaseOrder, FakeAgent.put_database),
+    ("PUT", "/v1/map", MapOrder, FakeAgent.put_map),
+)
+
+
+class Kubelet:
+    """Starts a pod for each StatefulSet of an API server, and brings its status up to date when asked.
+
+    Args:
+        server: where the objects are.
+    """
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._network = f"127.{100 + os.getpid() % 100}.{random.randrange(1, 250)}"
+        self._runners: dict[str, web.AppRunner] = {}
+        self._shards: dict[tuple[str, str], dict[str, FakeAgent]] = {}
+        self.agents: dict[str, FakeAgent] = {}
+        self.violations: list[str] = []
+        self.unreachable: set[str] = set()
+
+    async def sync(self) -> None:
+        """Start pods that are missing, let time pass for the agents, and publish what they say."""
+        for resource, namespace, name in list(self._server.objects):
+            if resource == resources.STATEFUL_SET:
+                await self._ensure_pod(namespace, name)
+        for agent in self.agents.values():
+            agent.tick()
+        self._publish()
+
+    async def delete_pod(self, namespace: str, instance: str) -> None:
+        """Delete a pod as a person would; its volume stays."""
+        self._server.delete(resources.POD, namespace, names.pod(instance))
+        self.agents[instance].restart()
+        await self._runners.pop(instance).cleanup()
+
+    async def stop(self) -> None:
+        """End every pod."""
+        for runner in self._runners.values():
+            await runner.cleanup()
+
+    async def _ensure_pod(self, namespace: str, instance: str) -> None:
+        pod = names.pod(instance)
+        if self._server.get(resources.POD, namespace, pod) is not None:
+            return
+        stateful_set = self._server.objects[resources.STATEFUL_SET, namespace, instance]
+        secret = self._server.get(resources.SECRET, namespace, names.instance_secret(instance))
+        config = stateful_set["spec"]["template"]["metadata"]["labels"]
+        cluster, shard = config[names.LABEL_CLUSTER], config[names.LABEL_SHARD]
+        if (
+            secret is None
+            or self._server.get(resources.CONFIG_MAP, namespace, names.shard_config(cluster, shard)) is None
+        ):
+            return
+        agent = self.agents.get(instance) or self._new_agent(namespace, cluster, shard, instance)
+        address = f"{self._network}.{list(self.agents).index(instance) + 1}"
+        self._runners[instance] = await self._serve(agent, address, secret)
+        agent.put_spec(self._published(namespace, cluster, shard))
+        self._server.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": pod, "namespace": namespace, "labels": dict(config)},
+                "spec": {"nodeName": "node-1"},
+                "status": {
+                    "phase": "Running",
+                    "podIP": address,
+                    "containerStatuses": [{"state": {"running": {}}, "image": "image"}],
+                    "conditions": [{"type": "Ready", "status": "False"}],
+                },
+            }
+        )
+
+    def _new_agent(self, namespace: str, cluster: str, shard: str, instance: str) -> FakeAgent:
+        siblings = self._shards.setdefault((cluster, shard), {})
+
+        def known() -> ShardRecord | None:
+            found = self._server.get(resources.CONFIG_MAP, namespace, names.identity(cluster))
+            return record.decode(found["data"][record.KEY]).shard(shard) if found is not None else None
+
+        agent = FakeAgent(instance, shard, siblings, known)
+        siblings[instance] = agent
+        self.agents[instance] = agent
+        return agent
+
+    def _published(self, namespace: str, cluster: str, shard: str) -> ShardSpec:
+        found = self._server.objects[resources.CONFIG_MAP, namespace, names.shard_config(cluster, shard)]
+        return codec.decode(found["data"]["spec.json"], ShardSpec)
+
+    def _publish(self) -> None:
+        """Set the readiness of each pod by what its agent serves."""
+        for (resource, _, name), pod in list(self._server.objects.items()):
+            agent = self.agents.get(name.removesuffix("-0"))
+            if resource != resources.POD or agent is None:
+                continue
+            ready = "False" if agent.status().serving is Serving.CLOSED else "True"
+            if pod["status"]["conditions"][0]["status"] != ready:
+                status = {**pod["status"], "conditions": [{"type": "Ready", "status": ready}]}
+                self._server.put({**pod, "status": status})
+
+    async def _serve(self, agent: FakeAgent, address: str, secret: Manifest) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_get("/v1/status", self._answer(agent, None, lambda found, _: found.status()))
+        for method, path, kind, call in _ROUTES:
+            app.router.add_route(method, path, self._answer(agent, kind, call))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, address, names.AGENT_PORT, ssl_context=_tls(secret)).start()
+        return runner
+
+    def _answer(
+        self, agent: FakeAgent, kind: type[Any] | None, call: Callable[[FakeAgent, Any], Any]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            if agent.instance in self.unreachable and request.transport is not None:
+                request.transport.close()
+            try:
+                order = codec.decode(await request.read(), kind) if kind is not None else None
+                said = call(agent, order)
+                body = codec.encode(said if said is not None else agent.status())
+                return web.Response(body=body, content_type="application/json")
+            except RefusedError as error:
+                return web.Response(status=409, body=codec.encode(Problem(error.reason, error.message)))
+            except ImpossibleError as error:
+                self.violations.append(str(error))
+                return web.Response(status=409, body=codec.encode(Problem("Impossible", str(error))))
+
+        return answer
+
+
+def _tls(secret: Manifest) -> ssl.SSLContext:
+    """Return a server context that asks for a certificate of the cluster's authority."""
+    values = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=values["ca.crt"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tls.pem"
+        path.write_text(values["tls.key"] + values["tls.crt"])
+        context.load_cert_chain(path)
+    return context

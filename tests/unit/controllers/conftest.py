@@ -1,0 +1,146 @@
+"""A cluster in this process: a real adapter, an API server, and agents behind real mTLS."""
+
+import collections
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import configuration
+
+from covet.controllers.act import ActionError
+from covet.controllers.pace import Moment
+from covet.controllers.round import Observed, Reconciler, Tools
+from covet.core.clock import Clock
+from covet.core.errors import CovetError
+from covet.core.settings import Settings
+from covet.kube import resources
+from covet.kube.client import Kube
+from covet.testing.apiserver import ApiServer
+from covet.testing.kubelet import Kubelet
+
+NAMESPACE = "ns"
+
+
+class Bench:
+    """Everything that a round needs, with the strings a test pulls."""
+
+    def __init__(self, server: ApiServer, kube: Kube, counted: collections.Counter[tuple[str, str]]) -> None:
+        self.server = server
+        self.kubelet = Kubelet(server)
+        self.counted = counted
+        self.actions: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.ready: dict[str, bool | None] = {}
+        self.offset = 0.0
+        real = Clock()
+        clock = Clock(lambda: real.monotonic() + self.offset, real.wall)
+        settings = Settings(namespace="system", postgres_images={"15": "image:15"})
+        self.witnessed: list[Observed] = []
+        self.tools = Tools(kube, settings, clock, self._count, self.witnessed.extend, self._note)
+        self.reconciler = Reconciler(self.tools, NAMESPACE, "shop")
+
+    def _count(self, action: str, outcome: str) -> None:
+        self.actions[action, outcome] += 1
+
+    def _note(self, _namespace: str, name: str, ready: bool | None) -> None:
+        self.ready[name] = ready
+
+    def declare(self, **spec: Any) -> dict[str, Any]:
+        """Create or edit the CovetCluster `shop`."""
+        found = self.server.get(resources.CLUSTER, NAMESPACE, "shop") or {}
+        wanted = {
+            "engine": {"name": "PostgreSQL", "version": "15"},
+            "shards": {"count": 1},
+            "storage": {"size": "1Gi"},
+            **spec,
+        }
+        return self.server.put(
+            {
+                **found,
+                "apiVersion": resources.CLUSTER.api_version,
+                "kind": "CovetCluster",
+                "metadata": dict(found.get("metadata") or {"name": "shop", "namespace": NAMESPACE}),
+                "spec": wanted,
+            }
+        )
+
+    def provide_storage(self) -> None:
+        """Make a default StorageClass."""
+        annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+        self.server.put(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": "fast", "annotations": annotations},
+            }
+        )
+
+    async def settle(self, rounds: int = 40) -> Moment:
+        """Do rounds, with pods running beside them, until the cluster is settled."""
+        last = "no round"
+        for _ in range(rounds):
+            try:
+                moment = await self.reconciler.once()
+                assert moment is not None
+                last = moment.signature
+                if moment.settled:
+                    return moment
+            except (ActionError, CovetError) as error:
+                last = str(error)
+            await self.kubelet.sync()
+        raise AssertionError(f"not settled: {last}")
+
+    def restart(self) -> None:
+        """Go on as a new operator process that remembers nothing."""
+        self.reconciler = Reconciler(self.tools, NAMESPACE, "shop")
+
+    def status(self) -> dict[str, Any]:
+        """Return the status of the cluster."""
+        found = self.server.get(resources.CLUSTER, NAMESPACE, "shop")
+        assert found is not None
+        status: dict[str, Any] = found.get("status") or {}
+        return status
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """Return a condition, empty if it does not stand."""
+        return next((entry for entry in self.status().get("conditions", []) if entry["type"] == kind), {})
+
+    def record(self) -> dict[str, Any]:
+        """Return the birth record."""
+        found = self.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
+        assert found is not None
+        document: dict[str, Any] = json.loads(found["data"]["identity.json"])
+        return document
+
+    def events(self, kind: str = "Warning") -> list[str]:
+        """Return the reasons of the Events that were sent."""
+        return [
+            item["reason"]
+            for (resource, _, _), item in self.server.objects.items()
+            if resource == resources.EVENT and item.get("type") == kind and "source" in item
+        ]
+
+    async def close(self) -> None:
+        """End everything; no order may have been one that is never given."""
+        await self.reconciler.close()
+        await self.kubelet.stop()
+        assert [] == self.kubelet.violations
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """A cluster in this process, with storage and without objects."""
+    server = ApiServer()
+    await server.start()
+    counted: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def count(verb: str, resource: str) -> None:
+        counted[verb, resource] += 1
+
+    kube = Kube(configuration.Configuration(host=server.url), count, timeout=5.0)
+    bench = Bench(server, kube, counted)
+    bench.provide_storage()
+    yield bench
+    await bench.close()
+    await kube.close()
+    await server.stop()

@@ -1,0 +1,430 @@
+"""Rounds against an API server and agents: births, repairs, and what a bad wish leads to."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from covet.controllers import report
+from covet.controllers.act import ActionError
+from covet.controllers.round import Reconciler
+from covet.core import events, names
+from covet.core.errors import ConflictError, CovetError
+from covet.kube import resources
+from covet.testing.apiserver import Refusal, Write
+from tests.unit.controllers.conftest import NAMESPACE, Bench
+
+
+async def test_a_cluster_gets_ready(bench: Bench) -> None:
+    """Ten lines become two shards of three, opened, with every object in place."""
+    bench.declare(shards={"count": 2})
+    await bench.settle()
+    assert "True" == bench.condition("Ready")["status"]
+    assert ("2/2", "Ready") == (bench.status()["primaries"], bench.status()["phase"])
+    assert [True, True] == [shard["opened"] for shard in bench.record()["shards"]]
+    assert ["ShardBootstrapped", "ShardBootstrapped", "ShardOpened", "ShardOpened"] == sorted(bench.events("Normal"))
+    assert [] == bench.events("Warning")
+
+
+async def test_the_record_is_written_first(bench: Bench) -> None:
+    """The first write of all, beside the status, is the birth record."""
+    bench.declare()
+    await bench.reconciler.once()
+    written = [write for write in bench.server.writes if write.subresource != "status"]
+    assert [Write("create", "configmaps", "shop-identity")] == written
+
+
+async def test_an_unchanged_round_writes_nothing(bench: Bench) -> None:
+    """When everything is as it should be, a round sends no write at all."""
+    bench.declare(shards={"count": 2})
+    await bench.settle()
+    await bench.reconciler.once()
+    bench.server.writes.clear()
+    for _ in range(3):
+        await bench.reconciler.once()
+    assert [] == bench.server.writes
+
+
+async def test_everything_is_applied_again_after_ten_minutes(bench: Bench) -> None:
+    """Against drift that no comparison sees, applies are repeated; they change nothing."""
+    bench.declare()
+    await bench.settle()
+    versions = {key: item["metadata"]["resourceVersion"] for key, item in bench.server.objects.items()}
+    bench.server.writes.clear()
+    bench.offset += 601.0
+    await bench.reconciler.once()
+    assert {"patch"} == {write.verb for write in bench.server.writes}
+    assert versions == {key: item["metadata"]["resourceVersion"] for key, item in bench.server.objects.items()}
+
+
+@pytest.mark.parametrize(
+    ("resource", "name"),
+    [
+        (resources.SERVICE, "shop-s0-rw"),
+        (resources.SERVICE, "shop-s0"),
+        (resources.BUDGET, "shop-s0"),
+        (resources.NETWORK_POLICY, "shop-s0"),
+        (resources.ENDPOINT_SLICE, "shop-s0-rw"),
+        (resources.CONFIG_MAP, "shop-s0-config"),
+        (resources.CONFIG_MAP, "shop-trust"),
+        (resources.SECRET, "shop-s0-b-tls"),
+        (resources.SERVICE_ACCOUNT, "shop-instance"),
+    ],
+)
+async def test_a_deleted_object_comes_back(bench: Bench, resource: resources.Resource, name: str) -> None:
+    """Whatever somebody deletes of a running cluster is there again after a round."""
+    bench.declare()
+    await bench.settle()
+    bench.server.delete(resource, NAMESPACE, name)
+    await bench.settle()
+    assert bench.server.get(resource, NAMESPACE, name) is not None
+
+
+async def test_an_edit_of_ours_is_put_back(bench: Bench) -> None:
+    """A hand-made change of a field of ours is undone; one of another field stays."""
+    bench.declare()
+    await bench.settle()
+    service = bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0")
+    assert service is not None
+    edited = {**service, "spec": {**service["spec"], "publishNotReadyAddresses": False, "sessionAffinity": "None"}}
+    bench.server.put(edited)
+    await bench.settle()
+    found = bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0")
+    assert found is not None
+    assert (True, "None") == (found["spec"]["publishNotReadyAddresses"], found["spec"]["sessionAffinity"])
+
+
+async def test_the_published_map_comes_back_the_same(bench: Bench) -> None:
+    """The map is made from the record: deleted, it returns byte for byte."""
+    bench.declare(shards={"count": 2, "weights": {"s1": 3}})
+    await bench.settle()
+    before = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
+    bench.server.delete(resources.CONFIG_MAP, NAMESPACE, "shop-map")
+    await bench.settle()
+    after = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
+    assert before is not None
+    assert after is not None
+    assert before["data"] == after["data"]
+    assert [4096, 12288] == [shard["slots"] for shard in bench.status()["shards"]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_birth_survives_a_dying_operator(bench: Bench, seed: int) -> None:
+    """The operator dies at random moments of a birth; each successor goes on, and no shard is initialised twice."""
+    bench.declare(shards={"count": 2})
+    dice = random.Random(seed)
+    for _ in range(12):
+        task = asyncio.create_task(bench.reconciler.once())
+        await asyncio.sleep(dice.uniform(0.0, 0.12))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await bench.reconciler.close()
+        bench.restart()
+        await bench.kubelet.sync()
+    await bench.settle()
+    assert [1, 1] == [
+        sum(agent.bootstraps for agent in bench.kubelet.agents.values() if agent.shard == shard)
+        for shard in ("s0", "s1")
+    ]
+
+
+async def test_two_operators_at_once_do_no_harm(bench: Bench) -> None:
+    """Even with two processes at work, the shard is initialised once and opens."""
+    bench.declare()
+    other = Reconciler(bench.tools, NAMESPACE, "shop")
+    for _ in range(25):
+        await asyncio.gather(bench.reconciler.once(), other.once(), return_exceptions=True)
+        await bench.kubelet.sync()
+    await other.close()
+    await bench.settle()
+    assert 1 == sum(agent.bootstraps for agent in bench.kubelet.agents.values())
+
+
+async def test_a_primary_pod_comes_back(bench: Bench) -> None:
+    """After the primary's pod was deleted it leads again and `-rw` leads to it."""
+    bench.declare()
+    await bench.settle()
+    await bench.kubelet.delete_pod(NAMESPACE, "shop-s0-a")
+    await bench.reconciler.once()
+    slice_ = bench.server.get(resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw")
+    assert slice_ is not None
+    assert [] == slice_["endpoints"]
+    assert "False" == bench.condition("Available")["status"]
+    await bench.settle()
+    slice_ = bench.server.get(resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw")
+    assert slice_ is not None
+    assert 1 == len(slice_["endpoints"])
+
+
+async def test_a_lost_replica_volume_is_cloned_anew(bench: Bench) -> None:
+    """A replica with a new volume is cloned and voted in as a new member."""
+    bench.declare()
+    await bench.settle()
+    bench.kubelet.agents["shop-s0-c"].lose_volume()
+    await bench.settle()
+    leader = bench.kubelet.agents["shop-s0-a"].volume
+    replica = bench.kubelet.agents["shop-s0-c"].volume
+    assert leader is not None
+    assert leader.promised is not None
+    assert replica is not None
+    assert replica.member in leader.promised.cohort
+    assert 3 == len(leader.promised.cohort)
+
+
+async def test_a_silent_agent_is_reported_after_a_while(bench: Bench) -> None:
+    """At once it is not ready; after twenty seconds there is a warning that says what to look at."""
+    bench.declare()
+    await bench.settle()
+    bench.kubelet.unreachable.add("shop-s0-b")
+    await bench.reconciler.once()
+    assert ("False", "True") == (bench.condition("Ready")["status"], bench.condition("Available")["status"])
+    assert [] == bench.events()
+    bench.offset += events.WARN_UNREACHABLE_AFTER
+    await bench.reconciler.once()
+    assert [events.AGENT_UNREACHABLE] == bench.events()
+    bench.kubelet.unreachable.clear()
+    await bench.settle()
+    assert "True" == bench.condition("Ready")["status"]
+
+
+async def test_a_foreign_volume_is_refused_in_words(bench: Bench) -> None:
+    """A volume that the agent refuses stalls the cluster with a reason, an Event, and no order to it."""
+    bench.declare()
+    for _ in range(4):
+        await bench.reconciler.once()
+        await bench.kubelet.sync()
+    bench.kubelet.agents["shop-s0-b"].foreign = True
+    for _ in range(20):
+        await bench.reconciler.once()
+        await bench.kubelet.sync()
+    assert events.VOLUME_FOREIGN == bench.condition("Stalled")["reason"]
+    assert [events.VOLUME_FOREIGN] == bench.events()
+
+
+class TestBadInput:
+    """What cannot be honoured becomes a reason, a sentence and one Event, and nothing is made."""
+
+    @pytest.mark.parametrize(
+        ("spec", "reason"),
+        [
+            ({"engine": {"name": "PostgreSQL", "version": "99"}}, events.VERSION_UNKNOWN),
+            ({"shards": {"count": 1, "instances": 2}}, events.SPEC_INVALID),
+            (
+                {"engine": {"name": "PostgreSQL", "version": "15", "parameters": {"fsync": "off"}}},
+                events.PARAMETER_REFUSED,
+            ),
+            ({"storage": {"size": "1Gi", "className": "none"}}, events.STORAGE_CLASS_MISSING),
+            ({"engine": {"name": "Oracle", "version": "15"}}, events.SPEC_INVALID),
+        ],
+    )
+    async def test_a_wish_that_cannot_be_honoured(self, bench: Bench, spec: dict[str, Any], reason: str) -> None:
+        """The condition Stalled and a Warning name the reason, again and again the same, and no object is made."""
+        bench.declare(**spec)
+        for _ in range(5):
+            await bench.reconciler.once()
+        assert reason == bench.condition("Stalled")["reason"]
+        assert "False" == bench.condition("Ready")["status"]
+        assert [reason] == bench.events()
+        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
+
+    async def test_it_says_so_once(self, bench: Bench) -> None:
+        """Rounds that find the same problem write nothing more."""
+        bench.declare(storage={"size": "1Gi", "className": "none"})
+        await bench.reconciler.once()
+        bench.server.writes.clear()
+        for _ in range(5):
+            await bench.reconciler.once()
+        assert [] == bench.server.writes
+
+    async def test_an_event_is_counted_up_later(self, bench: Bench) -> None:
+        """Ten minutes later the same Event is sent again, with a higher count."""
+        bench.declare(storage={"size": "1Gi", "className": "none"})
+        await bench.reconciler.once()
+        bench.offset += report.REPEAT_AFTER
+        await bench.reconciler.once()
+        found = [item for (kind, _, _), item in bench.server.objects.items() if kind == resources.EVENT]
+        assert [2] == [item["count"] for item in found]
+
+    async def test_it_heals_when_the_cause_is_gone(self, bench: Bench) -> None:
+        """Once the class exists the cluster is made, without anybody touching the object."""
+        bench.declare(storage={"size": "1Gi", "className": "slow"})
+        await bench.reconciler.once()
+        bench.server.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "slow"}})
+        await bench.settle()
+        assert {} == bench.condition("Stalled")
+
+    async def test_an_edit_that_is_refused_leaves_the_databases_alone(self, bench: Bench) -> None:
+        """A bad edit of a running cluster stalls it, and it goes on serving."""
+        bench.declare()
+        await bench.settle()
+        bench.declare(engine={"name": "PostgreSQL", "version": "15", "parameters": {"fsync": "off"}})
+        await bench.reconciler.once()
+        assert events.PARAMETER_REFUSED == bench.condition("Stalled")["reason"]
+        assert "True" == bench.condition("Available")["status"]
+        assert [{}] * 3 == [agent.spec.parameters for agent in bench.kubelet.agents.values() if agent.spec is not None]
+
+    async def test_a_full_quota(self, bench: Bench) -> None:
+        """Kubernetes refuses an object for its quota: the reason is the quota, and it heals."""
+
+        def refuse(_verb: str, resource: resources.Resource, _manifest: dict[str, Any]) -> None:
+            if resource == resources.SERVICE:
+                raise Refusal(403, "Forbidden", "services is forbidden: exceeded quota: small")
+
+        bench.server.refuse = refuse
+        bench.declare()
+        for _ in range(4):
+            try:
+                await bench.reconciler.once()
+            except ActionError:
+                continue
+        assert events.QUOTA_EXCEEDED == bench.condition("Ready")["reason"]
+        assert [events.QUOTA_EXCEEDED] == bench.events()
+        bench.server.refuse = lambda _verb, _resource, _manifest: None
+        await bench.settle()
+        assert "True" == bench.condition("Ready")["status"]
+
+    async def test_no_pod_for_lack_of_quota(self, bench: Bench) -> None:
+        """The StatefulSet controller's Event about the quota becomes our reason."""
+        bench.declare()
+        await bench.reconciler.once()
+        await bench.reconciler.once()
+        bench.server.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": "e", "namespace": NAMESPACE},
+                "involvedObject": {"kind": "StatefulSet", "name": "shop-s0-b"},
+                "type": "Warning",
+                "reason": "FailedCreate",
+                "message": "create Pod shop-s0-b-0 failed error: pods is forbidden: exceeded quota: small",
+            }
+        )
+        await bench.reconciler.once()
+        assert events.QUOTA_EXCEEDED == bench.condition("Ready")["reason"]
+
+
+class TestIdentity:
+    """Who a cluster is outlives its object."""
+
+    async def test_a_new_object_of_an_old_name_is_refused(self, bench: Bench) -> None:
+        """Kept volumes belong to the earlier object: nothing is touched, its uid is named."""
+        old = bench.declare()
+        await bench.settle()
+        bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
+        kept = {name for (_, _, name) in bench.server.objects}
+        assert {"shop-identity", "shop-map", "shop-ca", "shop-app"} <= kept
+        bench.declare()
+        bench.server.writes.clear()
+        await bench.reconciler.once()
+        assert events.KEPT_IDENTITY == bench.condition("Stalled")["reason"]
+        assert old["metadata"]["uid"] in bench.condition("Stalled")["message"]
+        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
+
+    async def test_volumes_that_go_take_everything_along(self, bench: Bench) -> None:
+        """With deletion.volumes Delete, the object's end is the end of everything it made."""
+        bench.declare(deletion={"volumes": "Delete"})
+        await bench.settle()
+        bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
+        assert ["e", "fast"] != [name for (_, _, name) in bench.server.objects]
+        left = {name for (kind, _, name) in bench.server.objects if kind not in {resources.EVENT, resources.POD}}
+        assert {"fast"} == left
+
+    async def test_a_change_of_mind_about_volumes_is_carried_out(self, bench: Bench) -> None:
+        """Keep to Delete and back: the owners of the kept objects follow."""
+        bench.declare()
+        await bench.settle()
+        seen = []
+        for fate in ("Delete", "Keep"):
+            bench.declare(deletion={"volumes": fate})
+            await bench.settle()
+            found = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
+            assert found is not None
+            seen.append(len(found["metadata"].get("ownerReferences") or []))
+        assert [1, 0] == seen
+
+    async def test_an_unreadable_record_stops_everything(self, bench: Bench) -> None:
+        """A damaged record is not written anew; a person is asked."""
+        bench.declare()
+        await bench.settle()
+        found = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
+        assert found is not None
+        bench.server.put({**found, "data": {"identity.json": "{"}})
+        bench.server.writes.clear()
+        await bench.reconciler.once()
+        assert events.IDENTITY_UNREADABLE == bench.condition("Stalled")["reason"]
+        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
+
+
+class TestFreshness:
+    """What cannot be taken back is decided on what is true now."""
+
+    async def test_an_edit_between_plan_and_act_stops_the_act(self, bench: Bench) -> None:
+        """The object is deleted after it was observed: no bootstrap is ordered."""
+        bench.declare()
+        for _ in range(3):
+            await bench.reconciler.once()
+            await bench.kubelet.sync()
+        body = bench.server.get(resources.CLUSTER, NAMESPACE, "shop")
+        assert body is not None
+        seen = await bench.reconciler._observer.look(body)
+        bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
+        with pytest.raises(ConflictError):
+            await bench.reconciler._actor._still_wanted(seen)
+
+    async def test_pausing_counts_as_an_edit(self, bench: Bench) -> None:
+        """Somebody pauses the cluster while a round is under way: nothing irreversible follows."""
+        body = bench.declare()
+        seen = await bench.reconciler._observer.look(body)
+        bench.declare(maintenance={"paused": True})
+        with pytest.raises(ConflictError):
+            await bench.reconciler._actor._still_wanted(seen)
+
+
+async def test_a_paused_cluster_is_left_alone(bench: Bench) -> None:
+    """Paused: a deleted Service stays away until the pause ends."""
+    bench.declare()
+    await bench.settle()
+    bench.declare(maintenance={"paused": True})
+    bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-rw")
+    await bench.reconciler.once()
+    assert bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0-rw") is None
+    assert "Paused" == bench.status()["phase"]
+    bench.declare()
+    await bench.settle()
+    assert bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0-rw") is not None
+
+
+async def test_an_api_server_that_is_away_costs_a_round(bench: Bench) -> None:
+    """Without an API server a round ends with an error, and the next one is as good as new."""
+    bench.declare()
+    await bench.settle()
+    await bench.server.stop()
+    with pytest.raises(CovetError):
+        await bench.reconciler.once()
+
+
+async def test_a_cluster_that_is_gone_ends_its_rounds(bench: Bench) -> None:
+    """No object, no round; metrics forget it."""
+    assert None is await bench.reconciler.once()
+    assert {"shop": None} == bench.ready
+
+
+async def test_no_state_is_kept_in_annotations(bench: Bench) -> None:
+    """Neither pods nor the object carry annotations or finalizers of ours."""
+    bench.declare()
+    await bench.settle()
+    for (kind, _, name), item in bench.server.objects.items():
+        if kind != resources.STORAGE_CLASS:
+            assert not item["metadata"].get("annotations"), name
+            assert not item["metadata"].get("finalizers"), name
+
+
+async def test_a_cluster_that_is_being_deleted_gets_nothing(bench: Bench) -> None:
+    """While the object is on its way out nothing is made again."""
+    body = bench.declare()
+    await bench.settle()
+    bench.server.put({**body, "metadata": {**body["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-rw")
+    await bench.reconciler.once()
+    assert bench.server.get(resources.SERVICE, NAMESPACE, names.read_write_service("shop", "s0")) is None

@@ -8,6 +8,7 @@ for ours. The record (process id and start time) makes the everyday question
 "does it live?" cheap.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from tests.e2e.devcluster.errors import DevclusterError
 
 MARK = "COVET_DEVCLUSTER_UNIT"
 _PROC = pathlib.Path("/proc")
+_KILL_SECONDS = 20
 
 
 def spawn(folder: pathlib.Path, unit: str, argv: Sequence[str]) -> int:
@@ -82,32 +84,35 @@ def stop(folder: pathlib.Path, unit: str | None = None, *, force: bool = False, 
     """End all processes of the unit (of the whole folder if None) and wait until they are gone.
 
     They are asked first and killed after ``grace`` seconds, or at once with ``force``.
-    Raises DevclusterError if one survives its kill for 20 s.
+    Raises DevclusterError if one survives its kill for long.
     """
-    kind = signal.SIGKILL if force else signal.SIGTERM
-    pids = _signal_all(find(folder, unit), kind)
-    if not force and _wait_gone(pids, grace):
-        _signal_all(find(folder, unit), signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while pids := find(folder, unit):
+    pids = find(folder, unit)
+    if not force:
+        _signal_all(pids, signal.SIGTERM)
+        pids = _wait_gone(pids, grace)
+    deadline = time.monotonic() + _KILL_SECONDS
+    while pids := sorted({*pids, *find(folder, unit)}):
         _signal_all(pids, signal.SIGKILL)
-        _wait_gone(pids, 1)
+        pids = _wait_gone(pids, 1)
         if time.monotonic() > deadline:
-            message = f"processes {pids} of {folder} do not end, 20 s after being killed"
-            raise DevclusterError(message)
+            raise DevclusterError(f"processes {pids} of {folder} do not end, {_KILL_SECONDS} s after being killed")
     for record in [_record(folder, unit)] if unit else _record(folder, "x").parent.glob("*.json"):
         record.unlink(missing_ok=True)
 
 
 def start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None if it is gone or a zombie."""
+    """When the process started, in clock ticks since boot; None if it is gone.
+
+    A zombie whose threads have all ended is gone. One with a thread left is
+    not: it still holds its sockets, and with them its ports.
+    """
     _collect(pid)
     try:
-        text = (_PROC / str(pid) / "stat").read_text()
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        threads = len(list((_PROC / str(pid) / "task").iterdir()))
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in "ZX" and threads <= 1 else int(fields[19])
 
 
 def _wait_gone(pids: Iterable[int], seconds: float) -> list[int]:
@@ -121,13 +126,10 @@ def _wait_gone(pids: Iterable[int], seconds: float) -> list[int]:
     return left
 
 
-def _signal_all(pids: list[int], kind: signal.Signals) -> list[int]:
+def _signal_all(pids: Iterable[int], kind: signal.Signals) -> None:
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, kind)
-        except ProcessLookupError:
-            continue
-    return pids
 
 
 def _collect(pid: int) -> None:

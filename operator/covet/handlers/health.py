@@ -65,14 +65,14 @@ class Health:
         return self._alive()
 
     async def start(self, port: int) -> int:
-        """Listen on a port, 0 for any; return it."""
+        """Listen on a port of every address; 0 means any port, and of loopback only. Return the port."""
         app = web.Application()
         app.router.add_get("/livez", self._answer(self.alive))
         app.router.add_get("/readyz", self._answer(self._ready))
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, None, port)
+        site = web.TCPSite(self._runner, None if port else "127.0.0.1", port)
         await site.start()
         return int(self._runner.addresses[0][1])
 

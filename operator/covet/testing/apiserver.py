@@ -25,6 +25,8 @@ Key = tuple[Resource, str, str]
 """Resource, namespace, name."""
 
 _BY_PATH: Final = {(resource.group, resource.version, resource.plural): resource for resource in resources.ALL}
+_NAMESPACE: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+"""Named in discovery, where kopf looks for it; nothing is stored under it."""
 _SUBRESOURCES: Final = {resources.CLUSTER: ("status",)}
 
 
@@ -312,7 +314,7 @@ def _discovery(path: str) -> Manifest | None:
                     "namespaced": resource.namespaced,
                     "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
                 }
-                for resource in resources.ALL
+                for resource in (*resources.ALL, _NAMESPACE)
                 if (resource.group, resource.version) == (group, version)
             ],
         }

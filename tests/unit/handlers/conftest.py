@@ -1,0 +1,126 @@
+"""An operator process on an API server, both in this process."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from covet.app import Operator
+from covet.core.settings import Settings
+from covet.kube import resources
+from covet.testing.apiserver import ApiServer
+
+DEFINITION: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "covetclusters.covet.dev"},
+    "spec": {"versions": [{"name": "v1alpha1", "served": True, "storage": True}]},
+}
+
+
+class Running:
+    """An operator that runs."""
+
+    def __init__(self, operator: Operator, task: "asyncio.Task[int]") -> None:
+        self.operator = operator
+        self.task = task
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        """Ask its health endpoints."""
+        url = f"http://127.0.0.1:{self.operator.port}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url, timeout=aiohttp.ClientTimeout(3)) as answer:
+            return answer.status, await answer.text()
+
+
+class Site:
+    """An API server, and operators to start on it."""
+
+    def __init__(self, server: ApiServer, folder: Path) -> None:
+        self.server = server
+        self._folder = folder
+        self._running: list[Running] = []
+
+    def define(self) -> None:
+        """Install the definition of CovetCluster and a default StorageClass."""
+        self.server.put(DEFINITION)
+        annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+        metadata = {"name": "fast", "annotations": annotations}
+        self.server.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata})
+
+    def declare(self, name: str, **spec: Any) -> dict[str, Any]:
+        """Create a CovetCluster."""
+        wanted = {"engine": {"name": "PostgreSQL", "version": "15"}, "shards": {"count": 1}, "storage": {"size": "1Gi"}}
+        return self.server.put(
+            {
+                "apiVersion": "covet.dev/v1alpha1",
+                "kind": "CovetCluster",
+                "metadata": {"name": name, "namespace": "ns"},
+                "spec": {**wanted, **spec},
+            }
+        )
+
+    async def start(self, identity: str = "one") -> Running:
+        """Start an operator."""
+        path = self._folder / f"{identity}.json"
+        path.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "c",
+                    "clusters": [{"name": "c", "cluster": {"server": self.server.url}}],
+                    "users": [{"name": "c", "user": {"token": "secret"}}],
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+                }
+            )
+        )
+        settings = Settings(namespace="system", identity=identity, postgres_images={"15": "image:15"}, health_port=0)
+        operator = Operator(settings, str(path))
+        task = asyncio.create_task(operator.run())
+        running = Running(operator, task)
+        self._running.append(running)
+        await until(lambda: operator.port != 0 or task.done())
+        return running
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return the status of a cluster."""
+        found = self.server.get(resources.CLUSTER, "ns", name) or {}
+        status: dict[str, Any] = found.get("status") or {}
+        return status
+
+    def holder(self) -> str:
+        """Return who holds the Lease."""
+        found = self.server.get(resources.LEASE, "system", "covet-operator") or {"spec": {}}
+        return str(found["spec"].get("holderIdentity") or "")
+
+    async def close(self) -> None:
+        """Stop every operator."""
+        for running in self._running:
+            running.operator.stop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(running.task, 15)
+
+
+async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 -- looks at another process' doing
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """An API server without anything on it."""
+    logging.getLogger("kopf").setLevel(logging.ERROR)
+    server = ApiServer()
+    await server.start()
+    site = Site(server, tmp_path)
+    yield site
+    await site.close()
+    await server.stop()

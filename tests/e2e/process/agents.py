@@ -141,6 +141,18 @@ class Agent:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
 
+    def end(self) -> None:
+        """End everything without ceremony, but let the server take its shared memory along."""
+        self.thaw_server()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10.0)
+        self._signal_server(signal.SIGQUIT)
+        deadline = time.monotonic() + 3.0
+        while self.server_processes() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.kill_everything()
+
     def freeze_server(self) -> None:
         """Stop every process of the server, as a stalled host would."""
         self._signal_server(signal.SIGSTOP)

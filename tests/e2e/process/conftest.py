@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.process.shard import Shard
 
@@ -18,6 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def one() -> AsyncIterator[Shard]:
     """A shard of one instance, open to clients."""
     async with Shard(1) as shard:
+        await shard.birth()
+        yield shard
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def calm() -> AsyncIterator[Shard]:
+    """A shard of three that the tests of a module share and leave as it was."""
+    async with Shard(3) as shard:
         await shard.birth()
         yield shard
 

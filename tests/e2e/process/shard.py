@@ -106,14 +106,10 @@ class Shard:
     ) -> None:
         await self.client.close()
         for agent in self.agents:
-            agent.thaw_server()
-            await asyncio.to_thread(agent.kill_everything)
-        if kind is None:
-            shutil.rmtree(self.folder)
-            return
-        for agent in self.agents:  # a failed test shows what the agents said
-            tail = agent.log.read_text(errors="replace").splitlines()[-60:]
-            print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201  pytest shows it with the failure
+            await asyncio.to_thread(agent.end)
+        for agent in self.agents:  # pytest shows it with a failure
+            tail = agent.log.read_text(errors="replace").splitlines()[-60:] if agent.log.exists() else []
+            print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201
         shutil.rmtree(self.folder)
 
     @property

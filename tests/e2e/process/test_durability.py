@@ -72,17 +72,3 @@ async def test_i6_a_leader_that_dies_amid_a_step_goes_on_with_it() -> None:
         assert (2, 1) == (len(status.rule.cohort), status.rule.acks)
         rule = await shard.grow()
         assert (3, 3, 1) == (rule.seq, len(rule.cohort), rule.acks)
-
-
-async def test_every_member_has_a_name_role_and_slot_of_its_own(three: Shard) -> None:
-    """The leader's followers stream each under its member name, through its own slot."""
-    statuses = [await three.status(agent) for agent in three.agents]
-    leader = statuses[0]
-    assert sorted(s.member or "" for s in statuses[1:]) == [link.member for link in leader.followers]
-    assert [True, True] == [link.synchronous and link.state == "streaming" for link in leader.followers]
-    rule = leader.rule
-    assert rule is not None
-    names = ", ".join(f'"{member}"' for member in rule.cohort)
-    assert f"ANY 1 ({names})" == await three.value("SELECT current_setting('synchronous_standby_names')")
-    slots = await three.value("SELECT count(*) FROM pg_replication_slots WHERE active AND slot_type = 'physical'")
-    assert 2 == slots

@@ -17,6 +17,8 @@ from tests.e2e.process.authority import Authority
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 USER = "postgres"
 ROOT = Path(__file__).resolve().parents[3]
+MEASURED = "COVERAGE_PROCESS_START" in os.environ
+"""The agents' coverage is wanted: they have to end in order, or they write nothing."""
 
 
 class Agent:
@@ -55,6 +57,7 @@ class Agent:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT / "operator"),
+            "PYTHONSAFEPATH": "1",
             "COVET_INSTANCE": self.peer.instance,
             "COVET_SPEC": str(self._spec),
             "COVET_TLS": str(self.tls),
@@ -63,7 +66,10 @@ class Agent:
             "COVET_LISTEN": self.peer.address,
             "COVET_PG_BIN": str(PROGRAMS),
         }
-        environment |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        if MEASURED:
+            # The agent's user may write nowhere in the checkout but into the folder of the parts.
+            environment["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
+            environment["COVERAGE_FILE"] = str(ROOT / ".coverage-parts" / "agent")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*unprivileged(), sys.executable, "-m", "covet.agent"],
@@ -71,7 +77,7 @@ class Agent:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",
+                cwd=ROOT,
             )
 
     @property
@@ -145,6 +151,8 @@ class Agent:
         """End everything without ceremony, but let the server take its shared memory along."""
         self.thaw_server()
         if self._process is not None and self._process.poll() is None:
+            if MEASURED:
+                self.terminate()
             self._process.kill()
             self._process.wait(10.0)
         self._signal_server(signal.SIGQUIT)

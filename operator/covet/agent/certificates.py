@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 import ssl
 from pathlib import Path
 from typing import Final
@@ -65,8 +64,3 @@ class Certificates:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in FILES:
             volume.write_durable(folder / name, (self.folder / name).read_bytes())
-
-
-def remove(folder: Path) -> None:
-    """Remove a copy, for good."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -80,12 +80,6 @@ async def write_rule(session: Session, rule: Rule, limit: float) -> int:
     return await flushed_end(session)
 
 
-async def read_rule(session: Session) -> Rule | None:
-    """Return the rule row as this server shows it; on a standby it may be old."""
-    row = await session.row("SELECT term, seq, leader, cohort, acks FROM covet.rule")
-    return Rule(row["term"], row["seq"], row["leader"], tuple(row["cohort"]), row["acks"]) if row else None
-
-
 async def flushed_end(session: Session) -> int:
     """Return the end of the flushed log of a primary, in bytes."""
     return int(await session.value("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"))
@@ -236,12 +230,3 @@ async def end_sessions(session: Session) -> int:
 async def known_processes(session: Session) -> frozenset[int]:
     """Return the process ids that the server shows; a backend that still authenticates is not among them."""
     return frozenset(row["pid"] for row in await session.rows("SELECT pid FROM pg_stat_activity"))
-
-
-async def client_sessions(session: Session) -> int:
-    """Return how many sessions of clients there are."""
-    return int(
-        await session.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename <> $1", SUPERUSER
-        )
-    )

@@ -5,7 +5,6 @@ refusal carries the reason and the sentence of the agent that refused.
 """
 
 import ssl
-from types import TracebackType
 from typing import Self, TypeVar
 
 import aiohttp
@@ -65,9 +64,7 @@ class AgentClient:
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=self._timeout))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -1,0 +1,191 @@
+"""One cluster's life on a real Kubernetes: born, left in peace, disturbed, upgraded, deleted, refused its old name."""
+
+import datetime as dt
+import json
+import pathlib
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e import installation, target
+from tests.e2e.cluster import shops
+from tests.e2e.cluster.shops import Shop
+from tests.e2e.installation import Installation
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def shop(covet: Installation) -> Iterator[Shop]:
+    """Two shards of three instances, ready."""
+    namespace = f"life-{secrets.token_hex(3)}"
+    covet.ensure_namespace(namespace)
+    shop = Shop(covet, namespace)
+    shop.declare()
+    shop.await_ready()
+    yield shop
+    covet.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def audited_writes(place: target.Target, since: float) -> list[dict[str, Any]]:
+    """Return what the operator wrote since a moment, from the API server's audit log; its Lease apart."""
+    log = pathlib.Path(place.kubeconfig).resolve().parent / "logs" / "audit.log"
+    found = []
+    for line in log.read_text().splitlines():
+        entry = json.loads(line)
+        by_operator = entry["user"]["username"] == f"system:serviceaccount:{installation.NAMESPACE}:covet"
+        writes = entry["verb"] in {"create", "update", "patch", "delete"}
+        lease = entry.get("objectRef", {}).get("resource") == "leases"
+        if by_operator and writes and not lease and _moment(entry["requestReceivedTimestamp"]) >= since:
+            found.append(entry)
+    return found
+
+
+def _moment(text: str) -> float:
+    return dt.datetime.fromisoformat(text).timestamp()
+
+
+def rounds(covet: Installation) -> float:
+    """Return how many rounds ended settled, from the operator's metrics."""
+    (pod,) = shops.operator_pods(covet)
+    path = f"/api/v1/namespaces/{installation.NAMESPACE}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
+    text = covet.kubectl("get", "--raw", path)
+    wanted = 'covet_operator_rounds_total{outcome="Settled"}'
+    return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(wanted)), 0.0)
+
+
+def test_the_status_tells_all(shop: Shop) -> None:
+    """A ready cluster shows its primaries, its map, its endpoints and every instance in place."""
+    status = shop.status()
+    assert ("Ready", "2/2", 1) == (status["phase"], status["primaries"], status["map"]["epoch"])
+    assert [8192, 8192] == [shard["slots"] for shard in status["shards"]]
+    assert ["Serving", "Streaming", "Streaming"] == sorted(entry["state"] for entry in status["shards"][0]["instances"])
+    assert {"True"} == {entry["status"] for entry in status["conditions"]}
+    nodes = {entry["node"] for entry in status["shards"][0]["instances"]}
+    assert 3 == len(nodes)
+
+
+def test_kubectl_shows_it(shop: Shop) -> None:
+    """The printer columns say what one looks for first."""
+    line = shop.kubectl("get", "cc", shop.name, "--no-headers").split()
+    assert [shop.name, "True", "2", "2/2", "PostgreSQL"] == line[:5]
+
+
+def test_roles_and_endpoints_lead_to_the_servers(shop: Shop) -> None:
+    """`-rw` leads to the pod with the role primary, `-ro` to both replicas."""
+    pods = {pod["metadata"]["name"]: pod for pod in shop.items("pods")}
+    roles = {name: pod["metadata"]["labels"].get("covet.dev/role") for name, pod in pods.items()}
+    primary = next(name for name, role in roles.items() if role == "primary" and "-s0-" in name)
+    (endpoint,) = shop.get("endpointslice", "shop-s0-rw")["endpoints"]
+    assert [pods[primary]["status"]["podIP"]] == endpoint["addresses"]
+    assert 2 == list(roles.values()).count("primary")
+    assert 4 == list(roles.values()).count("replica")
+
+
+def test_an_unchanged_round_writes_nothing(shop: Shop, place: target.Target) -> None:
+    """Rounds go by, and the audit log holds no write of the operator beside its Lease."""
+    began, before = time.time(), rounds(shop.covet)
+    shops.until(lambda: rounds(shop.covet) >= before + 2, 90)
+    assert [] == [(entry["verb"], entry["requestURI"]) for entry in audited_writes(place, began)]
+
+
+def test_drift_is_healed(shop: Shop) -> None:
+    """Objects that somebody deleted or edited are as they should be within a round."""
+    shop.kubectl("delete", "service/shop-s0-rw", "poddisruptionbudget/shop-s1", "configmap/shop-trust")
+    shop.kubectl("patch", "service/shop-s1", "--type=merge", "-p", '{"spec":{"publishNotReadyAddresses":false}}')
+    shop.kubectl("label", "statefulset/shop-s0-a", "covet.dev/shard-")
+    shop.kubectl("label", "pod/shop-s0-b-0", "covet.dev/role=primary", "--overwrite")
+
+    def healed() -> bool:
+        return (
+            {"shop-s0-rw"} <= shop.names("services")
+            and {"shop-s1"} <= shop.names("poddisruptionbudgets")
+            and {"shop-trust"} <= shop.names("configmaps")
+            and bool(shop.get("service", "shop-s1")["spec"].get("publishNotReadyAddresses"))
+            and shop.get("statefulset", "shop-s0-a")["metadata"]["labels"].get("covet.dev/shard") == "s0"
+            and shop.get("pod", "shop-s0-b-0")["metadata"]["labels"].get("covet.dev/role") == "replica"
+        )
+
+    shops.until(healed, 60)
+    shop.await_ready()
+
+
+@pytest.mark.parametrize("letter", ["b", "a"])
+def test_a_deleted_pod_comes_back(shop: Shop, letter: str) -> None:
+    """A replica's and a primary's pod come back with their volume; nobody is initialised or cloned again."""
+    before = shop.system_ids()
+    uid = shop.get("pod", f"shop-s0-{letter}-0")["metadata"]["uid"]
+    shop.kubectl("delete", f"pod/shop-s0-{letter}-0", "--wait=false")
+    shops.until(lambda: shop.get("pod", f"shop-s0-{letter}-0").get("metadata", {}).get("uid") not in {uid, None}, 90)
+    shop.await_ready()
+    assert before == shop.system_ids()
+    log = shop.kubectl("logs", f"shop-s0-{letter}-0")
+    assert "Born as" not in log
+
+
+def test_a_setting_is_reloaded(shop: Shop) -> None:
+    """A parameter of the spec reaches the servers without a restart."""
+    shop.declare(engine={"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "7MB"}})
+    shop.await_ready()
+    document = json.loads(shop.get("configmap", "shop-s0-config")["data"]["spec.json"])
+    assert {"work_mem": "7MB"} == document["parameters"]
+    assert 0 == shop.restarts()
+
+
+def test_an_edit_of_the_layout_is_listed(shop: Shop) -> None:
+    """More shards than at birth: nothing happens, and it is said where one looks."""
+    shop.declare(shards={"count": 3})
+    shop.await_reason("Ready", "ChangesPending")
+    assert ["spec.shards.count"] == [change["field"] for change in shop.status()["pendingChanges"]]
+    assert 6 == len(shop.items("pods"))
+    shop.declare()
+    shop.await_ready()
+
+
+def test_a_new_operator_changes_nothing(shop: Shop) -> None:
+    """The operator is killed; its successor finds everything as it should be and starts no pod anew."""
+    before = {item["metadata"]["name"]: item["metadata"]["generation"] for item in shop.items("statefulsets")}
+    uids = {pod["metadata"]["uid"] for pod in shop.items("pods")}
+    shops.kill_operator(shop.covet)
+    shops.until(lambda: rounds_or_none(shop.covet) > 0, 90)
+    shop.await_ready()
+    assert before == {item["metadata"]["name"]: item["metadata"]["generation"] for item in shop.items("statefulsets")}
+    assert uids == {pod["metadata"]["uid"] for pod in shop.items("pods")}
+
+
+def rounds_or_none(covet: Installation) -> float:
+    """Return the settled rounds, 0 while the operator is not up."""
+    try:
+        return rounds(covet)
+    except (installation.InstallationError, ValueError):
+        return 0.0
+
+
+def test_a_paused_cluster_is_left_alone(shop: Shop) -> None:
+    """Paused: a deleted Service stays away; resumed: it is back."""
+    shop.declare(maintenance={"paused": True})
+    shops.until(lambda: shop.status()["phase"] == "Paused", 60)
+    shop.kubectl("delete", "service/shop-s1-ro")
+    time.sleep(35)
+    assert "shop-s1-ro" not in shop.names("services")
+    shop.declare()
+    shops.until(lambda: "shop-s1-ro" in shop.names("services"), 60)
+
+
+def test_kept_volumes_outlive_the_cluster(shop: Shop) -> None:
+    """Deleted with volumes Keep: claims, identity, map, authority and password stay, the rest goes."""
+    old = shop.get("covetcluster", shop.name)["metadata"]["uid"]
+    shop.kubectl("delete", "covetcluster", shop.name)
+    shops.until(lambda: not shop.items("pods"), 120)
+    shops.until(lambda: {"shop-app", "shop-ca"} == shop.names("secrets"), 60, lambda: str(shop.names("secrets")))
+    assert {"shop-identity", "shop-map", "kube-root-ca.crt"} == shop.names("configmaps")
+    assert 6 == len(shop.items("persistentvolumeclaims"))
+    shop.declare()
+    message = shop.await_reason("Stalled", "KeptIdentity")
+    assert old in message
+    shop.await_warning("KeptIdentity")
+    assert [] == shop.items("pods")
+    assert 0 == shops.operator_restarts(shop.covet)

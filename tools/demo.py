@@ -25,7 +25,10 @@ ROWS = 10_000
 EXAMPLE = bootstrap.ROOT / "examples" / "quickstart.yaml"
 CLIENT = bootstrap.ROOT / "examples" / "app" / "client.py"
 
-console = rich.console.Console()
+PLAIN_WIDTH = 110
+"""Columns where the output is no terminal, so that a log holds whole sentences."""
+
+console = rich.console.Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 class Steps:

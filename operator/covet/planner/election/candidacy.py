@@ -1,0 +1,182 @@
+"""A candidate: it gathers promises, and decides once: lead, or hand the term to the most advanced."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from covet.core.agentapi import Rule
+from covet.planner.election import lease, rules, state
+from covet.planner.election.effects import Note, Send
+from covet.planner.election.guards import Guards
+from covet.planner.election.messages import HandOver, Recruit, Recruited
+from covet.planner.election.state import Agent, Candidacy, Out, Reign
+from covet.planner.election.watch import Role
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Who leads the term, and the rule whose cohort and W go on."""
+
+    leader: str
+    base: Rule
+
+
+def choose(me: str, answers: Mapping[str, Recruited], guards: Guards) -> Choice | None:
+    """Return the decision that a set of answers allows, None while they are not enough.
+
+    The newest rule of any recruit says who counts; among those the highest position leads, and
+    among equals the candidate itself.
+    """
+    recruits = {name: answer for name, answer in answers.items() if answer.yes and answer.position is not None}
+    own = answers[me].rule if me in answers else None
+    base = rules.newest(answer.rule for answer in recruits.values()) if guards.newest_rule else own
+    if base is None:
+        return None
+    voting = set(recruits) & set(base.cohort) if guards.learner_votes else set(recruits)
+    enough = rules.elects(base, voting) if guards.learner_votes else len(voting) >= rules.needed(base)
+    if not enough:
+        return None
+    if not guards.position:
+        return Choice(me, base)
+    return Choice(max(voting, key=lambda name: (*reach(recruits[name]), name == me, name)), base)
+
+
+def reach(answer: Recruited) -> tuple[int, int]:
+    """Return what positions are compared by: the term of the last byte, then the end."""
+    return (answer.position.term, answer.position.lsn) if answer.position else (-1, -1)
+
+
+def hopeless(agent: Agent, candidacy: Candidacy) -> bool:
+    """Tell whether refusals left too few members for a recruit set."""
+    base = rules.newest([agent.sworn.rule, *(answer.rule for answer in candidacy.answers.values())])
+    if base is None:
+        return True
+    possible = [name for name in base.cohort if name not in candidacy.answers or candidacy.answers[name].yes]
+    return not rules.elects(base, possible)
+
+
+def takes_over(agent: Agent, message: HandOver) -> bool:
+    """Tell whether a handed-over term may be led: promised, no other, never led, and still fenced."""
+    guards, sworn = agent.config.guards, agent.saved
+    right = sworn.promise == agent.sworn.promise == message.term or not guards.handed_term
+    fresh = agent.sworn.led < message.term or not guards.led_mark
+    quiet = agent.role in {Role.RECRUITED, Role.BOOT, Role.STOPPED, Role.RESIGNED}
+    return right and fresh and quiet and agent.follows == 0 and not agent.sworn.rewinding
+
+
+def begin(agent: Agent, promise: int, now: int, out: Out, *, accept_loss: bool = False) -> Agent:
+    """Become a candidate: recruit oneself first, with a term above every promise seen."""
+    term = max(promise, agent.sworn.promise) + 1
+    out.append(Note("Candidate", f"{agent.config.me} gathers promises for term {term}."))
+    candidacy = Candidacy(term, now, now, accept_loss=accept_loss)
+    return state.enter(
+        agent,
+        Role.CANDIDATE,
+        now,
+        term=term,
+        sworn=state.swear(agent, term),
+        recruiter=agent.config.me,
+        candidacy=candidacy,
+        target=None,
+    )
+
+
+def ask(agent: Agent, candidacy: Candidacy, now: int, out: Out) -> Agent:
+    """Ask everybody who may count and has not answered."""
+    known = [agent.sworn.rule, *(answer.rule for answer in candidacy.answers.values())]
+    names = {member for rule in known if rule is not None for member in rule.cohort}
+    for name in sorted(names - set(candidacy.answers)):
+        out.append(Send(name, Recruit(agent.config.me, candidacy.term)))
+    return dataclasses.replace(agent, candidacy=dataclasses.replace(candidacy, asked_at=now))
+
+
+def take(agent: Agent, message: Recruited, now: int, jitter: int, out: Out) -> Agent:
+    """Count an answer, the own one too, and decide as soon as they are enough."""
+    candidacy = agent.candidacy
+    if candidacy is None or message.term != candidacy.term or message.sender in candidacy.answers:
+        return agent
+    candidacy = dataclasses.replace(
+        candidacy,
+        answers={**candidacy.answers, message.sender: message},
+        times={**candidacy.times, message.sender: now},
+    )
+    agent = dataclasses.replace(agent, candidacy=candidacy)
+    if message.sender == agent.config.me:
+        if not message.yes:
+            return give_up(agent, now, jitter, out, "PositionUnreadable")
+        agent = ask(agent, candidacy, now, out)
+    elif agent.config.me not in candidacy.answers:
+        return agent
+    choice = None if candidacy.accept_loss else choose(agent.config.me, candidacy.answers, agent.config.guards)
+    if choice is not None:
+        return decide(agent, candidacy, choice, now, out)
+    if hopeless(agent, candidacy) and not candidacy.accept_loss:
+        return give_up(agent, now, jitter, out, "TooManyRefused")
+    return agent
+
+
+def turn(agent: Agent, candidacy: Candidacy, now: int, jitter: int, out: Out) -> Agent:
+    """Ask again, or end a candidacy that lasts too long."""
+    timers = agent.config.timers
+    if now - candidacy.since >= timers.recruit:
+        forced = _forced(agent, candidacy) if candidacy.accept_loss else None
+        if forced is not None:
+            return decide(agent, candidacy, forced, now, out)
+        return give_up(agent, now, jitter, out, "TooFewAnswered")
+    if agent.config.me in candidacy.answers and now - candidacy.asked_at >= timers.resend:
+        return ask(agent, candidacy, now, out)
+    return agent
+
+
+def decide(agent: Agent, candidacy: Candidacy, choice: Choice, now: int, out: Out) -> Agent:
+    """Lead the term, or hand it over; this happens once, then the candidacy is over."""
+    remaining = _lease_wait(agent, candidacy, now)
+    if choice.leader == agent.config.me:
+        return seat(agent, candidacy.term, choice.base, now + remaining, now, out)
+    out.append(Send(choice.leader, HandOver(agent.config.me, candidacy.term, choice.base, remaining)))
+    out.append(Note("HandedOver", f"{choice.leader} has the most advanced log: it leads term {candidacy.term}."))
+    return state.enter(agent, Role.RECRUITED, now)
+
+
+def seat(agent: Agent, term: int, base: Rule, open_at: int, now: int, out: Out) -> Agent:
+    """Set out to lead a term: the mark "led t" goes to the disk, and the promotion waits for it."""
+    rule = rules.first(term, agent.config.me, base)
+    sworn = dataclasses.replace(agent.sworn, led=max(agent.sworn.led, term))
+    out.append(Note("Elected", f"{agent.config.me} leads term {term}, cohort {', '.join(rule.cohort)}, W={rule.acks}."))
+    reign = Reign(term, rule, open_at, now, replied_at=now)
+    return state.enter(agent, Role.PROMOTING, now, term=term, sworn=sworn, reign=reign, target=None)
+
+
+def give_up(agent: Agent, now: int, jitter: int, out: Out, reason: str) -> Agent:
+    """End a candidacy; its term is never tried again."""
+    out.append(Note(reason, f"Term {agent.term} found no recruit set; asking again soon."))
+    pause = 50 + agent.config.timers.retry * jitter // 1000
+    return state.enter(agent, Role.RECRUITED, now, retry_at=now + pause)
+
+
+def _forced(agent: Agent, candidacy: Candidacy) -> Choice | None:
+    """A person accepted loss: whoever answered is the cohort from now on."""
+    yes = {name: answer for name, answer in candidacy.answers.items() if answer.yes and answer.position is not None}
+    base = rules.newest(answer.rule for answer in yes.values())
+    if base is None or agent.config.me not in yes:
+        return None
+    cohort = tuple(sorted(yes))
+    reduced = Rule(base.term, base.seq, base.leader, cohort, min(base.acks, len(cohort) - 1))
+    return Choice(max(yes, key=lambda name: (*reach(yes[name]), name)), reduced)
+
+
+def _lease_wait(agent: Agent, candidacy: Candidacy, now: int) -> int:
+    """Return for how long the recruits' last echoes keep the new leader closed, from now."""
+    if not agent.config.guards.lease_wait:
+        return 0
+    timers, recruits = agent.config.timers, [answer for answer in candidacy.answers.values() if answer.yes]
+    reaped = max((answer.reaped for answer in recruits), default=0)
+    waits = (
+        lease.wait(
+            None if answer.echo_age is None else answer.echo_age + now - candidacy.times[answer.sender],
+            answer.echo_term,
+            reaped,
+            timers,
+        )
+        for answer in recruits
+    )
+    return max(waits, default=0)

@@ -1,0 +1,152 @@
+"""A leader's rule row: the first of its term, and the steps of a change of the cohort (I4, I6)."""
+
+import dataclasses
+
+from covet.core.agentapi import Rule
+from covet.core.errors import SpecError
+from covet.planner import quorum
+from covet.planner.election import rules
+from covet.planner.election.effects import ApplySetting, Note, Send, WriteRow
+from covet.planner.election.events import CohortOrder
+from covet.planner.election.messages import Confirm
+from covet.planner.election.state import Agent, Out, Reign, Stage
+from covet.planner.election.watch import Report, Role
+from covet.planner.quorum import Order, Step
+
+
+def row(reign: Reign) -> Rule:
+    """Return the rule whose row is written or was written last."""
+    return reign.next.rule if reign.next is not None else reign.rule
+
+
+def confirmed(rule: Rule, step: Step | None, members: frozenset[str]) -> bool:
+    """Tell whether enough followers confirmed a rule row.
+
+    Args:
+        step: the change that it belongs to; None for the first row of a term.
+    """
+    if step is None:
+        return rules.acknowledges(rule, members)
+    return len(members & set(step.voters)) >= step.needed
+
+
+def plan(rule: Rule, cohort: tuple[str, ...], acks: int) -> Step | None:
+    """Return the next safe step towards a cohort and W.
+
+    `quorum.next_step` orders the steps, except towards a cohort of one: there W is lowered with the
+    last follower's leave and not before, or the leader would acknowledge alone while others may elect.
+    """
+    wanted = tuple(sorted(set(cohort)))
+    leaving = [member for member in rule.cohort if member not in wanted]
+    if acks == 0 and rule.acks > 0 and len(wanted) == 1 and leaving:
+        if len(rule.cohort) > 2:
+            smaller = tuple(member for member in rule.cohort if member != leaving[0])
+            lower = min(rule.acks, len(smaller) - 1)
+            if lower < rule.acks:
+                return _confirmed_by_all_needed(rule, rule.cohort, lower)
+            return _confirmed_by_all_needed(rule, smaller, lower)
+        return Step(Rule(rule.term, rule.seq + 1, rule.leader, wanted, 0), Order.ROW_FIRST, tuple(leaving), 1)
+    return quorum.next_step(rule, cohort, acks)
+
+
+def _confirmed_by_all_needed(rule: Rule, cohort: tuple[str, ...], acks: int) -> Step:
+    return quorum.step_between(rule, Rule(rule.term, rule.seq + 1, rule.leader, cohort, acks))
+
+
+def take(agent: Agent, order: CohortOrder, out: Out) -> Agent:
+    """Take one step towards a cohort, if the last one is done and nobody joins who lags."""
+    reign, guards = agent.reign, agent.config.guards
+    if reign is None or agent.role is not Role.LEADER or agent.task is not None:
+        return agent
+    if guards.change_after_row and (not reign.seated or reign.stage is not Stage.DONE):
+        return agent
+    try:
+        step = plan(reign.rule, order.cohort, order.acks)
+    except SpecError as error:
+        out.append(Note(error.reason, error.message))
+        return agent
+    if step is None:
+        return agent
+    joining = set(step.rule.cohort) - set(reign.rule.cohort)
+    if not joining <= reign.caught_up:
+        out.append(Note("MemberLags", f"{', '.join(sorted(joining))} must catch up before it votes."))
+        return agent
+    first = Stage.SETTING_BEFORE if step.order is Order.SETTING_FIRST else Stage.OWN
+    reign = dataclasses.replace(reign, next=step, stage=first, ticket=0, lsn=0, confirmed=frozenset())
+    return dataclasses.replace(agent, reign=reign)
+
+
+def turn(agent: Agent, reign: Reign, report: Report, now: int, out: Out) -> Agent:
+    """Do what the row or the step under way needs next; every stage can be repeated."""
+    if reign.stage in {Stage.SETTING_BEFORE, Stage.SETTING_AFTER} and not reign.ticket:
+        ticket = agent.tickets + 1
+        out.append(ApplySetting(ticket, row(reign)))
+        return dataclasses.replace(agent, tickets=ticket, reign=dataclasses.replace(reign, ticket=ticket))
+    if reign.stage is Stage.OWN:
+        return _write(agent, reign, out)
+    if reign.stage is Stage.CONFIRMING:
+        return _collect(agent, reign, report, now, out)
+    if reign.stage is Stage.DONE and now - reign.asked_at >= agent.config.timers.suspect:
+        late = [m for m in reign.rule.cohort if m in report.following and report.confirmed.get(m, 0) < reign.rule.seq]
+        return _ask(agent, reign, late, now, out)
+    return agent
+
+
+def done(agent: Agent, reign: Reign, *, ok: bool, lsn: int) -> Agent:
+    """Take the answer of a row or setting effect."""
+    reign = dataclasses.replace(reign, ticket=0)
+    if not ok:
+        back = Stage.OWN if reign.stage is Stage.WRITING else reign.stage
+        return dataclasses.replace(agent, reign=dataclasses.replace(reign, stage=back))
+    if reign.stage is Stage.WRITING:
+        reign = dataclasses.replace(reign, stage=Stage.CONFIRMING, lsn=lsn)
+    elif reign.stage is Stage.SETTING_BEFORE:
+        reign = dataclasses.replace(reign, stage=Stage.OWN)
+    elif reign.stage is Stage.SETTING_AFTER:
+        reign = dataclasses.replace(reign, stage=Stage.DONE, rule=row(reign), next=None)
+    return dataclasses.replace(agent, reign=reign)
+
+
+def _write(agent: Agent, reign: Reign, out: Out) -> Agent:
+    """The leader remembers the rule first, durably; then the row is written."""
+    wanted = row(reign)
+    if agent.saved.rule != wanted:
+        if agent.sworn.rule == wanted:
+            return agent
+        return dataclasses.replace(agent, sworn=dataclasses.replace(agent.sworn, rule=wanted))
+    ticket = agent.tickets + 1
+    out.append(WriteRow(ticket, wanted))
+    return dataclasses.replace(
+        agent, tickets=ticket, reign=dataclasses.replace(reign, stage=Stage.WRITING, ticket=ticket)
+    )
+
+
+def _collect(agent: Agent, reign: Reign, report: Report, now: int, out: Out) -> Agent:
+    wanted = row(reign)
+    by_echo = {member for member, seq in report.confirmed.items() if seq >= wanted.seq}
+    members = reign.confirmed | by_echo
+    if members != reign.confirmed:
+        reign = dataclasses.replace(reign, confirmed=members, progressed_at=now)
+        agent = dataclasses.replace(agent, reign=reign)
+    if confirmed(wanted, reign.next, members):
+        if reign.next is None:
+            reign = dataclasses.replace(reign, stage=Stage.DONE, seated=True, progressed_at=now)
+        elif reign.next.order is Order.ROW_FIRST:
+            reign = dataclasses.replace(reign, stage=Stage.SETTING_AFTER)
+        else:
+            reign = dataclasses.replace(reign, stage=Stage.DONE, rule=wanted, next=None)
+        return dataclasses.replace(agent, reign=reign)
+    if now - reign.asked_at < agent.config.timers.resend:
+        return agent
+    return _ask(agent, reign, [m for m in wanted.cohort if m not in members] + _leaving(reign), now, out)
+
+
+def _leaving(reign: Reign) -> list[str]:
+    """Members on their way out whose confirmation counts: the last follower of a cohort of two."""
+    return [] if reign.next is None else [m for m in reign.next.voters if m not in reign.next.rule.cohort]
+
+
+def _ask(agent: Agent, reign: Reign, members: list[str], now: int, out: Out) -> Agent:
+    message = Confirm(agent.config.me, row(reign), reign.lsn)
+    out.extend(Send(member, message) for member in members if member != agent.config.me)
+    return dataclasses.replace(agent, reign=dataclasses.replace(reign, asked_at=now))

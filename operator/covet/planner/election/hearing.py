@@ -1,0 +1,102 @@
+"""Hearing a leader: what resets suspicion, what is echoed, what counts as a veto."""
+
+import dataclasses
+
+from covet.planner.election import messages, watch
+from covet.planner.election.effects import Send
+from covet.planner.election.messages import Beat, Echo, Resigned
+from covet.planner.election.watch import Elect, Leader, Role, Watch
+
+Out = list[Send | Leader | Elect]
+
+
+def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
+    """Take a leader's heartbeat: echo it, or answer with a higher promise."""
+    view = state.view
+    if message.sender == state.config.me:
+        return state
+    echo = Echo(
+        state.config.me,
+        message.term,
+        message.nonce,
+        view.promise,
+        view.seq if view.promise == message.term else 0,
+        view.following and view.promise == message.term,
+    )
+    out.append(Send(message.sender, echo))
+    if message.term < view.promise or view.term == message.term:
+        return state
+    flags = message.flags
+    calms = not flags & messages.FENCED and flags & (messages.PROMOTED | messages.PROGRESS)
+    heard = state.heard
+    if calms:
+        heard = watch.Heard(message.term, message.sender, now, False, message.term, now)  # noqa: FBT003  not refused
+    else:
+        heard = dataclasses.replace(heard, echo_term=message.term, echo_at=now)
+    ballot = watch.Ballot(state.ballot.round) if calms and state.ballot != watch.Ballot() else state.ballot
+    finished = bool(flags & messages.OPEN) and message.term > state.finished_term
+    state = dataclasses.replace(
+        state,
+        heard=heard,
+        ballot=ballot,
+        finished_term=message.term if finished else state.finished_term,
+        finished_at=now if finished else state.finished_at,
+    )
+    promoted = bool(flags & messages.PROMOTED)
+    out.append(Leader(message.sender, message.term, promoted, bool(flags & messages.REWIND)))
+    return state
+
+
+def resigned(state: Watch, message: Resigned, now: int) -> Watch:
+    """Take a resignation: vetoes for that term end, and a named successor goes first."""
+    if message.term <= state.resigned:
+        return state
+    named = message.successor not in {"", state.config.me}
+    hold = now + state.config.timers.successor if named else state.hold_until
+    promise = max(state.ballot.promise, message.promise)
+    ballot = dataclasses.replace(state.ballot, promise=promise)
+    reaped = max(state.reaped, message.term) if message.opened else state.reaped
+    return dataclasses.replace(state, resigned=message.term, reaped=reaped, hold_until=hold, ballot=ballot)
+
+
+def refused(state: Watch, member: str) -> Watch:
+    """Take a refused dial of the leader: its processes are gone."""
+    if member != state.heard.leader:
+        return state
+    return dataclasses.replace(state, heard=dataclasses.replace(state.heard, refused=True))
+
+
+def veto(state: Watch, resigned_term: int, now: int) -> str:
+    """Return why this member would not elect now, empty if it would.
+
+    Args:
+        resigned_term: the highest term known, here or to the one who asks, to have resigned.
+    """
+    view, timers = state.view, state.config.timers
+    if not view.votes:
+        return "MayNotVote"
+    if now - state.started < timers.grace and state.config.guards.start_grace:
+        return "JustStarted"
+    if view.role in watch.LEADING:
+        return _own_veto(state, resigned_term)
+    if view.role is Role.CANDIDATE:
+        return "Candidate"
+    fresh = now - timers.suspect
+    heard = state.heard
+    # A refused dial overrules what was heard before it, and the received log too.
+    gone = heard.refused or max(heard.term, view.promise) <= resigned_term
+    if heard.at > fresh and not gone and heard.term >= view.promise:
+        return "LeaderHeard"
+    if state.advanced_at > fresh and not gone and view.following:
+        return "LogAdvances"
+    return ""
+
+
+def _own_veto(state: Watch, resigned_term: int) -> str:
+    """A leader's: it leads unless it is fenced; a promotion holds others off while it moves."""
+    view = state.view
+    if view.term <= resigned_term or view.flags & messages.FENCED:
+        return ""
+    if view.flags & (messages.PROMOTED | messages.PROGRESS):
+        return "Leading"
+    return ""

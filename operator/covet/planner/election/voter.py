@@ -1,0 +1,64 @@
+"""The step function of the voter half, usable alone in a process that no agent can stall."""
+
+import dataclasses
+from typing import Final
+
+from covet.planner.election import ballot, hearing, pulse, watch
+from covet.planner.election.events import Advanced, Probed, Received, Refused, Tick
+from covet.planner.election.hearing import Out
+from covet.planner.election.messages import Ask, Beat, Echo, Reply, Resigned
+from covet.planner.election.watch import Pulse, View, Watch
+
+HEARS: Final = (Beat, Echo, Ask, Reply, Resigned)
+"""Messages that this half takes; the agent half takes the others, and nothing of these."""
+
+VoterEvent = Tick | Received | Refused | Probed | Advanced
+
+
+def step(state: Watch, event: VoterEvent, now: int) -> tuple[Watch, Out]:
+    """Return the next state, messages to send, and what the agent half has to know.
+
+    Args:
+        state: as it was.
+        event: what happened.
+        now: milliseconds of a monotonic clock.
+    """
+    out: Out = []
+    if isinstance(event, Received):
+        return _receive(state, event, now, out), out
+    if isinstance(event, Tick):
+        state = dataclasses.replace(state, jitter=event.jitter) if state.jitter != event.jitter else state
+        if state.view.role in watch.LEADING:
+            return pulse.beat(state, now, out), out
+        return ballot.turn(state, now, out), out
+    if isinstance(event, Probed):
+        return dataclasses.replace(state, probed_at=now), out
+    if isinstance(event, Advanced):
+        return dataclasses.replace(state, advanced_at=now), out
+    return ballot.turn(hearing.refused(state, event.member), now, out), out
+
+
+def told(state: Watch, view: View) -> Watch:
+    """Take the agent half's word; a new reign starts with no echo of the one before."""
+    if view == state.view:
+        return state
+    beats = state.pulse if view.term == state.view.term else Pulse()
+    if view.parted <= state.resigned:
+        return dataclasses.replace(state, view=view, pulse=beats)
+    reaped = max(state.reaped, view.parted) if view.parted_open else state.reaped
+    return dataclasses.replace(state, view=view, pulse=beats, resigned=view.parted, reaped=reaped)
+
+
+def _receive(state: Watch, event: Received, now: int, out: Out) -> Watch:
+    message = event.message
+    if isinstance(message, Beat):
+        return hearing.beat(state, message, now, out)
+    if isinstance(message, Echo):
+        return pulse.echo(state, message)
+    if isinstance(message, Ask):
+        return ballot.answer(state, message, now, out)
+    if isinstance(message, Reply):
+        return ballot.take(state, message, now)
+    if isinstance(message, Resigned):
+        return ballot.turn(hearing.resigned(state, message, now), now, out)
+    return state

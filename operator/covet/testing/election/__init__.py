@@ -1,0 +1,1 @@
+"""Two ways to break the election core: a deterministic simulation of it, and a model check."""

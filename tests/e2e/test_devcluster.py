@@ -2,6 +2,9 @@
 
 import functools
 import http.client
+import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -86,22 +89,26 @@ def processes_of(cluster: Devcluster, node: str) -> list[int]:
 
 
 def datagram_arrives(cluster: Devcluster, source: str, receiver: str) -> bool:
-    """Whether one of five datagrams from node to node arrives within two seconds."""
+    """Whether one of five datagrams from node to node arrives within a second of the last."""
     address = cluster.node(receiver).address
     listen = (
         "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
-        f" s.bind(('{address}', 9999)); s.settimeout(2); print('bound', flush=True); s.recv(1)"
+        f" s.bind(('{address}', 9999)); s.settimeout(20); print('bound', flush=True); s.recv(1)"
     )
     send = (
         "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
         f" [(s.sendto(b'x', ('{address}', 9999)), time.sleep(0.1)) for _ in range(5)]"
     )
     command = cluster.command_inside(receiver, sys.executable, "-c", listen)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as listener:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as listener:
         assert listener.stdout is not None
         assert "bound\n" == listener.stdout.readline()
         subprocess.run(cluster.command_inside(source, sys.executable, "-c", send), check=True, timeout=10)
-        return listener.wait(10) == 0
+        try:
+            return listener.wait(1) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(listener.pid, signal.SIGKILL)
+            return False
 
 
 def test_every_node_is_ready(cluster: Devcluster) -> None:
@@ -131,6 +138,20 @@ def test_the_machine_reaches_cluster_addresses(playground: Playground) -> None:
     address = playground.api.get(path)["spec"]["clusterIP"]
     for host, port in ((playground.address(names[-1]), PORT), (address, 80)):
         wait_until("an answer", functools.partial(lambda *at: names[-1] == fetch(*at), host, port), seconds=10)
+
+
+def test_nothing_leaves_the_machine(playground: Playground) -> None:
+    """An address outside is unreachable at once, and a name outside does not exist."""
+    playground.start_server("server")
+    playground.wait_ready("server")
+    assert "unreachable" in playground.run("server", "dial", "192.0.2.1:80").output
+    assert "no such host" in playground.run("server", "dial", "example.org:80").output
+
+
+def test_image_of_no_node_is_reported_at_once(playground: Playground) -> None:
+    """A pod whose image nobody can pull says so within seconds."""
+    playground.start_pod("imageless", ["serve"], image="registry.invalid/none:1")
+    wait_until("the reason", lambda: "ErrImagePull" in str(playground.pod("imageless")["status"]), seconds=15)
 
 
 def test_network_policy_is_enforced(playground: Playground) -> None:
@@ -182,8 +203,12 @@ def test_killed_node_comes_back_with_its_disk(playground: Playground) -> None:
     playground.wait_ready("server")
     assert 0 == playground.run("server", "write", "/data/kept", "3").code
 
-    cluster.kill_node(node.name)
-    assert [] == processes_of(cluster, node.name)
+    with socket.create_connection((playground.address("server"), PORT), timeout=3) as client:
+        cluster.kill_node(node.name)
+        assert [] == processes_of(cluster, node.name)
+        # No process had the time to close its connections: the peer hears nothing at all.
+        with pytest.raises(TimeoutError):
+            client.recv(1)
     cluster.wait_node(node.name, ready=False, seconds=60)
 
     cluster.start_node(node.name)

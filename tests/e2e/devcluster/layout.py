@@ -72,6 +72,11 @@ class NodeLayout:
         return f"covet-{self.cluster.name}-{self.name}"
 
     @property
+    def hardware_address(self) -> str:
+        """The address of its network card, which a reboot does not change."""
+        return f"02:c0:7e:{self.cluster.index:02x}:00:{self.number:02x}"
+
+    @property
     def host_interface(self) -> str:
         """The machine's end of the node's cable."""
         return f"cvt{self.cluster.index}n{self.number}"

@@ -39,12 +39,14 @@ def create_namespace(node: NodeLayout) -> None:
     inside = ("ip", "-n", node.namespace)
     bridge = node.cluster.bridge
     run("ip", "netns", "add", node.namespace)
-    run("ip", "link", "add", node.host_interface, "type", "veth", "peer", "name", "eth0", "netns", node.namespace)
+    card = ("address", node.hardware_address, "netns", node.namespace)
+    run("ip", "link", "add", node.host_interface, "type", "veth", "peer", "name", "eth0", *card)
     run("ip", "link", "set", node.host_interface, "master", bridge, "up")
     run(*inside, "link", "set", "lo", "up")
     run(*inside, "address", "add", f"{node.address}/24", "dev", "eth0")
     run(*inside, "link", "set", "eth0", "up")
-    run(*inside, "route", "add", "default", "via", node.cluster.address)
+    # There is no default route: nothing here leaves the machine, and what tries is told so at once.
+    run(*inside, "route", "add", node.cluster.service_network, "dev", "eth0")
     settings = [f"{key}={value}" for key, value in _NODE_SETTINGS.items()]
     run("nsenter", f"--net={_NETNS / node.namespace}", "sysctl", "-qw", *settings)
 

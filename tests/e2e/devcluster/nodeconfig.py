@@ -17,6 +17,9 @@ KERNEL_SETTINGS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
+# What the node sees of its own in place of the machine's: folder or file of the node, path of the machine.
+COVERS = {"var-log": "/var/log", "resolv.conf": "/etc/resolv.conf"}
+
 
 def boot(node: NodeLayout, kube: str) -> dict[str, Any]:
     """What the node's first process does: mounts, then services in this order."""
@@ -26,7 +29,7 @@ def boot(node: NodeLayout, kube: str) -> dict[str, Any]:
         return {"name": name, "argv": list(argv), "env": [], "log": str(node.logs / f"{name}.log"), **waits}
 
     kubeconfig = {name: str(node.folder / f"{name}.kubeconfig") for name in ("kubelet", "agents")}
-    binds = [{"from": str(node.folder / "var-log"), "to": "/var/log"}]
+    binds = [{"from": str(node.folder / name), "to": path} for name, path in COVERS.items()]
     binds += [{"from": str(node.folder / "sys" / key), "to": f"/proc/sys/{key}"} for key in KERNEL_SETTINGS]
     return {
         "hostname": node.name,

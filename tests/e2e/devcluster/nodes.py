@@ -35,6 +35,8 @@ def write_configuration(node: NodeLayout, authority: certs.Authority, kube: str)
         setting = folder / "sys" / key
         setting.parent.mkdir(parents=True, exist_ok=True)
         setting.write_text(f"{value}\n")
+    # containerd asks it for registries, and learns at once that there are none.
+    (folder / "resolv.conf").write_text(f"nameserver {node.cluster.dns_address}\n")
     _issue(node, authority, "kubelet", f"system:node:{node.name}", ["system:nodes"])
     _issue(node, authority, "kube-proxy", "system:kube-proxy", [])
     _issue(node, authority, "agents", "devcluster:agents", [])

@@ -75,12 +75,19 @@ class Playground:
         self.start_pod(name, ["serve", f":{PORT}"], node=node, claim=claim, probed=True)
 
     def start_pod(
-        self, name: str, args: list[str], *, node: str | None = None, claim: str | None = None, probed: bool = False
+        self,
+        name: str,
+        args: list[str],
+        *,
+        image: str = PROBE_IMAGE,
+        node: str | None = None,
+        claim: str | None = None,
+        probed: bool = False,
     ) -> None:
-        """Start a pod of the probe image with these arguments."""
+        """Start a pod with these arguments, of the probe image if no other is given."""
         container: dict[str, Any] = {
             "name": "probe",
-            "image": PROBE_IMAGE,
+            "image": image,
             "args": args,
             "securityContext": _CONTAINER_SECURITY,
         }

@@ -34,6 +34,12 @@ def test_interface_names_fit_the_kernel() -> None:
     assert len(CLUSTERS) == len(set(names))
 
 
+def test_network_cards_are_told_apart() -> None:
+    """No two nodes of the machine have the same hardware address."""
+    nodes = [cluster.node(number) for cluster in CLUSTERS for number in range(1, layout.MAX_NODES + 1)]
+    assert len(nodes) == len({node.hardware_address for node in nodes})
+
+
 def test_socket_path_fits_the_kernel() -> None:
     """A Unix socket's path has at most 107 bytes, also for the longest name."""
     cluster = layout.Layout("a" * 20, 0, pathlib.Path("/var/lib/covet-devcluster"))

@@ -8,7 +8,9 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -84,6 +86,9 @@ func isolate(config Config) error {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
 	for _, bind := range config.Binds {
+		if _, err := os.Stat(bind.To); errors.Is(err, fs.ErrNotExist) {
+			continue // what the machine does not have needs no cover
+		}
 		if err := syscall.Mount(bind.From, bind.To, "", syscall.MS_BIND, ""); err != nil {
 			return fmt.Errorf("bind %s over %s: %w", bind.From, bind.To, err)
 		}

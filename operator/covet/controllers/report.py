@@ -41,12 +41,14 @@ class Reporter:
             before: the object as it was read in this round.
             status: what it should say.
         """
-        document = status.document()
-        if document == before.get("status"):
+        patch = difference(before.get("status") or {}, status.document())
+        if not patch:
             return
-        metadata = {"name": seen.ref.name, "namespace": seen.ref.namespace, "uid": seen.ref.uid}
-        manifest = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "status": document}
-        await self._kube.apply(manifest, subresource="status")
+        # A merge patch and not server-side apply: a map of ours that became empty was left behind as null by
+        # apply (Kubernetes 1.34), which the schema then refuses, for ever.
+        metadata = {"uid": seen.ref.uid, "resourceVersion": before["metadata"]["resourceVersion"]}
+        body = {"metadata": metadata, "status": patch}
+        await self._kube.merge(resources.CLUSTER, seen.ref.namespace, seen.ref.name, body, subresource="status")
 
     async def warn(self, seen: Seen, findings: Iterable[Finding]) -> None:
         """Send a Warning Event for each finding that was not sent lately."""
@@ -77,6 +79,20 @@ class Reporter:
     def _recent(self, now: float) -> int:
         self._sent = {key: entry for key, entry in self._sent.items() if now - entry.at < 6 * REPEAT_AFTER}
         return sum(1 for entry in self._sent.values() if now - entry.at < REPEAT_AFTER)
+
+
+def difference(before: Manifest, after: Manifest) -> Manifest:
+    """Return the JSON merge patch that turns one object into another; empty if they are the same."""
+    patch: Manifest = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            inner = difference(old, value)
+            if inner:
+                patch[key] = inner
+        elif key not in before or old != value:
+            patch[key] = value
+    return patch
 
 
 @dataclasses.dataclass(frozen=True)

@@ -133,35 +133,39 @@ class Kube:
         except _MissingError as error:
             raise ConflictError("ObjectGone", f"{resource.kind} {name} is gone: looking again.") from error
 
-    async def apply(self, manifest: Manifest, subresource: str | None = None) -> Manifest:
+    async def apply(self, manifest: Manifest) -> Manifest:
         """Apply the fields of a manifest (server-side apply, forced: they are ours).
-
-        Args:
-            manifest: the fields that are ours, with kind and name.
-            subresource: `status` to apply the status of an object.
 
         Raises:
             ConflictError: `metadata.resourceVersion` is given and is not the newest, or the object is gone.
         """
         resource, namespace, name = _address(manifest)
-        rights.require(resource, "patch", subresource)
-        if subresource is None:
-            rights.require(resource, "create")
+        rights.require(resource, "patch")
+        rights.require(resource, "create")
         query = {**_FIELDS, "force": "true"}
-        path = resource.path(namespace, name, subresource)
+        path = resource.path(namespace, name)
         try:
             return await self._write("patch", "PATCH", resource, path, manifest, query, _APPLY_PATCH)
         except _MissingError as error:
             raise ConflictError("ObjectGone", f"{resource.kind} {name} is gone: looking again.") from error
 
-    async def merge(self, resource: Resource, namespace: str, name: str, patch: Manifest) -> Manifest:
+    async def merge(
+        self, resource: Resource, namespace: str, name: str, patch: Manifest, subresource: str | None = None
+    ) -> Manifest:
         """Merge a patch into an object.
+
+        Args:
+            resource: kind of the object.
+            namespace: where it is.
+            name: its name.
+            patch: a JSON merge patch; null removes a field.
+            subresource: `status` to change the status of an object.
 
         Raises:
             ConflictError: the object is gone, or the patch names a uid or version that is not its own.
         """
-        rights.require(resource, "patch")
-        path = resource.path(namespace, name)
+        rights.require(resource, "patch", subresource)
+        path = resource.path(namespace, name, subresource)
         try:
             return await self._write("patch", "PATCH", resource, path, patch, _FIELDS, _MERGE_PATCH)
         except _MissingError as error:

@@ -62,7 +62,7 @@ class ApiServer:
         self.refuse: Callable[[str, Resource, Manifest], None] = lambda _verb, _resource, _manifest: None
         self.silent = False
         """True: watches say nothing any more, without ending."""
-        self._applied: dict[tuple[Key, str, str], Manifest] = {}
+        self._applied: dict[tuple[Key, str], Manifest] = {}
         self._version = 100
         self._watchers: list[tuple[Resource, asyncio.Queue[Manifest]]] = []
         self._runner: web.AppRunner | None = None
@@ -197,28 +197,30 @@ class ApiServer:
         self.writes.append(Write("patch", resource.plural, name, subresource))
         found = self.objects.get(key)
         if request.content_type == "application/merge-patch+json":
-            if found is None:
-                raise Refusal(404, "NotFound", f"{resource.plural} {name!r} not found")
-            return self._store(key, found, merging.merge(copy.deepcopy(found), body))
-        if request.content_type != "application/apply-patch+yaml":
+            return self._merge(key, subresource, body)
+        if request.content_type != "application/apply-patch+yaml" or subresource:
             raise Refusal(415, "UnsupportedMediaType", request.content_type)
-        if subresource and subresource not in _SUBRESOURCES.get(resource, ()):
-            raise Refusal(404, "NotFound", f"{resource.plural} has no {subresource}")
-        if found is None and subresource:
-            raise Refusal(404, "NotFound", f"{resource.plural} {name!r} not found")
         if found is None:
             self.refuse("create", resource, body)
-        uid = body["metadata"].pop("uid", None)
-        if found is not None and uid not in {None, found["metadata"]["uid"]}:
-            raise Refusal(409, "Conflict", f"{resource.plural} {name!r} has another uid")
-        return self._apply(key, found, body, (request.query["fieldManager"], subresource))
+        return self._apply(key, found, body, request.query["fieldManager"])
 
-    def _apply(self, key: Key, found: Manifest | None, body: Manifest, manager: tuple[str, str]) -> Manifest:
+    def _merge(self, key: Key, subresource: str, body: Manifest) -> Manifest:
+        found = self._read(key)
+        if subresource and subresource not in _SUBRESOURCES.get(key[0], ()):
+            raise Refusal(404, "NotFound", f"{key[0].plural} has no {subresource}")
+        named = body.get("metadata") or {}
+        for field in ("uid", "resourceVersion"):
+            if named.get(field) not in {None, found["metadata"][field]}:
+                raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another {field}")
+        patch = {subresource: body.get(subresource)} if subresource else body
+        return self._store(key, found, merging.merge(copy.deepcopy(found), patch))
+
+    def _apply(self, key: Key, found: Manifest | None, body: Manifest, manager: str) -> Manifest:
         """Take the fields of a manifest over, and drop those that the manager applied before and does not now."""
         current = copy.deepcopy(found) if found is not None else {}
-        before = self._applied.get((key, *manager), {})
+        before = self._applied.get((key, manager), {})
         current = merging.drop(current, before, body)
-        self._applied[key, manager[0], manager[1]] = copy.deepcopy(body)
+        self._applied[key, manager] = copy.deepcopy(body)
         return self._store(key, found, merging.overlay(current, copy.deepcopy(body)))
 
     def _store(self, key: Key, old: Manifest | None, new: Manifest) -> Manifest:

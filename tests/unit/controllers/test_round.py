@@ -404,6 +404,35 @@ async def test_an_api_server_that_is_away_costs_a_round(bench: Bench) -> None:
         await bench.reconciler.once()
 
 
+async def test_a_map_in_the_status_may_become_empty_again(bench: Bench) -> None:
+    """A parameter comes and goes, and the status follows: what is empty is an empty map, never null."""
+    bench.declare()
+    await bench.settle()
+    for parameters in ({"work_mem": "7MB"}, {}):
+        bench.declare(engine={"name": "PostgreSQL", "version": "15", "parameters": parameters})
+        await bench.settle()
+        assert parameters == bench.status()["effective"]["engine"]["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "patch"),
+    [
+        ({}, {}, {}),
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, {}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": None}}),
+        ({"a": {"b": 1}}, {"a": {}}, {"a": {"b": None}}),
+        ({"a": [1]}, {"a": []}, {"a": []}),
+        ({}, {"a": {}}, {"a": {}}),
+        ({"a": 1}, {}, {"a": None}),
+    ],
+)
+def test_a_patch_holds_the_difference_only(
+    before: dict[str, Any], after: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    """What is the same is not sent; what is gone is removed."""
+    assert patch == report.difference(before, after)
+
+
 async def test_a_cluster_that_is_gone_ends_its_rounds(bench: Bench) -> None:
     """No object, no round; metrics forget it."""
     assert None is await bench.reconciler.once()

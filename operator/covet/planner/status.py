@@ -96,7 +96,7 @@ def _ready(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> Co
 def _available(facts: ClusterFacts) -> Condition:
     missing = [seen.name for seen in facts.shards if not _takes_writes(facts, seen)]
     if facts.identity is None or not facts.shards:
-        return _condition(facts, "Available", Truth.FALSE, "NotBorn", "No shard takes writes yet.")
+        return _condition(facts, "Available", _unborn(facts), "NotBorn", "No shard takes writes as far as is known.")
     if missing:
         return _condition(
             facts, "Available", Truth.FALSE, "NoPrimary", f"No primary takes writes in {', '.join(missing)}."
@@ -104,9 +104,14 @@ def _available(facts: ClusterFacts) -> Condition:
     return _condition(facts, "Available", Truth.TRUE, "PrimariesServe", "Every shard takes writes.")
 
 
+def _unborn(facts: ClusterFacts) -> Truth:
+    """Return what can be said without a birth record: nothing, if shards are there all the same."""
+    return Truth.UNKNOWN if facts.shards else Truth.FALSE
+
+
 def _durable(facts: ClusterFacts) -> Condition:
     if facts.identity is None or not facts.shards:
-        return _condition(facts, "Durable", Truth.FALSE, "NotBorn", "No shard keeps data yet.")
+        return _condition(facts, "Durable", _unborn(facts), "NotBorn", "No shard keeps data as far as is known.")
     short = [seen.name for seen in facts.shards if not _has_quorum(facts, seen)]
     if short:
         return _condition(

@@ -343,6 +343,18 @@ class TestIdentity:
             seen.append(len(found["metadata"].get("ownerReferences") or []))
         assert [1, 0] == seen
 
+    async def test_a_lost_record_is_not_made_anew(self, bench: Bench) -> None:
+        """Somebody deletes the record of a running cluster: it is asked for, and databases go on."""
+        bench.declare()
+        await bench.settle()
+        bench.server.delete(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
+        bench.server.writes.clear()
+        for _ in range(3):
+            await bench.reconciler.once()
+        assert events.IDENTITY_CONTRADICTED == bench.condition("Stalled")["reason"]
+        assert "Unknown" == bench.condition("Available")["status"]
+        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
+
     async def test_an_unreadable_record_stops_everything(self, bench: Bench) -> None:
         """A damaged record is not written anew; a person is asked."""
         bench.declare()

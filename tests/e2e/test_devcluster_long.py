@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.devcluster import build, command, layout, mounts, preflight, processes
+from tests.e2e.devcluster import build, command, controlplane, layout, mounts, preflight, processes
 from tests.e2e.devcluster.cluster import Devcluster
 from tests.e2e.devcluster.progress import Silence
 from tests.e2e.devcluster.workloads import PORT, Playground
@@ -47,6 +47,12 @@ def kill_after(seconds: float, *arguments: str) -> None:
             running.wait(seconds)
         except subprocess.TimeoutExpired:
             os.kill(running.pid, signal.SIGKILL)
+
+
+def units(cluster: Devcluster) -> dict[str, int | None]:
+    """The process of each part of the control plane and of each node."""
+    names = [*controlplane.UNITS, *(node.unit for node in cluster.nodes)]
+    return {unit: processes.living(cluster.layout.folder, unit) for unit in names}
 
 
 def traces(name: str, index: int) -> dict[str, list[str]]:
@@ -98,9 +104,10 @@ def test_down_survives_an_earlier_down_killed_at_any_moment(name: str, seconds: 
 def test_up_is_idempotent(name: str) -> None:
     """A second up leaves a running cluster as it is."""
     first = Devcluster.up(name, node_count=1)
-    before = processes.find(first.layout.folder)
+    before = units(first)
     assert first.layout == Devcluster.up(name, node_count=1).layout
-    assert before == processes.find(first.layout.folder)
+    assert before == units(first)
+    assert None not in before.values()
 
 
 def test_two_clusters_run_side_by_side(name: str) -> None:

@@ -28,7 +28,7 @@ from covet.planner.facts import Finding
 _log = logging.getLogger(__name__)
 _rounds = itertools.count(1)
 
-PATIENCE: Final = 5
+PATIENCE: Final = 10
 """Failures of the same action in a row before they are called a finding; agents say no while they are busy."""
 
 
@@ -104,6 +104,8 @@ class Reconciler:
         now = self._tools.clock.wall()
         plan = cluster.plan_cluster(seen.facts, now)
         self._log_plan(seen, plan)
+        if self._failures[0] not in _kinds(plan):
+            self._failures, self._failure = ("", 0), None
         await self._say(body, seen, plan)
         if seen.facts.deleting:
             return _moment(seen, plan, acted=False)
@@ -172,6 +174,12 @@ _KUBERNETES_ACTIONS: Final = (
 )
 
 
+def _kinds(plan: Plan) -> list[str]:
+    """Return the kinds of all actions of a plan, in order."""
+    everything = (*plan.actions, *(action for shard in plan.shards for action in shard.actions))
+    return [type(action).__name__ for action in everything]
+
+
 def _reason(error: CovetError) -> str:
     if isinstance(error, UnreachableError):
         return events.AGENT_UNREACHABLE if error.reason != "ApiServerUnreachable" else error.reason
@@ -202,12 +210,10 @@ def _moment(seen: Seen, plan: Plan, *, acted: bool) -> Moment:
         for shard in facts.shards
         for instance in shard.instances
     ]
-    kinds = [type(action).__name__ for action in plan.actions]
-    kinds += [type(action).__name__ for shard in plan.shards for action in shard.actions]
     return Moment(
         acted=acted,
         settled=plan.settled or plan.reason == events.PAUSED,
         stalled=any(finding.stalls for finding in plan.findings),
         newborn=newborn and not facts.paused,
-        signature=f"{plan.reason}|{plan.message}|{states}|{kinds}",
+        signature=f"{plan.reason}|{plan.message}|{states}|{_kinds(plan)}",
     )

@@ -202,6 +202,12 @@ async def test_a_foreign_volume_is_refused_in_words(bench: Bench) -> None:
     assert [events.VOLUME_FOREIGN] == bench.events()
 
 
+def _full(_verb: str, resource: resources.Resource, _manifest: dict[str, Any]) -> None:
+    """Refuse every new Service for its quota."""
+    if resource == resources.SERVICE:
+        raise Refusal(403, "Forbidden", "services is forbidden: exceeded quota: small")
+
+
 class TestBadInput:
     """What cannot be honoured becomes a reason, a sentence and one Event, and nothing is made."""
 
@@ -266,12 +272,7 @@ class TestBadInput:
 
     async def test_a_full_quota(self, bench: Bench) -> None:
         """Kubernetes refuses an object for its quota: the reason is the quota, and it heals."""
-
-        def refuse(_verb: str, resource: resources.Resource, _manifest: dict[str, Any]) -> None:
-            if resource == resources.SERVICE:
-                raise Refusal(403, "Forbidden", "services is forbidden: exceeded quota: small")
-
-        bench.server.refuse = refuse
+        bench.server.refuse = _full
         bench.declare()
         for _ in range(4):
             try:
@@ -282,6 +283,22 @@ class TestBadInput:
         assert [events.QUOTA_EXCEEDED] == bench.events()
         bench.server.refuse = lambda _verb, _resource, _manifest: None
         await bench.settle()
+        assert "True" == bench.condition("Ready")["status"]
+
+    async def test_a_failure_that_is_over_is_not_told(self, bench: Bench) -> None:
+        """Somebody else put right what an action failed at: the very next round is ready again."""
+        bench.declare()
+        await bench.settle()
+        service = bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0")
+        assert service is not None
+        bench.server.refuse = _full
+        bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0")
+        for _ in range(2):
+            with pytest.raises(ActionError):
+                await bench.reconciler.once()
+        assert events.QUOTA_EXCEEDED == bench.condition("Ready")["reason"]
+        bench.server.put(service)
+        await bench.reconciler.once()
         assert "True" == bench.condition("Ready")["status"]
 
     async def test_no_pod_for_lack_of_quota(self, bench: Bench) -> None:

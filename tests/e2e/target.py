@@ -82,14 +82,14 @@ class Target:
         Args:
             images: tag -> OCI archive; the archive is empty where a Docker engine holds the image.
         """
-        owner = self._devcluster_name()
+        owner = self.devcluster_name()
         if owner is not None:
             devcluster("load-image", "--name", owner, *images.values())
         elif self.kind is Kind.KIND:
             for tag in images:
                 self._kind().load_docker_image(tag)
 
-    def _devcluster_name(self) -> str | None:
+    def devcluster_name(self) -> str | None:
         """Return the devcluster behind the kubeconfig, also where it was given by KUBECONFIG."""
         folder = self.kubeconfig.resolve().parent
         return folder.name if folder.parent == layout.state_root().resolve() else None

@@ -27,7 +27,7 @@ SETTLE_SECONDS = 15
 @pytest.fixture(scope="module")
 def cluster(place: target.Target) -> Devcluster:
     """The devcluster among the clusters the tests may run on."""
-    name = place._devcluster_name()
+    name = place.devcluster_name()
     if name is None:
         pytest.skip("these promises are the devcluster's own, and this is another cluster")
     return Devcluster.attach(name)

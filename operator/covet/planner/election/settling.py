@@ -101,7 +101,7 @@ def done(member: Member, event: Done, now: int, out: Out) -> Member:
     agent = dataclasses.replace(agent, task=None)
     member = dataclasses.replace(member, agent=agent)
     if task.work is Work.FENCE:
-        return _fenced(member, event, now, out)
+        return _fenced(member, task, event, now, out)
     return dataclasses.replace(member, agent=_finish(member, task, event, now, out))
 
 
@@ -122,9 +122,12 @@ def _finish(member: Member, task: state.Task, event: Done, now: int, out: Out) -
             return _handed_off(member, event, now, out)
 
 
-def _fenced(member: Member, event: Done, now: int, out: Out) -> Member:
+def _fenced(member: Member, task: state.Task, event: Done, now: int, out: Out) -> Member:
     """The promise is durable and nothing is received any more: answer whoever waits."""
     agent = dataclasses.replace(member.agent, follows=0, reach=event.position or member.agent.reach)
+    if task.term != agent.term:
+        # A higher term was promised meanwhile: this fence says nothing about the disk of that promise.
+        return dataclasses.replace(member, agent=agent)
     if agent.role is Role.CANDIDATE:
         mine = recruiting.answer(agent, member.watch, event.position, now)
         return dataclasses.replace(member, agent=candidacy.take(agent, mine, now, member.watch.jitter, out))

@@ -113,7 +113,9 @@ def total_outage(world: World, node: Node) -> None:
 
 def volume_lost(world: World, node: Node) -> None:
     """The node loses its volume; a new one is cloned from the leader, as a new member."""
-    if len(world.nodes) == 1 or any(other.lost for other in world.nodes.values()):
+    rules = [other.disk.rule for other in world.nodes.values() if other.disk.rule is not None]
+    whole = all(set(rule.cohort) == set(world.nodes) for rule in rules) and len(rules) == len(world.nodes)
+    if len(world.nodes) == 1 or not whole or any(other.lost for other in world.nodes.values()):
         return
     node.kill()
     node.lost = True

@@ -10,6 +10,7 @@ import ctypes
 import logging
 import os
 import signal
+from pathlib import Path
 from typing import Final
 
 from covet.engines import processes
@@ -36,6 +37,7 @@ class Children:
         *argv: str,
         stdout: int | None = None,
         stderr: int | None = None,
+        folder: Path | None = None,
         descriptors: tuple[int, ...] = (),
     ) -> asyncio.subprocess.Process:
         """Start a program by its argument list, in a session of its own.
@@ -49,6 +51,7 @@ class Children:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                cwd=folder,
                 pass_fds=descriptors,
                 start_new_session=True,
                 limit=1 << 20,

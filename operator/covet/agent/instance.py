@@ -47,6 +47,7 @@ class Instance:
         upstream: whom the server's settings follow.
         setting: `synchronous_standby_names` as every process of the server goes by it, None while unknown.
         vitals: what the server last said of itself, None while it does not answer.
+        unready: what the server answered when it last took no session.
         probed_at: monotonic time of that answer.
         failure: why the last order that took long failed.
         complaint: why the loop's last action failed, until there is nothing left to do.
@@ -76,6 +77,7 @@ class Instance:
         self.setting: str | None = None
         self.vitals: Vitals | None = None
         self.session: Session | None = None
+        self.unready = ""
         self.probed_at = 0.0
         self.unstreamed_since: float | None = None
         self.asked_to_join_at = 0.0

@@ -39,8 +39,8 @@ async def _probe(inst: Instance) -> None:
         if inst.session is None or inst.session.closed:
             inst.session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
         vitals = await sessions.read_vitals(inst.session, LIMIT)
-    except UnreachableError:
-        inst.vitals = None
+    except UnreachableError as error:
+        inst.vitals, inst.unready = None, error.message
         return
     except SqlError as error:
         inst.metrics.probe_failures.inc()

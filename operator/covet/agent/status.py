@@ -79,6 +79,8 @@ def explain(inst: Instance) -> tuple[MemberState, str, str]:
     message = SENTENCES.get(decision.reason, decision.reason)
     if inst.complaint is not None:
         return decision.state, inst.complaint.reason, f"{message} {inst.complaint.message}"
+    if decision.reason == "ServerStarting":
+        message = f"{message} {inst.unready}".rstrip()
     if decision.state is MemberState.STOPPED and inst.last_exit is not None:
         message += f" Its last exit code was {inst.last_exit}."
     return decision.state, decision.reason, message

@@ -24,11 +24,13 @@ class ProgramError(CovetError):
 async def initialise(programs: Path, pgdata: Path, spawn: Spawner) -> None:
     """Run initdb: checksums, UTF-8, and the locale C.UTF-8.
 
-    C.UTF-8 compares by code point, so an image with another libc never reorders an index.
+    C.UTF-8 compares by code point, so an image with another libc never reorders an index. The program
+    runs in the folder that it fills: should the agent die, its successor finds it there and ends it.
 
     Raises:
         ProgramError: initdb failed.
     """
+    await asyncio.to_thread(pgdata.mkdir, mode=0o700, parents=True, exist_ok=True)
     await run(
         spawn,
         str(programs / "initdb"),
@@ -46,6 +48,7 @@ async def initialise(programs: Path, pgdata: Path, spawn: Spawner) -> None:
         "--locale",
         "C.UTF-8",
         "--no-instructions",
+        folder=pgdata,
     )
 
 
@@ -79,6 +82,7 @@ async def copy_base(
     Raises:
         ProgramError: the copy failed; the folder is then incomplete.
     """
+    await asyncio.to_thread(pgdata.mkdir, mode=0o700, parents=True, exist_ok=True)
     process = await spawn(
         str(programs / "pg_basebackup"),
         "--pgdata",
@@ -94,6 +98,7 @@ async def copy_base(
         "--progress",
         "--no-password",
         stderr=asyncio.subprocess.PIPE,
+        folder=pgdata,
     )
     words: list[str] = []
     try:
@@ -121,18 +126,19 @@ async def _read_progress(stream: asyncio.StreamReader, words: list[str], progres
                 LOG.info(words[-1])
 
 
-async def run(spawn: Spawner, *argv: str, limit: float = 120.0) -> str:
+async def run(spawn: Spawner, *argv: str, limit: float = 120.0, folder: Path | None = None) -> str:
     """Run a program to its end and return its standard output.
 
     Args:
         spawn: starts child processes.
         argv: the program and its arguments.
         limit: seconds after which it is killed.
+        folder: its working folder.
 
     Raises:
         ProgramError: it ended with an error, or not in time.
     """
-    process = await spawn(*argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    process = await spawn(*argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, folder=folder)
     name = Path(argv[0]).name
     try:
         output, errors = await asyncio.wait_for(process.communicate(), limit)

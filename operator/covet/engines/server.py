@@ -28,9 +28,9 @@ class Spawner(Protocol):
     """Starts a child process in such a way that the reaper of orphans leaves it alone."""
 
     def __call__(
-        self, *argv: str, stdout: int | None = None, stderr: int | None = None
+        self, *argv: str, stdout: int | None = None, stderr: int | None = None, folder: Path | None = None
     ) -> Awaitable[asyncio.subprocess.Process]:
-        """Start a program by its argument list."""
+        """Start a program by its argument list, in a working folder if one is given."""
         ...
 
 

@@ -18,7 +18,20 @@ from covet.engines.configuration import PROBE_USER, SUPERUSER
 Row = Any
 """A row of asyncpg: values by column name; its types are not declared by the library."""
 
-_SETTINGS: Final = {"application_name": "covet-agent", "search_path": "pg_catalog"}
+_SETTINGS: Final = {
+    "application_name": "covet-agent",
+    "search_path": "pg_catalog",
+    # No statement of the agent is logged: one carries a verifier, and a probe comes twice a second.
+    "log_statement": "none",
+    "log_duration": "off",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_min_error_statement": "panic",
+    "debug_print_parse": "off",
+    "debug_print_rewritten": "off",
+    "debug_print_plan": "off",
+}
 
 
 _BROKEN: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

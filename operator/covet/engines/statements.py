@@ -46,13 +46,6 @@ ON CONFLICT (single) DO UPDATE SET term = $1, seq = $2, leader = $3, cohort = $4
 """
 
 
-_SILENCE: Final = """
-SET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_duration_sample = -1;
-SET log_transaction_sample_rate = 0; SET log_min_error_statement = 'panic'; SET debug_print_parse = off;
-SET debug_print_rewritten = off; SET debug_print_plan = off
-"""
-
-
 @dataclasses.dataclass(frozen=True)
 class Walsender:
     """A connection that streams from this server, by the role that it came with."""
@@ -149,8 +142,8 @@ def links(senders: tuple[Walsender, ...], cohort: tuple[str, ...], leader: str) 
 async def ensure_database(session: Session, order: DatabaseOrder, limit: float) -> None:
     """Make the application's owner and database, or bring the owner's verifier up to date; on a synchronous session.
 
-    The verifier never reaches the log: the session logs no statement from before the one that
-    carries it, whatever the user's parameters say.
+    The verifier never reaches the log: the agent's sessions log no statement, whatever the user's
+    parameters say.
 
     Raises:
         SpecError: a name is reserved, or the verifier is not one.
@@ -164,7 +157,6 @@ async def ensure_database(session: Session, order: DatabaseOrder, limit: float) 
     known = await session.row("SELECT rolpassword FROM pg_authid WHERE rolname = $1", order.owner)
     if known is None or known["rolpassword"] != order.verifier:
         verb = "CREATE" if known is None else "ALTER"
-        await session.execute(_SILENCE)
         await session.execute(
             f"{verb} ROLE {identifier(order.owner)} LOGIN PASSWORD {literal(order.verifier)}", limit=limit
         )

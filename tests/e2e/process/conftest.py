@@ -1,4 +1,4 @@
-"""Fixtures of the process tier: shards that are born in seconds and broken on purpose."""
+"""Fixtures of the process tier: shards that are born in seconds, broken on purpose, and shared once they healed."""
 
 from collections.abc import AsyncIterator
 
@@ -9,31 +9,59 @@ from tests.e2e.process.shard import Shard
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
+    """Mark every test of this folder; all share one event loop, as they share shards."""
     for item in items:
-        if "tests/e2e/process" in str(item.path):
-            item.add_marker(pytest.mark.process)
+        if "tests/e2e/process" not in str(item.path):
+            continue
+        item.add_marker(pytest.mark.process)
+        if pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest.fixture
-async def one() -> AsyncIterator[Shard]:
-    """A shard of one instance, open to clients."""
-    async with Shard(1) as shard:
+class Nursery:
+    """Keeps one open shard of each size; one that does not heal from a test is replaced."""
+
+    def __init__(self) -> None:
+        self._shards: dict[int, Shard] = {}
+
+    async def take(self, instances: int) -> Shard:
+        """Return a shard that serves, with the application's tables gone."""
+        known = self._shards.pop(instances, None)
+        if known is not None:
+            if await known.heal():
+                self._shards[instances] = known
+                return known
+            await known.close()
+        shard = Shard(instances)
+        self._shards[instances] = await shard.__aenter__()
         await shard.birth()
-        yield shard
+        return shard
+
+    async def close(self) -> None:
+        """End all shards."""
+        for shard in self._shards.values():
+            await shard.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def calm() -> AsyncIterator[Shard]:
-    """A shard of three that the tests of a module share and leave as it was."""
-    async with Shard(3) as shard:
-        await shard.birth()
-        yield shard
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def nursery() -> AsyncIterator[Nursery]:
+    """The shards that tests share."""
+    kept = Nursery()
+    yield kept
+    await kept.close()
 
 
-@pytest.fixture
-async def three() -> AsyncIterator[Shard]:
-    """A shard of three instances, open to clients."""
-    async with Shard(3) as shard:
-        await shard.birth()
-        yield shard
+@pytest_asyncio.fixture(loop_scope="session")
+async def one(nursery: Nursery) -> AsyncIterator[Shard]:
+    """A shard of one instance, open to clients; a test may break it."""
+    shard = await nursery.take(1)
+    yield shard
+    shard.show_logs()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def three(nursery: Nursery) -> AsyncIterator[Shard]:
+    """A shard of three instances, open to clients; a test may break it."""
+    shard = await nursery.take(3)
+    yield shard
+    shard.show_logs()

@@ -101,13 +101,38 @@ class Shard:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.show_logs()
+        await self.close()
+
+    async def close(self) -> None:
+        """End every process and remove the folder."""
         await self.client.close()
         for agent in self.agents:
             await asyncio.to_thread(agent.end)
-        for agent in self.agents:  # pytest shows it with a failure
+        shutil.rmtree(self.folder)
+
+    def show_logs(self) -> None:
+        """Print the end of every agent's log; pytest shows it with a failure."""
+        for agent in self.agents:
             tail = agent.log.read_text(errors="replace").splitlines()[-60:] if agent.log.exists() else []
             print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201
-        shutil.rmtree(self.folder)
+
+    async def heal(self) -> bool:
+        """Undo what a test did to processes; True if the shard then serves and takes a write."""
+        self.mount()
+        for agent in self.agents:
+            agent.thaw_server()
+            if agent.exit_code is not None:
+                agent.start()
+        try:
+            if self.spec.parameters:
+                await self.publish(parameters={})
+            await self.wait_serving()
+            await self.put_database()
+            await self.execute("DROP TABLE IF EXISTS t, w")
+        except (AssertionError, OSError, asyncpg.PostgresError, RefusedError):
+            return False
+        return True
 
     @property
     def leader(self) -> Agent:

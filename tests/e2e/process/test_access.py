@@ -1,4 +1,4 @@
-"""Who gets in: certificates, subjects, TLS. These tests leave their shard as it was and share one."""
+"""Who gets in: certificates, subjects, TLS."""
 
 import asyncio
 import ssl
@@ -16,8 +16,6 @@ from tests.e2e.process.agents import Agent
 from tests.e2e.process.authority import Authority, client_context, trusting_context
 from tests.e2e.process.shard import OWNER, PASSWORD, Shard
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -31,44 +29,46 @@ async def get(agent: Agent, path: str, tls: ssl.SSLContext) -> int:
         return answer.status
 
 
-async def test_probes_need_no_certificate_and_everything_else_does(calm: Shard) -> None:
+async def test_probes_need_no_certificate_and_everything_else_does(three: Shard) -> None:
     """Without a certificate the kubelet's probes answer; status, metrics and orders are forbidden."""
-    bare = trusting_context(calm.folder / "operator" / "ca.crt")
-    statuses = {path: await get(calm.leader, path, bare) for path in ("/livez", "/startupz", "/readyz")}
+    bare = trusting_context(three.folder / "operator" / "ca.crt")
+    statuses = {path: await get(three.leader, path, bare) for path in ("/livez", "/startupz", "/readyz")}
     assert {"/livez": 200, "/startupz": 200, "/readyz": 200} == statuses
-    assert [403, 403] == [await get(calm.leader, path, bare) for path in ("/v1/status", "/metrics")]
+    assert [403, 403] == [await get(three.leader, path, bare) for path in ("/v1/status", "/metrics")]
     async with AgentClient(bare) as client:
         with pytest.raises(RefusedError):
-            await client.bootstrap(calm.leader.peer, calm.bootstrap_order())
+            await client.bootstrap(three.leader.peer, three.bootstrap_order())
 
 
-async def test_a_subject_is_allowed_its_own_routes_only(calm: Shard) -> None:
+async def test_a_subject_is_allowed_its_own_routes_only(three: Shard) -> None:
     """A member's certificate gives no orders, a stranger's asks nothing, and nobody joins as another."""
-    follower, leader = calm.followers[0], calm.leader
-    status = await calm.status(leader)
-    rule, member = status.rule, (await calm.status(calm.followers[1])).member
+    follower, leader = three.followers[0], three.leader
+    status = await three.status(leader)
+    rule, member = status.rule, (await three.status(three.followers[1])).member
     assert rule is not None
     assert member is not None
     async with AgentClient(client_context(follower.tls)) as client:
         for order in (
-            client.bootstrap(leader.peer, calm.bootstrap_order()),
-            client.put_spec(leader.peer, calm.spec),
-            client.join(leader.peer, JoinRequest(calm.followers[1].peer.instance, member)),
-            client.confirm(calm.followers[1].peer, ConfirmRequest(rule, 0)),
+            client.bootstrap(leader.peer, three.bootstrap_order()),
+            client.put_spec(leader.peer, three.spec),
+            client.join(leader.peer, JoinRequest(three.followers[1].peer.instance, member)),
+            client.confirm(three.followers[1].peer, ConfirmRequest(rule, 0)),
         ):
             with pytest.raises(RefusedError):
                 await order
-    stranger = calm.authority.issue(calm.folder / "stranger", "shop-s1-a")
+    stranger = three.authority.issue(three.folder / "stranger", "shop-s1-a")
     async with AgentClient(client_context(stranger)) as client:
         with pytest.raises(RefusedError):
             await client.status(leader.peer)
     assert 200 == await get(leader, "/metrics", client_context(stranger))
 
 
-async def test_another_authority_is_refused_everywhere(calm: Shard) -> None:
+async def test_another_authority_is_refused_everywhere(three: Shard) -> None:
     """A certificate of a foreign authority opens neither the API, nor the voter, nor replication."""
-    foreign = Authority("foreign").issue(calm.folder / "foreign", names.OPERATOR_COMMON_NAME, trust=calm.authority.pem)
-    peer, tls = calm.leader.peer, client_context(foreign)
+    foreign = Authority("foreign").issue(
+        three.folder / "foreign", names.OPERATOR_COMMON_NAME, trust=three.authority.pem
+    )
+    peer, tls = three.leader.peer, client_context(foreign)
     async with AgentClient(tls) as client:
         with pytest.raises(UnreachableError):
             await client.status(peer)
@@ -92,12 +92,12 @@ async def talk(address: str, port: int, tls: ssl.SSLContext | None, message: byt
     return answer
 
 
-async def test_the_voter_drops_and_counts_nonsense(calm: Shard) -> None:
+async def test_the_voter_drops_and_counts_nonsense(three: Shard) -> None:
     """No TLS, no certificate, no peer, or no message: dropped; the heartbeats of the others go on."""
-    peer = calm.leader.peer
-    bare = trusting_context(calm.folder / "operator" / "ca.crt")
-    operator, follower = client_context(calm.folder / "operator"), client_context(calm.followers[0].tls)
-    before = await metric(calm, "covet_voter_dropped_total")
+    peer = three.leader.peer
+    bare = trusting_context(three.folder / "operator" / "ca.crt")
+    operator, follower = client_context(three.folder / "operator"), client_context(three.followers[0].tls)
+    before = await metric(three, "covet_voter_dropped_total")
     assert b"" == await talk(peer.address, peer.voter_port, None, b"GET / HTTP/1.1\r\n\r\n")
     assert b"" == await talk(peer.address, peer.voter_port, bare, b"x")
     assert b"" == await talk(peer.address, peer.voter_port, operator, b"x")
@@ -105,11 +105,11 @@ async def test_the_voter_drops_and_counts_nonsense(calm: Shard) -> None:
         assert b"" == await talk(peer.address, peer.voter_port, follower, struct.pack(">H", len(body)) + body)
     assert b"" == await talk(peer.address, peer.voter_port, follower, b"\xff\xff" + bytes(65535))
     await asyncio.sleep(0.8)
-    assert 6 <= await metric(calm, "covet_voter_dropped_total") - before
-    for agent in calm.followers:
+    assert 6 <= await metric(three, "covet_voter_dropped_total") - before
+    for agent in three.followers:
         label = f'{{instance="{agent.peer.instance}"}}'
-        assert 1.0 > await metric(calm, f"covet_voter_peer_age_seconds{label}")
-        assert 1.0 > await metric(calm, f"covet_voter_echo_age_seconds{label}")
+        assert 1.0 > await metric(three, f"covet_voter_peer_age_seconds{label}")
+        assert 1.0 > await metric(three, f"covet_voter_echo_age_seconds{label}")
 
 
 async def metric(shard: Shard, name: str) -> float:
@@ -122,9 +122,9 @@ async def metric(shard: Shard, name: str) -> float:
     return float(next(line.rsplit(" ", 1)[1] for line in lines if line.startswith(name + " ")))
 
 
-async def test_sql_wants_tls_and_a_password(calm: Shard) -> None:
+async def test_sql_wants_tls_and_a_password(three: Shard) -> None:
     """No plain text, no wrong password, no superuser, no member's role: none of them gets a session."""
-    tls = client_context(calm.leader.tls)
+    tls = client_context(three.leader.tls)
     tls.check_hostname = False
     for changes in (
         {"ssl": False},
@@ -134,14 +134,14 @@ async def test_sql_wants_tls_and_a_password(calm: Shard) -> None:
         {"user": "covet_members", "ssl": tls},
     ):
         with pytest.raises(REFUSED):
-            await calm.connect(**changes)
+            await three.connect(**changes)
 
 
-async def test_replication_wants_the_members_certificate(calm: Shard) -> None:
+async def test_replication_wants_the_members_certificate(three: Shard) -> None:
     """The replication protocol is closed to passwords, to no certificate and to another member's."""
-    peer = calm.leader.peer
-    own, other = client_context(calm.followers[0].tls), client_context(calm.followers[1].tls)
-    bare = calm.trust
+    peer = three.leader.peer
+    own, other = client_context(three.followers[0].tls), client_context(three.followers[1].tls)
+    bare = three.trust
     common = {"host": peer.address, "port": peer.sql_port, "database": "postgres", "timeout": 5.0}
     asks = {"server_settings": {"replication": "true"}}
     for user, tls in (("covet_s0_b", bare), ("covet_s0_b", other), (OWNER, bare)):
@@ -151,9 +151,9 @@ async def test_replication_wants_the_members_certificate(calm: Shard) -> None:
         await asyncpg.connect(**common, user="covet_s0_b", ssl=own)
 
 
-async def test_the_owner_can_change_neither_rule_nor_map(calm: Shard) -> None:
+async def test_the_owner_can_change_neither_rule_nor_map(three: Shard) -> None:
     """The application's owner reads rule and map and changes neither."""
-    connection = await calm.connect(database="postgres")
+    connection = await three.connect(database="postgres")
     assert 1 == await connection.fetchval("SELECT epoch FROM covet.map")
     for statement in ("UPDATE covet.map SET epoch = 9", "DELETE FROM covet.rule", "DROP SCHEMA covet CASCADE"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -161,15 +161,15 @@ async def test_the_owner_can_change_neither_rule_nor_map(calm: Shard) -> None:
     await connection.close()
 
 
-async def test_every_member_has_a_name_role_and_slot_of_its_own(calm: Shard) -> None:
+async def test_every_member_has_a_name_role_and_slot_of_its_own(three: Shard) -> None:
     """The leader's followers stream each under its member name, through its own slot."""
-    statuses = [await calm.status(agent) for agent in calm.agents]
+    statuses = [await three.status(agent) for agent in three.agents]
     leader = statuses[0]
     assert sorted(s.member or "" for s in statuses[1:]) == [link.member for link in leader.followers]
     assert [True, True] == [link.synchronous and link.state == "streaming" for link in leader.followers]
     rule = leader.rule
     assert rule is not None
     names = ", ".join(f'"{member}"' for member in rule.cohort)
-    assert f"ANY 1 ({names})" == await calm.value("SELECT current_setting('synchronous_standby_names')")
-    slots = await calm.value("SELECT count(*) FROM pg_replication_slots WHERE active AND slot_type = 'physical'")
+    assert f"ANY 1 ({names})" == await three.value("SELECT current_setting('synchronous_standby_names')")
+    slots = await three.value("SELECT count(*) FROM pg_replication_slots WHERE active AND slot_type = 'physical'")
     assert 2 == slots

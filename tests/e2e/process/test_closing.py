@@ -64,23 +64,30 @@ class Hammer:
 
     async def _connect_often(self) -> None:
         while True:
-            try:
-                connection = await self.shard.connect(self.agent, timeout=2.0)
-                await self._ask(connection)
-                await connection.close(timeout=1.0)
-            except (*REFUSED, asyncpg.InternalClientError):
+            if not await self._visit(questions=1):
                 self.refusals += 1
-                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)
 
     async def _stay(self) -> None:
         while True:
-            try:
-                connection = await self.shard.connect(self.agent, timeout=2.0)
-                while True:
-                    await self._ask(connection)
-                    await asyncio.sleep(0.005)
-            except (*REFUSED, asyncpg.InternalClientError):
-                await asyncio.sleep(0.02)
+            await self._visit(questions=1_000_000)
+            await asyncio.sleep(0.02)
+
+    async def _visit(self, questions: int) -> bool:
+        """Connect and ask; False if it was refused or cut off."""
+        try:
+            connection = await self.shard.connect(self.agent, timeout=2.0)
+        except (*REFUSED, asyncpg.InternalClientError):
+            return False
+        try:
+            for _ in range(questions):
+                await self._ask(connection)
+                await asyncio.sleep(0.005)
+        except (*REFUSED, asyncpg.InternalClientError):
+            return False
+        finally:
+            connection.terminate()
+        return True
 
     async def _ask(self, connection: asyncpg.Connection) -> None:
         began = time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 
 from covet.core.agentapi import MemberState, Serving
 from covet.engines import processes
-from tests.e2e.process.agents import Agent
+from tests.e2e.process.agents import Agent, command
 from tests.e2e.process.shard import Shard
 
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -61,6 +61,8 @@ class Writer:
                     await connection.execute("INSERT INTO w VALUES ($1)", number, timeout=10.0)
                     self.acknowledged.append(number)
             except LOST:
+                continue
+            finally:
                 connection.terminate()
 
     async def check(self) -> None:
@@ -79,7 +81,7 @@ def kill_postmaster(agent: Agent) -> None:
 def kill_backend(agent: Agent) -> None:
     """Kill -9 of the log writer, a backend process: shared memory is suspect from then on."""
     for pid in agent.server_processes():
-        if b"walwriter" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"walwriter" in command(pid):
             os.kill(pid, signal.SIGKILL)
 
 

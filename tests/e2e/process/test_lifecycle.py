@@ -12,7 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from covet.core.agentapi import MemberState, Serving
+from covet.core.agentapi import MemberState, Peer, Serving
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
 from tests.e2e.process.agents import PROGRAMS, Agent, unprivileged
@@ -57,25 +57,29 @@ async def test_a_renewed_certificate_reaches_everybody_without_a_restart(three: 
     await three.wait_serving()
 
 
-async def test_an_authority_can_be_replaced_by_overlap(one: Shard) -> None:
-    """With both authorities trusted, then the new one alone, the old one's certificates stop working."""
-    new, peer = Authority("new"), one.leader.peer
-    old_operator = client_context(one.folder / "operator")
-    new.issue(one.leader.tls, peer.instance, (peer.address,))
-    operator = client_context(new.issue(one.folder / "new-operator", "covet-operator"))
-    async with AgentClient(operator) as client:
-        async with asyncio.timeout(15.0):
-            while True:
-                try:
-                    await client.status(peer)
-                except UnreachableError:
-                    await asyncio.sleep(0.1)
-                else:
-                    break
-    old_operator.load_verify_locations(cadata=new.pem.decode())
-    async with AgentClient(old_operator) as client:
-        with pytest.raises(UnreachableError):
-            await client.status(peer)
+async def test_an_authority_can_be_replaced() -> None:
+    """Once a new authority alone is trusted, the certificates of the old one stop working."""
+    async with Shard(1) as shard:
+        await shard.birth()
+        new, peer = Authority("new"), shard.leader.peer
+        old_operator = client_context(shard.folder / "operator")
+        new.issue(shard.leader.tls, peer.instance, (peer.address,))
+        operator = client_context(new.issue(shard.folder / "new-operator", "covet-operator"))
+        async with AgentClient(operator) as client, asyncio.timeout(15.0):
+            while not await answers(client, peer):  # noqa: ASYNC110  a file on disk has no event
+                await asyncio.sleep(0.1)
+        old_operator.load_verify_locations(cadata=new.pem.decode())
+        async with AgentClient(old_operator) as client:
+            assert not await answers(client, peer)
+
+
+async def answers(client: AgentClient, peer: Peer) -> bool:
+    """Tell whether an agent answers a client."""
+    try:
+        await client.status(peer)
+    except UnreachableError:
+        return False
+    return True
 
 
 async def test_a_half_written_certificate_is_not_taken_up(one: Shard) -> None:
@@ -99,9 +103,10 @@ async def test_the_newest_spec_wins_and_a_foreign_one_is_refused(one: Shard) -> 
     assert ("5MB", "on") == (await one.value("SHOW work_mem"), await one.value("SHOW fsync"))
     await one.client.put_spec(one.leader.peer, old)
     assert old.generation + 1 == (await one.status(one.leader)).spec_generation
-    await asyncio.to_thread(one.leader.mount_spec, dataclasses.replace(old, generation=7))
-    await one.wait(one.leader, lambda s: s.spec_generation == 7)
-    foreign = dataclasses.replace(old, generation=8, shard_uid="another")
+    one.spec = dataclasses.replace(one.spec, generation=old.generation + 5)
+    one.mount()
+    await one.wait(one.leader, lambda s: s.spec_generation == old.generation + 5)
+    foreign = dataclasses.replace(old, generation=old.generation + 6, shard_uid="another")
     with pytest.raises(RefusedError, match="another"):
         await one.client.put_spec(one.leader.peer, foreign)
 
@@ -148,10 +153,10 @@ def log_bytes(agent: Agent) -> int:
 
 async def test_slots_keep_no_more_log_than_allowed() -> None:
     """A follower that stays away costs the leader a bounded amount of log, then its slot."""
-    async with Shard(3, slot_bytes=32 << 20, parameters={"max_wal_size": "48MB", "min_wal_size": "32MB"}) as shard:
+    async with Shard(3, slot_bytes=64 << 20, parameters={"max_wal_size": "48MB", "min_wal_size": "32MB"}) as shard:
         await shard.birth()
         shard.followers[1].kill_everything()
-        switches = ["INSERT INTO t VALUES (1)", "SELECT pg_switch_wal()"] * 8
+        switches = ["INSERT INTO t VALUES (1)", "SELECT pg_switch_wal()"] * 14
         await asyncio.to_thread(shard.leader.superuser, "CREATE TABLE t (a int)", *switches, "CHECKPOINT", "CHECKPOINT")
         query = "SELECT wal_status FROM pg_replication_slots WHERE NOT active AND slot_type = 'physical'"
         assert "lost" == await shard.value(query)
@@ -159,7 +164,7 @@ async def test_slots_keep_no_more_log_than_allowed() -> None:
         shard.followers[1].start()
         status = await shard.wait(shard.followers[1], lambda s: s.reason == "LogMissing")
         assert (MemberState.FOLLOWER, Serving.CLOSED) == (status.state, status.serving)
-        assert size <= 112 << 20
+        assert size <= 144 << 20
         assert "streaming" == next(
             link.state for link in (await shard.status(shard.leader)).followers if link.state != "absent"
         )

@@ -188,8 +188,13 @@ def _publish(facts: ClusterFacts) -> Iterator[ClusterAction]:
 
 def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]) -> tuple[str, str]:
     for plan in shards:
-        if not plan.settled:
-            return plan.reason, f"{plan.name}: {plan.message}"
+        if plan.settled:
+            continue
+        if plan.reason == events.SETTLED:
+            # In place, with something left to hand over: a spec, a map, a database.
+            kinds = ", ".join(type(action).__name__ for action in plan.actions) or "findings"
+            return "Updating", f"{plan.name}: every instance is in its place; left to do: {kinds}."
+        return plan.reason, f"{plan.name}: {plan.message}"
     if any(not isinstance(action, RepeatObjects) for action in actions):
         return "Repairing", f"Bringing objects back to what they should be: {_listed(actions)}."
     return events.SETTLED, "Every instance is where it should be."

@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest
 PYTHON_CODE := operator tests benchmarks tools examples rust-hasher
 
 .PHONY: help setup check check-python check-rust test test-unit test-rust test-process test-cluster test-long \
-        coverage demo demo-down devcluster-up devcluster-down images generate bench fmt
+        coverage demo demo-down devcluster-up devcluster-down images generate settings-table bench fmt
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ images: setup ## build the images; PUSH=registry pushes them
 
 generate: setup ## write the CRDs, the charts' copies and the reference pages from the models
 	$(PY) -m tools.generate
+
+settings-table: setup ## write the table of server settings, asked of an installed PostgreSQL
+	$(PY) -m tools.settings_table
 
 bench: setup ## the benchmarks; results go to benchmarks/results
 	$(PY) -m benchmarks

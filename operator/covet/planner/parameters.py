@@ -1,15 +1,21 @@
-"""Which server settings a user may set, and which belong to Covet.
+"""Which server settings a user may set, to which values, and which belong to Covet.
 
 Standard library only: the operator refuses a spec by this table, and the agents filter by it
-once more before a setting reaches a server.
+once more before a setting reaches a server. One line that the server cannot read makes it
+ignore its whole file at a reload and refuse to start, so names and values are checked here first.
 """
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
+
+from covet.planner import postgresql15
+from covet.planner.setting import Kind, Setting
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
 _MAX_VALUE: Final = 1024
+_MAX_SHOWN: Final = 80
 
 _IDENTITY: Final = "it says where the server lives and how it is reached, which Covet manages"
 _ACCESS: Final = "it decides who gets in, which Covet manages"
@@ -17,6 +23,8 @@ _DURABILITY: Final = "it could lose acknowledged commits"
 _REPLICATION: Final = "it belongs to the replication that Covet manages"
 _LOG: Final = "the agent reads the server's log from its standard error"
 _CODE: Final = "it would run a command or load code outside the image"
+_SESSIONS: Final = "it would reach into the agent's own sessions, by which Covet works"
+_TRANSACTION: Final = "it is a property of one transaction, not of a server"
 
 OWNED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -32,6 +40,7 @@ OWNED: Final[Mapping[str, str]] = {
             "hba_file", "ident_file", "ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file", "ssl_crl_file",
             "ssl_crl_dir", "ssl_dh_params_file", "ssl_ciphers", "ssl_min_protocol_version",
             "ssl_max_protocol_version", "ssl_passphrase_command", "ssl_passphrase_command_supports_reload",
+            "ssl_ecdh_curve", "authentication_timeout",
             "password_encryption", "krb_server_keyfile", "db_user_namespace", "allow_system_table_mods",
             "row_security", "ignore_system_indexes",
         ),
@@ -61,38 +70,164 @@ OWNED: Final[Mapping[str, str]] = {
         (
             "logging_collector", "log_destination", "log_directory", "log_filename", "log_file_mode",
             "log_rotation_age", "log_rotation_size", "log_truncate_on_rotation", "log_line_prefix",
-            "syslog_facility", "syslog_ident", "event_source", "stats_temp_directory", "update_process_title",
+            "syslog_facility", "syslog_ident", "event_source", "update_process_title",
         ),
         _LOG,
     ),
     **dict.fromkeys(
         (
             "archive_command", "archive_library", "archive_cleanup_command", "recovery_end_command",
-            "restore_command", "local_preload_libraries", "session_preload_libraries", "shared_preload_libraries",
-            "dynamic_library_path", "jit_provider",
+            "restore_command", "local_preload_libraries", "session_preload_libraries", "dynamic_library_path",
+            "extension_destdir", "jit_provider",
         ),
         _CODE,
     ),
+    **dict.fromkeys(
+        (
+            "default_transaction_read_only", "pre_auth_delay", "post_auth_delay", "exit_on_error", "lc_messages",
+            "timezone_abbreviations",
+        ),
+        _SESSIONS,
+    ),
+    **dict.fromkeys(("transaction_deferrable", "transaction_isolation", "transaction_read_only"), _TRANSACTION),
 }  # fmt: skip
 """Settings that a user cannot set, each with the reason that a refusal gives."""
+
+
+LIBRARIES: Final = ("auto_explain", "pg_stat_statements")
+"""What `shared_preload_libraries` may name: libraries that are in the image and do no more than watch."""
+
+FLOORS: Final[Mapping[str, tuple[str, str]]] = {
+    "max_connections": ("20", "the agent and its peers need some of them"),
+    "superuser_reserved_connections": ("3", "the agent has to get in when clients took all the others"),
+    "max_wal_senders": ("16", "replicas stream by them, and two more serve each replica that is being made"),
+    "max_replication_slots": ("32", "every replica needs one, and so does a replica that is being made"),
+    "min_wal_size": ("32MB", "the server refuses to start with less than two segments of log"),
+    "max_wal_size": ("32MB", "the server refuses to start with less than two segments of log"),
+}
+"""The smallest value of a setting below which Covet cannot work, with the reason."""
+
+CEILINGS: Final[Mapping[str, tuple[str, str]]] = {
+    "max_stack_depth": ("7MB", "a container's stack ends at 8MB"),
+}
+"""The same for the largest value."""
+
+_BARRED: Final[Mapping[str, Mapping[str, str]]] = {
+    "default_transaction_isolation": {"serializable": "no replica can serve a session that begins with it"},
+    "huge_pages": {"on": "the pods ask for no huge pages, so the server would not start; write try"},
+}
+"""Values that the server takes and that stop a cluster."""
+
+_LOCALES: Final = ("C", "POSIX", "C.UTF-8")
+"""The locales of the image; with another one the server does not start."""
+
+_MAX_BACKENDS: Final = 262143
+_BACKENDS: Final[Mapping[str, int]] = {
+    "max_connections": 200, "autovacuum_max_workers": 3, "max_worker_processes": 8, "max_wal_senders": 16,
+}  # fmt: skip
+"""What adds up to the server's limit of processes, with the values of a cluster that sets nothing."""
+_RESERVED: Final = 3
+"""superuser_reserved_connections of a server that is told nothing."""
+
+_PREFIXES: Final = frozenset(name.partition(".")[0] for name in postgresql15.SETTINGS if "." in name)
 
 
 def refusals(parameters: Mapping[str, str]) -> tuple[str, ...]:
     """Return one sentence for each setting that cannot be taken; empty if all can."""
     sentences = []
     for name, value in sorted(parameters.items()):
-        folded = name.lower()
-        if not _NAME.fullmatch(folded):
-            sentences.append(f"Parameter {name!r} is not a name of a server setting.")
-        elif folded in OWNED:
-            sentences.append(f"Parameter {folded} cannot be set: {OWNED[folded]}.")
-        elif len(value) > _MAX_VALUE or any(ord(character) < 32 or ord(character) == 127 for character in value):
-            sentences.append(f"Parameter {folded} has a value with control characters or longer than {_MAX_VALUE}.")
-        elif sum(other.lower() == folded for other in parameters) > 1:
-            sentences.append(f"Parameter {folded} is given twice.")
-    return tuple(sentences)
+        sentence = _refusal(name, value)
+        if sentence is not None:
+            sentences.append(sentence)
+        elif sum(other.lower() == name.lower() for other in parameters) > 1:
+            sentences.append(f"Parameter {name.lower()} is given twice.")
+    return tuple(sentences) or tuple(_together({name.lower(): value for name, value in parameters.items()}))
 
 
 def accepted(parameters: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that may reach a server, by folded name, sorted."""
-    return {name.lower(): value for name, value in sorted(parameters.items()) if not refusals({name: value})}
+    return {name.lower(): value for name, value in sorted(parameters.items()) if _refusal(name, value) is None}
+
+
+def _refusal(name: str, value: str) -> str | None:
+    """Return why one setting cannot be taken, whatever the others are."""
+    return _name_refusal(name) or _value_refusal(name.lower(), value)
+
+
+def _name_refusal(name: str) -> str | None:
+    folded = name.lower()
+    if not _NAME.fullmatch(folded):
+        return f"Parameter {name!r} is not a name of a server setting."
+    if folded in OWNED:
+        return f"Parameter {folded} cannot be set: {OWNED[folded]}."
+    known = postgresql15.SETTINGS.get(folded)
+    if known is None:
+        return _unknown(folded)
+    if known.context == "internal":
+        return f"Parameter {folded} cannot be set: it is fixed when the server or its database is made."
+    return None
+
+
+def _unknown(name: str) -> str:
+    prefix, dot, _ = name.partition(".")
+    if dot and prefix not in _PREFIXES:
+        prefixes = ", ".join(f"{known}." for known in sorted(_PREFIXES))
+        return f"Parameter {name} is of no extension that is in the image: names may begin with {prefixes}"
+    settable = [known for known, setting in postgresql15.SETTINGS.items() if _may_be_set(known, setting)]
+    close = difflib.get_close_matches(name, settable, n=3)
+    advice = f"Did you mean {' or '.join(close)}?" if close else "See the list of server settings in its manual."
+    return f"Parameter {name} does not exist in PostgreSQL 15. {advice}"
+
+
+def _may_be_set(name: str, setting: Setting) -> bool:
+    return name not in OWNED and setting.context != "internal"
+
+
+def _value_refusal(name: str, value: str) -> str | None:
+    if len(value) > _MAX_VALUE or any(ord(character) < 32 or ord(character) == 127 for character in value):
+        return f"Parameter {name} has a value with control characters or longer than {_MAX_VALUE}."
+    fault = postgresql15.SETTINGS[name].fault(value) or _policy(name, value)
+    shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}..."
+    return f"Parameter {name} cannot be {shown!r}: {fault}." if fault else None
+
+
+def _policy(name: str, value: str) -> str | None:
+    """Return what a value that the server takes would do to a cluster, None if it may stand."""
+    setting = postgresql15.SETTINGS[name]
+    if name in FLOORS and _number(name, value) < _number(name, FLOORS[name][0]):
+        least, reason = FLOORS[name]
+        return f"it must be at least {least}, because {reason}"
+    if name in CEILINGS and _number(name, value) > _number(name, CEILINGS[name][0]):
+        most, reason = CEILINGS[name]
+        return f"it must be at most {most}, because {reason}"
+    if name == "shared_preload_libraries":
+        libraries = [library.strip(' "') for library in value.split(",") if library.strip()]
+        unknown = [library for library in libraries if library not in LIBRARIES]
+        return f"of libraries the image may load {' and '.join(LIBRARIES)}" if unknown else None
+    if name in {"lc_monetary", "lc_numeric", "lc_time"} and value not in _LOCALES:
+        return f"the image has the locales {', '.join(_LOCALES)}"
+    return _BARRED.get(name, {}).get(value.lower()) if setting.kind is Kind.ENUM else None
+
+
+def _together(parameters: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with settings that are each right alone."""
+    processes = sum(int(_number(name, parameters.get(name, str(unset)))) for name, unset in _BACKENDS.items())
+    if processes >= _MAX_BACKENDS:
+        yield (
+            f"Parameters {', '.join(sorted(set(_BACKENDS) & set(parameters)))} ask for {processes} processes together;"
+            f" the server refuses to start with {_MAX_BACKENDS} or more."
+        )
+    connections = _number("max_connections", parameters.get("max_connections", str(_BACKENDS["max_connections"])))
+    reserved = _number(
+        "superuser_reserved_connections", parameters.get("superuser_reserved_connections", str(_RESERVED))
+    )
+    if reserved >= connections:
+        yield (
+            f"Parameter superuser_reserved_connections ({reserved:.0f}) leaves nothing of max_connections"
+            f" ({connections:.0f}): the server refuses to start with it."
+        )
+
+
+def _number(name: str, value: str) -> float:
+    number = postgresql15.SETTINGS[name].number(value)
+    return 0.0 if number is None else number

@@ -1,0 +1,46 @@
+"""The table of server settings against a server: nothing missing, and values judged as the server judges them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from covet.planner import postgresql15
+from tools import settings_table
+
+VALUES = (
+    (
+        "work_mem",
+        ("64", "63", "64kB", "65536B", "0.1GB", " 1 MB ", "1mb", "1 M", "0x100", "0100", "08", "1e3", "", "x"),
+    ),
+    ("shared_buffers", ("16", "15", "128kB", "120kB", "1GB", "-1")),
+    ("statement_timeout", ("0", "5s", "1.5min", "1us", "2d", "600h", "5MB", "-1", "999999999999")),
+    ("vacuum_cost_limit", ("1", "10000", "10001", "1.4", "0.4", "1B")),
+    ("autovacuum_vacuum_cost_delay", ("2.5", "100", "101", "-1", "2ms", "2000us", "1s")),
+    ("random_page_cost", ("1.1", "-0.1", "1e400", "nan", ".5", "5.", "0x10")),
+    ("jit", ("on", "OFF", "t", "fal", "y", "no", "o", "of", "1", "0", "2", "", " on")),
+    ("log_min_messages", ("warning", "PANIC", "loud", "")),
+    ("wal_level", ("logical", "replica", "all")),
+)
+CASES = [(name, value) for name, values in VALUES for value in values]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[settings_table.Database]:
+    """An empty database, for the server to look at its settings."""
+    with settings_table.database() as made:
+        yield made
+
+
+def test_the_table_is_that_of_the_installed_server() -> None:
+    """A minor version with another setting or bound is noticed; `make settings-table` writes it anew."""
+    assert settings_table.render() == settings_table.TARGET.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "value"), CASES)
+def test_a_value_is_judged_as_the_server_judges_it(name: str, value: str, database: settings_table.Database) -> None:
+    """What passes the table starts a server, and what the table refuses would not."""
+    answer = database.run("postgres", "-D", str(database.data), "-c", f"{name}={value}", "-C", name, check=False)
+    refused = any(
+        words in answer for words in ("invalid value", "outside the valid range", "requires a", "requires an")
+    )
+    assert refused == (postgresql15.SETTINGS[name].fault(value) is not None), answer

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import covet_hasher
 import pytest
+import pytest_asyncio
 
 PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
 USER = "postgres" if os.getuid() == 0 else None
@@ -52,7 +53,7 @@ def run(program: str, *arguments: str) -> None:
     )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sql(server: tuple[str, int]) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A session in an empty schema of its own."""
     host, port = server

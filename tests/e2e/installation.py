@@ -89,7 +89,7 @@ class Installation:
         self.helm("upgrade", "--install", "covet-crds", str(charts / "covet-crds"), "-n", NAMESPACE)
         values = ("--set", f"images.operator={DEV_OPERATOR}", "--set-string", f"images.postgres.15={DEV_POSTGRES}")
         self.helm("upgrade", "--install", "covet", str(charts / "covet"), "-n", NAMESPACE, *values, "--wait")
-        # The tag stays the same while the image behind it changes: a pod of an earlier run would go on with the old one.
+        # The tag stays while the image behind it changes: a pod of an earlier run would go on with the old one.
         deployment = ("deployment/covet", "-n", NAMESPACE)
         self.kubectl("rollout", "restart", *deployment)
         self.kubectl("rollout", "status", *deployment, "--timeout=180s")

@@ -51,15 +51,25 @@ class CovetCluster(model.Model):
 def load(body: Mapping[str, Any]) -> CovetCluster:
     """Read an object as the API server returns it.
 
+    A status is a cache: one that breaks the model counts as none, and never stands in the way of the spec.
+
     Raises:
         SpecError: the object breaks the schema (it was stored under another one); the message
             names every field at fault and its value.
     """
     try:
-        return CovetCluster.model_validate(body)
+        loaded = CovetCluster.model_validate({name: part for name, part in body.items() if name != "status"})
     except pydantic.ValidationError as invalid:
         found = problems_of(invalid)
         raise errors.SpecError("SpecInvalid", "; ".join(str(problem) for problem in found)) from invalid
+    return loaded.model_copy(update={"status": _remembered(body.get("status"))})
+
+
+def _remembered(status: object) -> ClusterStatus | None:
+    try:
+        return None if status is None else ClusterStatus.model_validate(status)
+    except pydantic.ValidationError:
+        return None
 
 
 def problems_of(invalid: pydantic.ValidationError) -> tuple[Problem, ...]:

@@ -26,14 +26,21 @@ LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 PARAMETER: Final = r"^[a-z_][a-z0-9_.]*$"
 RESERVED_DATABASES: Final = ("postgres", "template0", "template1")
-RESERVED_OWNERS: Final = ("ca", "postgres", "public", "none", "session_user", "current_user", "current_role")
+RESERVED_OWNERS: Final = (
+    "ca", "tls", "identity", "map", "trust", "config",
+    "postgres", "public", "none", "session_user", "current_user", "current_role",
+)  # fmt: skip
+"""The first six end names of Covet's own objects: the Secret of an owner `tls` of cluster `shop-s0-a` would be the
+certificate of an instance of `shop`."""
 RESERVED_PREFIXES: Final = ("pg_", "covet")
 
 INSTANCES_REASON: Final = (
     "must be 1, 3, 5 or 7: an even number costs one instance more and survives no more failures"
     " (of 2 the loss of either stops all writes)"
 )
-SHRINK_REASON: Final = "cannot shrink: a volume only grows; restore into a new cluster for a smaller one"
+RESIZE_REASON: Final = (
+    "cannot change: this version neither grows nor shrinks volumes; make a new cluster and move the data"
+)
 RENAME_REASON: Final = "cannot change: the database is made once, at birth"
 
 Amount = (
@@ -158,11 +165,11 @@ class Storage(model.Model):
                     f"quantity(self).compareTo(quantity('{MIN_STORAGE}')) >= 0",
                     f"storage.size must be at least {MIN_STORAGE}: an empty database with its log needs that much",
                 ),
-                model.rule("quantity(self).compareTo(quantity(oldSelf)) >= 0", f"storage.size {SHRINK_REASON}"),
+                model.rule("quantity(self).compareTo(quantity(oldSelf)) == 0", f"storage.size {RESIZE_REASON}"),
             ),
         ),
     ]
-    """Size of the volume, e.g. 10Gi. It never shrinks; a larger size waits in status.pendingChanges."""
+    """Size of the volume, e.g. 10Gi. Fixed at birth: choose it large enough."""
     class_name: Annotated[str | None, pydantic.Field(pattern=SUBDOMAIN, min_length=1, max_length=253)] = None
     """StorageClass. Default: the default class of the Kubernetes cluster. Fixed at birth: a change waits in
     status.pendingChanges."""

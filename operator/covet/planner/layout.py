@@ -6,12 +6,27 @@ of such a field is listed in `status.pendingChanges`, never silently ignored.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
+from covet.api import quantity
 from covet.api.effective import EffectiveSpec
 from covet.planner.actions import PendingChange
 from covet.planner.facts import ClusterFacts
 
-_UNDO = "Put the old value back, or make a new cluster and move the data."
+_UNDO: Final = "Put the old value back, or make a new cluster and move the data."
+_MOVE: Final = "Make a new cluster of that size and move the data."
+"""Instead of `_UNDO` for the volumes' size, which the definition lets nobody change, not even back."""
+
+_AT_LEAST_THE_PRIMARYS: Final = frozenset(
+    {
+        "max_connections",
+        "max_worker_processes",
+        "max_wal_senders",
+        "max_prepared_transactions",
+        "max_locks_per_transaction",
+    }
+)
+"""Settings with a lower value of which than the primary's a replica does not start."""
 
 
 def in_force(wanted: EffectiveSpec, born: EffectiveSpec) -> EffectiveSpec:
@@ -37,11 +52,16 @@ def _pending(wanted: EffectiveSpec, born: EffectiveSpec) -> Iterator[PendingChan
         ("spec.shards.count", "ReshardingUnsupported", born.shards.count, wanted.shards.count),
         ("spec.shards.instances", "ScalingUnsupported", born.shards.instances, wanted.shards.instances),
         ("spec.shards.weights", "ReshardingUnsupported", born.shards.weights, wanted.shards.weights),
-        ("spec.storage.size", "VolumeGrowthUnsupported", born.storage.size, wanted.storage.size),
         ("spec.storage.className", "VolumeMoveUnsupported", born.storage.class_name, wanted.storage.class_name),
         ("spec.database.name", "RenameUnsupported", born.database.name, wanted.database.name),
         ("spec.database.owner", "RenameUnsupported", born.database.owner, wanted.database.owner),
     )
+    if quantity.parse(wanted.storage.size) != quantity.parse(born.storage.size):
+        yield PendingChange(
+            "spec.storage.size",
+            "VolumeGrowthUnsupported",
+            f"The cluster was born with {born.storage.size} and keeps it; {wanted.storage.size} waits. {_MOVE}",
+        )
     for field, reason, old, new in fixed:
         if old != new:
             yield PendingChange(
@@ -62,8 +82,7 @@ def restarts(facts: ClusterFacts) -> tuple[PendingChange, ...]:
         PendingChange(
             f"spec.engine.parameters.{setting}",
             "RestartNeeded",
-            f"Takes effect when the server restarts on {', '.join(sorted(waiting))}: delete the pods of the replicas"
-            " one by one, then the pod of the primary.",
+            f"Takes effect when the server restarts on {', '.join(sorted(waiting))}{_order(setting)}",
         )
         for setting, waiting in sorted(settings.items())
     ]
@@ -77,6 +96,17 @@ def restarts(facts: ClusterFacts) -> tuple[PendingChange, ...]:
             )
         )
     return tuple(changes)
+
+
+def _order(setting: str) -> str:
+    """Return in which order a person restarts the servers of a shard for a setting."""
+    replicas_first = "delete the pods of the replicas one by one, then the pod of the primary"
+    if setting not in _AT_LEAST_THE_PRIMARYS:
+        return f": {replicas_first}."
+    return (
+        f". If the value was raised, {replicas_first}; if it was lowered, the pod of the primary first, then the"
+        " replicas one by one: a replica with less than its primary does not start."
+    )
 
 
 def _text(value: object) -> str:

@@ -35,7 +35,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "shards.instances": (5, PENDING),
     "shards.weights": ({"s0": 2}, PENDING),
     "durability": ("Async", AGENTS),
-    "storage.size": ("20Gi", PENDING),
+    "storage.size": ("20Gi", REFUSED),
     "storage.className": ("fast", PENDING),
     "resources.requests.cpu": ("500m", OBJECTS),
     "resources.requests.memory": ("512Mi", OBJECTS),
@@ -91,10 +91,12 @@ def without_certificates(asked: effective.EffectiveSpec) -> list[dict[str, Any]]
 def outcomes(path: str, value: Any) -> set[str]:
     """Return everything that becomes of a change to a cluster that lives."""
     rules = crd.schema()["properties"]["spec"]
+    storage = rules["properties"]["storage"]["properties"]
     immutable = [
         rule["message"].split()[0]
-        for node in (rules, rules["properties"]["engine"]["properties"]["name"])
+        for node in (rules, rules["properties"]["engine"]["properties"]["name"], storage["size"])
         for rule in node[model.RULES]
+        if "oldSelf" in rule["rule"]
     ]
     if path in immutable:
         return {REFUSED}

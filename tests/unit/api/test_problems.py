@@ -6,7 +6,7 @@ import pydantic
 import pytest
 
 from covet.api import cluster, problems, spec
-from covet.core import errors
+from covet.core import errors, names
 
 METADATA = {"name": "shop", "namespace": "store", "uid": "u"}
 SPEC: dict[str, Any] = {
@@ -103,6 +103,10 @@ def test_a_sound_spec_has_no_problem() -> None:
             {"database": {"owner": "ca"}},
             "spec.database.owner: ca: is reserved by the server or by Covet; choose another name",
         ),
+        (
+            {"database": {"owner": "tls"}},
+            "spec.database.owner: tls: is reserved by the server or by Covet; choose another name",
+        ),
     ],
 )
 def test_a_problem_names_field_value_and_remedy(fields: dict[str, Any], sentence: str) -> None:
@@ -135,6 +139,23 @@ def test_an_object_is_read_from_what_the_api_server_returns() -> None:
     assert 3 == read.status.observed_generation
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"conditions": "none"},
+        {"observedGeneration": "three"},
+        {"pendingChanges": [{"message": "x" * 5000}]},
+        [],
+        "ready",
+    ],
+)
+def test_a_damaged_status_does_not_make_the_spec_invalid(status: Any) -> None:
+    """The status is a cache that is written anew; the cluster goes on being served."""
+    read = cluster.load({"metadata": METADATA, "spec": SPEC, "status": status})
+    assert "shop" == read.metadata.name
+    assert read.status is None
+
+
 def test_an_object_that_breaks_the_schema_is_told_field_by_field() -> None:
     """An object stored under an older schema stalls with a sentence, not with a traceback."""
     body = {
@@ -154,3 +175,14 @@ def test_a_long_value_is_shortened_in_the_message() -> None:
     with pytest.raises(pydantic.ValidationError) as invalid:
         cluster.CovetCluster.model_validate({"metadata": METADATA, "spec": {**SPEC, "durability": "x" * 10**6}})
     assert all(len(str(problem)) < 400 for problem in cluster.problems_of(invalid.value))
+
+
+def test_no_two_secrets_of_any_clusters_in_a_namespace_share_a_name() -> None:
+    """Names of clusters and owners may be as unlucky as they can: each Secret is of one cluster and one purpose."""
+    owners = ("app", "tls", "ca", "operator", "instance", "s0", "a", "map", "operator_tls", "a_tls")
+    made = []
+    for name in ("shop", "shop-s0", "shop-s0-a", "shop-operator", "shop-s0-a-operator", "shop-tls", "shop-ca"):
+        made += [names.authority_secret(name), names.operator_secret(name)]
+        made += [names.instance_secret(names.instance(name, "s0", letters)) for letters in ("a", "b", "aa")]
+        made += [names.user_secret(name, owner) for owner in owners if not found(name=name, database={"owner": owner})]
+    assert len(set(made)) == len(made), sorted(name for name in made if made.count(name) > 1)

@@ -23,6 +23,8 @@ LOG: Final = logging.getLogger("covet.cohort")
 
 ROW_SECONDS: Final = 3.0
 """How long a rule row may wait for its acknowledgement."""
+STRAGGLER_SECONDS: Final = 0.3
+"""How long the others are waited for once enough followers confirmed; `remind` asks them again later."""
 CAUGHT_UP_BYTES: Final = 16 << 20
 """A member is admitted to the cohort when it is at most this far behind: one segment of the log."""
 
@@ -102,8 +104,17 @@ async def _collect(inst: Instance, rule: Rule, voters: Iterable[str], needed: in
     if inst.identity is None:
         raise RefusedError("NotBorn", "No database, no rule.")
     asked = [member for member in rule.cohort if member != rule.leader]
-    answers = await asyncio.gather(*(_ask(inst, rule, member, lsn) for member in asked))
-    confirmed = {member for member, yes in zip(asked, answers, strict=True) if yes} & set(voters)
+    calls = {asyncio.create_task(_ask(inst, rule, member, lsn)): member for member in asked}
+    confirmed: set[str] = set()
+    waiting = set(calls)
+    while waiting:
+        limit = STRAGGLER_SECONDS if len(confirmed) >= needed else None
+        done, waiting = await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        confirmed |= {calls[call] for call in done if call.result()} & set(voters)
+        if not done:
+            break
+    for call in waiting:
+        call.cancel()
     if len(confirmed) < needed:
         raise RefusedError(
             "RuleUnconfirmed",

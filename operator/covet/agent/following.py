@@ -18,6 +18,8 @@ LOG: Final = logging.getLogger("covet.following")
 
 REJOIN_SECONDS: Final = 2.0
 """Seconds without a stream after which the leader is asked again to end what runs in our name."""
+RETRY_SECONDS: Final = 0.5
+"""Seconds between two questions to a leader that did not answer with yes."""
 JOIN_SECONDS: Final = 2.0
 """How long the leader's agent may take: a follower that cannot reach it has to close in time."""
 CONFIRM_SECONDS: Final = 3.0
@@ -32,9 +34,9 @@ async def follow(inst: Instance) -> None:
     """
     rule, identity, promise = inst.rule, inst.identity, inst.promise
     now = inst.clock.monotonic()
-    if rule is None or identity is None or promise is None or now - inst.asked_to_join_at < REJOIN_SECONDS:
+    if rule is None or identity is None or promise is None or now < inst.join_at:
         return
-    inst.asked_to_join_at = now
+    inst.join_at = now + RETRY_SECONDS
     leader = inst.peer(inst.instance_of(rule.leader))
     try:
         async with asyncio.timeout(JOIN_SECONDS):
@@ -49,6 +51,7 @@ async def follow(inst: Instance) -> None:
         raise RefusedError(
             "TermForeign", f"{leader.instance} leads term {answer.rule.term}, promised is {promise.term}."
         )
+    inst.join_at = inst.clock.monotonic() + REJOIN_SECONDS
     await asyncio.to_thread(inst.certificates.copy_to, inst.volume.credentials(rule.term))
     inst.upstream = upstream(inst, rule, identity.member)
     if await configuring.apply(inst):

@@ -80,7 +80,7 @@ class Instance:
         self.unready = ""
         self.probed_at = 0.0
         self.unstreamed_since: float | None = None
-        self.asked_to_join_at = 0.0
+        self.join_at = 0.0
         self.task: Task | None = None
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None

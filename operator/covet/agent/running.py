@@ -26,7 +26,7 @@ async def start(inst: Instance, *, primary: bool) -> None:
     Raises:
         CovetError: the server's program could not be started.
     """
-    inst.upstream, inst.admitting, inst.confirmed = None, False, False
+    inst.upstream, inst.admitting, inst.confirmed, inst.join_at = None, False, False, 0.0
     await asyncio.to_thread(_prepare, inst.volume.pgdata, primary)
     await configuring.install_certificate(inst)
     await configuring.apply(inst, admitting=False)

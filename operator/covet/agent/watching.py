@@ -37,6 +37,7 @@ class Watcher:
     async def run(self) -> None:
         """Watch for as long as the agent lives."""
         while True:
+            self._inst.children.sweep()
             for look in (self._spec, self._certificate, self._addresses, self._settings, self._followers):
                 try:
                     await look()

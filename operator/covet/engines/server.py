@@ -74,6 +74,9 @@ class Server:
             return
         if not await processes.reap_folder(self._pgdata):
             raise TimeoutError("processes of an earlier server do not end")
+        # No process of this folder is left, whatever number the file names: in a new container that number may be
+        # another process of ours, and the server would refuse to start for ever.
+        (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
         folder = self._folder
         process = await self._spawn(
             str(self._programs / "postgres"),
@@ -119,8 +122,7 @@ class Server:
         relay = asyncio.create_task(self._relay(process), name="server-log")
         code = await process.wait()
         # Orphaned backends may hold the pipe open: the log's end is not waited for.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(relay, 0.1)
+        await asyncio.wait([relay], timeout=0.1)
         self._process = None
         self._ended(code)
 
@@ -144,7 +146,7 @@ def widen_pipe(process: asyncio.subprocess.Process) -> None:
     transport = process._transport.get_pipe_transport(2)  # type: ignore[attr-defined]  # noqa: SLF001  asyncio offers no public way
     pipe = transport.get_extra_info("pipe") if transport else None
     if pipe is not None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the child has ended already
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 

@@ -74,7 +74,9 @@ class Operator:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        self._holder = LeaseHolder(kube, self._settings.namespace, self._settings.identity, self._clock)
+        self._holder = LeaseHolder(
+            kube, self._settings.namespace, self._settings.identity, self._clock, self._settings.lease
+        )
         try:
             if not await self._unless_stopped(self._await_definition(kube)):
                 return 0

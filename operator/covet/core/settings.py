@@ -26,6 +26,8 @@ class Settings:
         image_pull_policy: pull policy of database pods.
         image_pull_secrets: names of pull Secrets, expected in each cluster's namespace.
         log_format: `json` or `text`.
+        health_port: port of /livez, /readyz and /metrics; 0 for any.
+        lease: name of the Lease; the processes of one installation share it, those of another have their own.
     """
 
     namespace: str = "covet-system"
@@ -36,6 +38,7 @@ class Settings:
     image_pull_secrets: tuple[str, ...] = ()
     log_format: str = "json"
     health_port: int = HEALTH_PORT
+    lease: str = "covet-operator"
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:
@@ -57,6 +60,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         image_pull_secrets=_names(environ.get("COVET_IMAGE_PULL_SECRETS", "")),
         log_format=environ.get("COVET_LOG") or base.log_format,
         health_port=_port(environ.get("COVET_HEALTH_PORT", "")),
+        lease=environ.get("COVET_LEASE") or base.lease,
     )
 
 

@@ -17,6 +17,7 @@ from covet.kube.client import Kube
 from covet.kube.resources import Manifest
 
 NAME: Final = "covet-operator"
+"""Name of the Lease where an installation gives none; two installations in one namespace need two."""
 DURATION: Final = 8.0
 """Seconds without a renewal after which another process may take the Lease."""
 GIVE_UP: Final = 6.0
@@ -33,12 +34,14 @@ class LeaseHolder:
     Args:
         namespace: where the Lease stands.
         identity: name of this process; two processes never share it.
+        name: of the Lease; processes of one name never work at the same time.
     """
 
-    def __init__(self, kube: Kube, namespace: str, identity: str, clock: Clock) -> None:
+    def __init__(self, kube: Kube, namespace: str, identity: str, clock: Clock, name: str = NAME) -> None:
         self._kube = kube
         self._namespace = namespace
         self._identity = identity
+        self._name = name
         self._clock = clock
         self._renewed_at = -DURATION
         self._seen: tuple[str, str] | None = None
@@ -72,7 +75,7 @@ class LeaseHolder:
             return
         self._held = False
         try:
-            found = await self._kube.get(resources.LEASE, self._namespace, NAME)
+            found = await self._kube.get(resources.LEASE, self._namespace, self._name)
             if found is not None and _holder(found) == self._identity:
                 await self._kube.replace(self._manifest(found, ""))
         except CovetError as error:
@@ -82,7 +85,7 @@ class LeaseHolder:
         """Take or renew the Lease once; return whether that worked."""
         asked_at = self._clock.monotonic()
         try:
-            found = await self._kube.get(resources.LEASE, self._namespace, NAME)
+            found = await self._kube.get(resources.LEASE, self._namespace, self._name)
             if found is None:
                 await self._kube.create(self._manifest(None, self._identity))
             elif self._may_take(found, asked_at):
@@ -116,7 +119,7 @@ class LeaseHolder:
             spec["acquireTime"] = moment
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
         spec.update(holderIdentity=holder, renewTime=moment, leaseDurationSeconds=int(DURATION))
-        metadata = {"name": NAME, "namespace": self._namespace}
+        metadata = {"name": self._name, "namespace": self._namespace}
         if found is not None:
             metadata = found["metadata"]
         return {

@@ -200,6 +200,7 @@ def test_the_operator_reads_every_variable_that_the_chart_sets() -> None:
             image_pull_policy="Always",
             image_pull_secrets=("one", "two"),
             log_format="text",
+            lease="covet",
         )
         == found
     )
@@ -248,6 +249,19 @@ def test_two_releases_side_by_side_share_no_object() -> None:
         }
 
     assert set() == keys("covet") & keys("canary")
+
+
+@pytest.mark.parametrize("release", ["covet", "canary"])
+def test_each_release_has_a_lease_of_its_own_and_may_touch_no_other(release: str) -> None:
+    """Two releases in one namespace, each for its own namespaces, do not wait for each other."""
+    made = rendered(release=release)
+    (deployment,) = [found for found in made if found["kind"] == "Deployment"]
+    entries = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    (lease,) = [entry["value"] for entry in entries if entry["name"] == "COVET_LEASE"]
+    (role,) = [found for found in made if found["kind"] == "Role"]
+    named = [rule for rule in role["rules"] if "create" not in rule["verbs"]]
+    assert [[lease]] == [rule["resourceNames"] for rule in named]
+    assert release in lease
 
 
 @pytest.mark.parametrize("major", MAJORS)

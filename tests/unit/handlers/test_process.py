@@ -28,9 +28,13 @@ def test_settings_are_read_from_the_environment() -> None:
             "COVET_IMAGE_PULL_SECRETS": "one,two",
             "COVET_LOG": "text",
             "COVET_HEALTH_PORT": "9000",
+            "COVET_LEASE": "canary",
         }
     )
-    assert Settings("system", "pod-1", ("a", "b"), {"15": "image"}, "Always", ("one", "two"), "text", 9000) == found
+    expected = Settings(
+        "system", "pod-1", ("a", "b"), {"15": "image"}, "Always", ("one", "two"), "text", 9000, "canary"
+    )
+    assert expected == found
 
 
 def test_an_empty_environment_has_defaults() -> None:

@@ -118,3 +118,14 @@ async def test_two_who_grab_at_once_do_not_both_get_it(kube: Kube, time: FakeTim
     time.now += lease.DURATION
     taken = await asyncio.gather(second._attempt(), third._attempt())
     assert 1 == sum(taken)
+
+
+async def test_two_installations_in_one_namespace_work_side_by_side(kube: Kube, time: FakeTime) -> None:
+    """Releases that serve different namespaces do not wait for each other: each has a Lease of its own."""
+    stable = LeaseHolder(kube, "ns", "one", time.clock(), "covet")
+    canary = LeaseHolder(kube, "ns", "two", time.clock(), "canary-covet")
+    second = LeaseHolder(kube, "ns", "three", time.clock(), "canary-covet")
+    assert [True, True, False] == [await process._attempt() for process in (stable, canary, second)]
+    await canary.release()
+    assert await second._attempt()
+    assert stable.held()

@@ -61,6 +61,7 @@ async def read(inst: Instance) -> AgentStatus:
         spec_generation=inst.spec.generation,
         pending_restart=contents.pending_restart if contents else (),
         task=inst.task,
+        shard_uid=identity.shard_uid if identity else None,
     )
 
 

@@ -116,7 +116,10 @@ async def open_client(inst: Instance) -> AgentClient:
 
 
 def read_spec(inst_spec: ShardSpec | None, mounted: bytes | None) -> ShardSpec:
-    """Return the newer of the cached and the mounted spec.
+    """Return the newer of the cached and the mounted spec; if they are of different shards, the mounted one.
+
+    The pod is what its mount says. A volume with the spec of another shard is then found to be foreign: were its
+    own spec believed because its generation is higher, the agent would lead a database that nobody gave it.
 
     Raises:
         SpecError: there is neither, or the mounted one makes no sense and nothing is cached.
@@ -130,4 +133,6 @@ def read_spec(inst_spec: ShardSpec | None, mounted: bytes | None) -> ShardSpec:
     specs = [spec for spec in (inst_spec, fresh) if spec is not None]
     if not specs:
         raise SpecError("SpecMissing", "No spec is mounted, and none is kept on the volume.")
+    if fresh is not None and len({(spec.cluster_uid, spec.shard_uid) for spec in specs}) > 1:
+        return fresh
     return max(specs, key=lambda spec: spec.generation)

@@ -175,6 +175,8 @@ class AgentStatus:
         map_epoch: epoch of the newest row of covet.map in the database, None before.
         spec_generation: generation of the ShardSpec this agent works by.
         pending_restart: settings that wait for a restart of the server.
+        shard_uid: uid of the shard that the volume belongs to, None while it is empty. The operator takes a
+            database of another uid than its record's for foreign, whatever else the agent says.
     """
 
     protocol: int
@@ -199,6 +201,7 @@ class AgentStatus:
     spec_generation: int = 0
     pending_restart: tuple[str, ...] = ()
     task: Task | None = None
+    shard_uid: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,9 +110,15 @@ def _leaders(seen: ShardFacts, record: ShardRecord | None) -> tuple[Answer, ...]
         and answer.rule is not None
         and answer.rule.leader == answer.member
         and known in {None, answer.system_id}
+        and (record is None or not _foreign(answer, record))
     ]
     newest = max((answer.rule.term for _, answer in found if answer.rule is not None), default=0)
     return tuple(entry for entry in found if entry[1].rule is not None and entry[1].rule.term == newest)
+
+
+def _foreign(answer: AgentStatus, record: ShardRecord) -> bool:
+    """Return whether the volume says itself that it belongs to another shard."""
+    return answer.shard_uid not in {None, record.uid}
 
 
 def _push(seen: ShardFacts, record: ShardRecord, wish: Wish) -> tuple[ShardAction, ...]:
@@ -122,7 +128,8 @@ def _push(seen: ShardFacts, record: ShardRecord, wish: Wish) -> tuple[ShardActio
         for instance, answer in seen.answers()
         if answer.spec_generation < wish.spec.generation
         and answer.state is not MemberState.REFUSED
-        and answer.system_id in {None, record.system_id}
+        and (record.system_id is None or answer.system_id in {None, record.system_id})
+        and not _foreign(answer, record)
     )
     return (PushSpec(seen.name, behind),) if behind else ()
 
@@ -141,7 +148,7 @@ def _birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -
         return _Step("WaitingForAgent", f"Waiting for the agent of {record.bootstrapped_by}.")
     if record.opened:
         return _Step(events.IDENTITY_CONTRADICTED, "The record says opened and has no system id: nothing is done.")
-    if first.agent.state is MemberState.EMPTY:
+    if first.agent.state is MemberState.EMPTY and not _foreign(first.agent, record):
         return _Step(
             "Bootstrapping",
             f"{first.name} initialises the shard.",
@@ -165,10 +172,10 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
     """Clone what is empty, widen the cohort, open, and afterwards keep it so."""
     instance, answer = leader
     actions: list[ShardAction] = []
-    empty = _empty(seen, instance.name)
+    empty = _empty(seen, record, instance.name)
     if empty and record.system_id is not None:
         actions.append(Clone(seen.name, empty, instance.name, record.system_id))
-    order = _cohort_order(seen, wish, leader)
+    order = _cohort_order(seen, record, wish, leader)
     if order is not None:
         actions.append(order)
     complete = _complete(seen, wish, answer)
@@ -192,15 +199,18 @@ def _resumes(leader: InstanceFacts, answer: AgentStatus) -> bool:
     return leaves or answer.reason in {"RuleUnconfirmed", "Leading"}
 
 
-def _empty(seen: ShardFacts, leader: str) -> tuple[str, ...]:
+def _empty(seen: ShardFacts, record: ShardRecord, leader: str) -> tuple[str, ...]:
     return tuple(
         instance.name
         for instance, answer in seen.answers()
-        if answer.state is MemberState.EMPTY and answer.system_id is None and instance.name != leader
+        if answer.state is MemberState.EMPTY
+        and answer.system_id is None
+        and not _foreign(answer, record)
+        and instance.name != leader
     )
 
 
-def _cohort_order(seen: ShardFacts, wish: Wish, leader: Answer) -> GrowCohort | None:
+def _cohort_order(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> GrowCohort | None:
     """Return the order that brings the rule nearer to all instances and the wanted W, None if it is there."""
     instance, answer = leader
     rule = answer.rule
@@ -209,7 +219,7 @@ def _cohort_order(seen: ShardFacts, wish: Wish, leader: Answer) -> GrowCohort | 
     voters = [instance.name]
     members = {answer.member}
     for other, status in seen.answers():
-        if other.name == instance.name or status.member is None:
+        if other.name == instance.name or status.member is None or _foreign(status, record):
             continue
         caught_up = status.state is MemberState.FOLLOWER and status.streaming
         if status.member in rule.cohort or caught_up:
@@ -288,6 +298,14 @@ def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord)
             events.VOLUME_FOREIGN,
             f"{instance.name} refuses its volume ({answer.reason}): {answer.message} Nothing on it was touched."
             " Move the data away or delete the claim, then delete the pod.",
+            stalls=True,
+            subject=subject,
+        )
+    elif _foreign(answer, record):
+        yield Finding(
+            events.VOLUME_FOREIGN,
+            f"{instance.name} holds a database of another shard (uid {answer.shard_uid}; this one is {record.uid})."
+            " Nothing on it was touched. Move the data away or delete the claim, then delete the pod.",
             stalls=True,
             subject=subject,
         )

@@ -40,6 +40,7 @@ class Volume:
     Args:
         promised: the newest rule confirmed here.
         opened: the agent was told that clients may enter.
+        shard_uid: set if the volume is of another shard than the record's.
     """
 
     member: str
@@ -48,6 +49,7 @@ class Volume:
     opened: bool = False
     database: str | None = None
     map_epoch: int | None = None
+    shard_uid: str | None = None
 
 
 Record = Callable[[], ShardRecord | None]
@@ -120,6 +122,7 @@ class FakeAgent:
             database=born.database if born and state is MemberState.LEADER else None,
             map_epoch=born.map_epoch if born else None,
             spec_generation=self.spec.generation if self.spec is not None else 0,
+            shard_uid=(born.shard_uid or self._uid()) if born else None,
         )
 
     def streams(self) -> bool:
@@ -266,6 +269,10 @@ class FakeAgent:
 
     def _new_member(self) -> str:
         return names.member(self.shard, self.instance.rsplit("-", 1)[-1], str(uuid.uuid4()))
+
+    def _uid(self) -> str | None:
+        record = self.record()
+        return record.uid if record is not None else None
 
     def _spec(self) -> ShardSpec:
         if self.spec is None:

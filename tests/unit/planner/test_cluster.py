@@ -225,6 +225,23 @@ class TestForeign:
         assert events.VOLUME_FOREIGN in [finding.reason for finding in plan.findings]
         assert not plan.settled
 
+    @pytest.mark.parametrize("letter", ["a", "b"])
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_a_volume_of_another_shard_is_never_adopted(self, letter: str, recorded: bool) -> None:
+        """A database that names another shard's uid is foreign, even if its agent leads and all looks well."""
+        world = World(worlds.cluster_spec(1, 1 if letter == "a" else 3))
+        settle(world)
+        assert world.identity is not None
+        known = world.identity.shards[0]
+        if not recorded:
+            world.identity = world.identity.with_shard(dataclasses.replace(known, system_id=None, opened=False))
+        volume = world.agents[f"shop-s0-{letter}"].volume
+        assert volume is not None
+        volume.shard_uid = "another"
+        plan = plan_of(world)
+        assert events.VOLUME_FOREIGN in [finding.reason for finding in plan.findings]
+        assert () == plan.shards[0].actions
+
     def test_another_system_id_gets_no_order(self) -> None:
         """A database of another system under one of our instances is foreign, whatever its agent says."""
         world = World(worlds.cluster_spec())

@@ -138,6 +138,13 @@ def test_the_chart_grants_what_the_operator_uses_and_no_more() -> None:
     assert used(rights.OWN_NAMESPACE) == found["Role", "covet-system"]
 
 
+def test_of_definitions_only_our_own_is_readable() -> None:
+    """What other software defines in the Kubernetes cluster is not the operator's business."""
+    rules = [rule for made in rendered() if made["kind"] == "ClusterRole" for rule in made["rules"]]
+    named = [rule["resourceNames"] for rule in rules if "customresourcedefinitions" in rule["resources"]]
+    assert [[f"{names.PLURAL}.{names.GROUP}"]] == named
+
+
 def test_rights_end_at_the_namespaces_that_are_listed() -> None:
     """With `watchNamespaces` no Secret outside of them is readable."""
     found = roles("watchNamespaces={store,bank}")

@@ -133,10 +133,10 @@ async def test_answers_are_translated(status: int, message: str, kind: type[Exce
     """Each error answer becomes one of Covet's errors, with a reason for programs."""
     app = web.Application()
     answer = {"reason": "Invalid" if status == 422 else "", "message": message}
-    app.router.add_get("/api/v1/namespaces/ns/pods/p", answering(json.dumps(answer), status))
+    app.router.add_get("/api/v1/namespaces/ns/secrets/p", answering(json.dumps(answer), status))
     async with serving(app) as kube:
         with pytest.raises(kind) as caught:
-            await kube.get(resources.POD, "ns", "p")
+            await kube.get(resources.SECRET, "ns", "p")
     assert reason == getattr(caught.value, "reason", None)
     assert message in str(caught.value)
 
@@ -144,10 +144,10 @@ async def test_answers_are_translated(status: int, message: str, kind: type[Exce
 async def test_an_answer_that_is_no_json_is_unreachable() -> None:
     """A proxy's error page is no word of the API server."""
     app = web.Application()
-    app.router.add_get("/api/v1/namespaces/ns/pods/p", answering("<html>", 502))
+    app.router.add_get("/api/v1/namespaces/ns/secrets/p", answering("<html>", 502))
     async with serving(app) as kube:
         with pytest.raises(UnreachableError):
-            await kube.get(resources.POD, "ns", "p")
+            await kube.get(resources.SECRET, "ns", "p")
 
 
 async def test_silence_ends_with_unreachable(server: ApiServer) -> None:
@@ -155,7 +155,7 @@ async def test_silence_ends_with_unreachable(server: ApiServer) -> None:
     await server.stop()
     kube = Kube(configuration.Configuration(host=server.url), timeout=0.5)
     with pytest.raises(UnreachableError):
-        await kube.get(resources.POD, "ns", "p")
+        await kube.get(resources.SECRET, "ns", "p")
     await kube.close()
 
 

@@ -1,0 +1,98 @@
+"""Every right of the table is exercised: one that nothing uses would be given to whoever breaks into the operator."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from covet import app
+from covet.kube import resources, rights
+from covet.kube.resources import Resource
+from covet.testing import apiserver
+from covet.testing.apiserver import ApiServer
+from covet.testing.kubelet import Kubelet
+from tests.unit.handlers.conftest import Site, until
+
+Right = tuple[str, str, str]
+"""Resource, part of it, verb."""
+
+_VERBS = {"POST": "create", "PUT": "update"}
+
+
+def verbs_of(request: web.Request, name: str, *, exists: bool) -> tuple[str, ...]:
+    """Return the verbs that the API server would ask the roles about for a request."""
+    if request.method == "GET":
+        return ("get",) if name else ("watch" if "watch" in request.query else "list",)
+    if request.method == "PATCH":
+        applies = request.content_type == "application/apply-patch+yaml"
+        return ("patch", "create") if applies and not exists else ("patch",)
+    return (_VERBS[request.method],)
+
+
+@pytest.fixture
+def exercised(monkeypatch: pytest.MonkeyPatch) -> set[Right]:
+    """Return the rights that requests have needed so far; asked for before the API server starts."""
+    found: set[Right] = set()
+    handle = ApiServer._handle
+
+    async def record(server: ApiServer, request: web.Request) -> web.StreamResponse:
+        if apiserver._discovery(request.path) is None:
+            resource, namespace, name, part = apiserver._parse(request.path)
+            exists = server.get(resource, namespace, name) is not None
+            found.update((resource.plural, part, verb) for verb in verbs_of(request, name, exists=exists))
+        return await handle(server, request)
+
+    monkeypatch.setattr(ApiServer, "_handle", record)
+    return found
+
+
+@contextlib.asynccontextmanager
+async def pods_on(server: ApiServer) -> AsyncIterator[Kubelet]:
+    """Run the pods of every StatefulSet."""
+    kubelet = Kubelet(server)
+
+    async def sync() -> None:
+        while True:
+            await kubelet.sync()
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(sync())
+    yield kubelet
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await kubelet.stop()
+
+
+def granted() -> set[Right]:
+    """Return the table."""
+    tables: tuple[dict[Resource, tuple[str, ...]], ...] = (
+        rights.NAMESPACED,
+        rights.OWN_NAMESPACE,
+        rights.CLUSTERWIDE,
+    )
+    whole = {(resource.plural, "", verb) for table in tables for resource, verbs in table.items() for verb in verbs}
+    return whole | {
+        (resource.plural, part, verb) for (resource, part), verbs in rights.SUBRESOURCES.items() for verb in verbs
+    }
+
+
+async def test_every_right_is_exercised_and_no_other_is_needed(
+    exercised: set[Right], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole process from waiting for the definition to an edit of a cluster that lives, against the table."""
+    monkeypatch.setattr(app, "RESCAN_EVERY", 0.05)
+    site.define()
+    await site.start()
+    site.declare("shop")
+    # A StatefulSet without pods: is there an Event that says why?
+    await until(lambda: ("events", "", "list") in exercised, 20)
+    async with pods_on(site.server):
+        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        # A warning is an Event.
+        site.declare("bad", storage={"size": "1Gi", "className": "none"})
+        await until(lambda: any(key[0] == resources.EVENT for key in site.server.objects), 20)
+        # The Lease is renewed.
+        await until(lambda: ("leases", "", "update") in exercised, 20)
+    assert (set(), set()) == (granted() - exercised, exercised - granted())

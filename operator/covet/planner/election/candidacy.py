@@ -8,6 +8,7 @@ from covet.planner.election import lease, rules, state
 from covet.planner.election.effects import Note, Send
 from covet.planner.election.guards import Guards
 from covet.planner.election.messages import HandOver, Recruit, Recruited
+from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Agent, Candidacy, Out, Reign
 from covet.planner.election.watch import Role
 
@@ -54,13 +55,26 @@ def hopeless(agent: Agent, candidacy: Candidacy) -> bool:
     return not rules.elects(base, possible)
 
 
+def inherits(sworn: Sworn, term: int, *, fenced: bool, guards: Guards) -> bool:
+    """Tell whether a handed-over term may be led: promised, no other, never led, and still fenced.
+
+    Args:
+        sworn: what is on the disk; nothing newer may be on its way there.
+        term: the one handed over.
+        fenced: nothing was received since the promise.
+        guards: all on, but in tests.
+    """
+    right = sworn.promise == term or not guards.handed_term
+    fresh = sworn.led < term or not guards.led_mark
+    return right and fresh and fenced and not sworn.rewinding
+
+
 def takes_over(agent: Agent, message: HandOver) -> bool:
-    """Tell whether a handed-over term may be led: promised, no other, never led, and still fenced."""
-    guards, sworn = agent.config.guards, agent.saved
-    right = sworn.promise == agent.sworn.promise == message.term or not guards.handed_term
-    fresh = agent.sworn.led < message.term or not guards.led_mark
+    """Tell whether this member may lead the term that it is handed."""
     quiet = agent.role in {Role.RECRUITED, Role.BOOT, Role.STOPPED, Role.RESIGNED}
-    return right and fresh and quiet and agent.follows == 0 and not agent.sworn.rewinding
+    settled = agent.saved == agent.sworn or not agent.config.guards.durable_promise
+    fenced = agent.follows == 0
+    return quiet and settled and inherits(agent.sworn, message.term, fenced=fenced, guards=agent.config.guards)
 
 
 def begin(agent: Agent, promise: int, now: int, out: Out, *, accept_loss: bool = False) -> Agent:

@@ -27,7 +27,7 @@ def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
     if message.term < view.promise or view.term == message.term:
         return state
     flags = message.flags
-    calms = not flags & messages.FENCED and flags & (messages.PROMOTED | messages.PROGRESS)
+    calms = not flags & messages.FENCED and flags & (messages.OPEN | messages.PROGRESS)
     heard = state.heard
     if calms:
         heard = watch.Heard(message.term, message.sender, now, False, message.term, now)  # noqa: FBT003  not refused
@@ -97,6 +97,6 @@ def _own_veto(state: Watch, resigned_term: int) -> str:
     view = state.view
     if view.term <= resigned_term or view.flags & messages.FENCED:
         return ""
-    if view.flags & (messages.PROMOTED | messages.PROGRESS):
+    if view.flags & (messages.OPEN | messages.PROGRESS):
         return "Leading"
     return ""

@@ -248,9 +248,6 @@ class Node:
     def _rejoined(self, effect: effects.Rejoin, common: int, log: list[tuple[int, int]]) -> None:
         self.server.log[common:] = log[common:]
         self.server.start()
-        leader = self.world.nodes.get(effect.leader)
-        if not self.world.keeps("promise_outside_pgdata") and leader is not None:
-            self.disk = Sworn(leader.disk.promise, leader.disk.rule, self.disk.led)
         self._give_done(effect.ticket, ok=True)
 
     def _give_done(self, ticket: int, ok: bool) -> None:

@@ -13,7 +13,7 @@ from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Agent, Member, Reign, Stage, Target
 from covet.planner.election.state import Server as Process
 from covet.planner.election.timers import Timers
-from covet.planner.election.watch import Config, Role
+from covet.planner.election.watch import Role
 from covet.testing.election.clockwork import Clockwork
 from covet.testing.election.node import Node
 from covet.testing.election.oracle import Oracle
@@ -46,7 +46,7 @@ class World:
         timers: durations in force.
         guards: safeguards of the core that are on.
         lapses: safeguards of the executor that are off: `timeline_is_term`, `position_of_last_byte`,
-            `promise_outside_pgdata`, `new_volume_is_new_member`.
+            `new_volume_is_new_member`.
         trace: lines of what happened, None to save the time.
     """
 
@@ -339,8 +339,3 @@ def _seated(rule: Rule, now: int) -> Reign:
         replied_at=now,
         caught_up=frozenset(rule.cohort),
     )
-
-
-def config_of(name: str, timers: Timers) -> Config:
-    """Return a member's configuration with every safeguard on."""
-    return Config(name, timers)

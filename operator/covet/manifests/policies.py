@@ -8,7 +8,8 @@ from covet.manifests.metadata import ClusterRef, Manifest
 
 LABEL_NAMESPACE: Final = "kubernetes.io/metadata.name"
 """Label that the API server puts on every namespace, with its name."""
-DNS_PORT: Final = 53
+DNS_PORTS: Final = (53, 5353)
+"""A policy sees the port of the DNS pod behind the Service: OpenShift's listen on 5353."""
 
 
 def network(cluster: ClusterRef, shard: str, operator_namespace: str) -> Manifest:
@@ -35,7 +36,7 @@ def network(cluster: ClusterRef, shard: str, operator_namespace: str) -> Manifes
             ],
             "egress": [
                 {"to": peers, "ports": agents},
-                {"ports": [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]},
+                {"ports": [{"protocol": protocol, "port": port} for port in DNS_PORTS for protocol in ("UDP", "TCP")]},
             ],
         },
     }

@@ -240,6 +240,13 @@ def test_the_policies_of_operator_and_databases_meet() -> None:
     assert wanted <= stateful_set["spec"]["template"]["metadata"]["labels"].items()
 
 
+def test_the_operator_reaches_dns_where_the_databases_do() -> None:
+    """A policy sees the port of the DNS pod, which on some distributions is not that of its Service."""
+    databases = policies.network(samples.CLUSTER, "s0", "covet-system")["spec"]["egress"]
+    (dns,) = [rule["ports"] for rule in databases if "to" not in rule]
+    assert dns == one("NetworkPolicy")["spec"]["egress"][0]["ports"]
+
+
 def test_what_is_switched_off_is_not_rendered() -> None:
     """Metrics Service and NetworkPolicy are the installer's choice."""
     kinds = {made["kind"] for made in rendered("metrics.service=false", "networkPolicy.enabled=false")}

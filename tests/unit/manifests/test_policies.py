@@ -43,7 +43,9 @@ def test_out_go_peers_and_names_only() -> None:
     """A database that was broken into cannot call home."""
     spec = policies.network(samples.CLUSTER, "s0", "covet-system")["spec"]
     assert ["Ingress", "Egress"] == spec["policyTypes"]
-    assert [[53, 53]] == admitted(spec, "egress", "to")
+    assert [[53, 53, 5353, 5353]] == admitted(spec, "egress", "to")
+    (dns,) = [rule["ports"] for rule in spec["egress"] if "to" not in rule]
+    assert {("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353)} == {(p["protocol"], p["port"]) for p in dns}
     assert 2 == len(spec["egress"])
 
 

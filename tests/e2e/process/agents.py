@@ -92,9 +92,12 @@ class Agent:
         return next(pid for pid in processes.children(self.pid) if b"covet.agent.voter" in command(pid))
 
     @property
-    def postmaster(self) -> int:
-        """Process id of the server, as its data directory says."""
-        return int((self.pgdata / "postmaster.pid").read_text().split("\n", 1)[0])
+    def postmaster(self) -> int | None:
+        """Process id of the server, as its data directory says; None while there is none."""
+        try:
+            return int((self.pgdata / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
 
     @property
     def exit_code(self) -> int | None:

@@ -108,7 +108,8 @@ class Engine(model.Model):
             ),
         ),
     ] = None
-    """Settings of the server, as in postgresql.conf. Those that Covet needs for itself are refused."""
+    """Settings of the server, as in postgresql.conf. Those that Covet needs for itself are refused, and so are
+    names and values that the server could not read."""
 
 
 class Shards(model.Model):

@@ -1,10 +1,12 @@
 """The table of server settings against a server: nothing missing, and values judged as the server judges them."""
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
-from covet.planner import postgresql15
+from covet.planner import parameters, postgresql15
+from covet.planner.setting import Kind, Setting
 from tools import settings_table
 
 VALUES = (
@@ -21,6 +23,7 @@ VALUES = (
     ("log_min_messages", ("warning", "PANIC", "loud", "")),
     ("wal_level", ("logical", "replica", "all")),
 )
+REFUSALS = ("invalid value", "outside the valid range", "requires a", "FATAL")
 CASES = [(name, value) for name, values in VALUES for value in values]
 
 
@@ -40,7 +43,33 @@ def test_the_table_is_that_of_the_installed_server() -> None:
 def test_a_value_is_judged_as_the_server_judges_it(name: str, value: str, database: settings_table.Database) -> None:
     """What passes the table starts a server, and what the table refuses would not."""
     answer = database.run("postgres", "-D", str(database.data), "-c", f"{name}={value}", "-C", name, check=False)
-    refused = any(
-        words in answer for words in ("invalid value", "outside the valid range", "requires a", "requires an")
-    )
+    refused = any(words in answer for words in REFUSALS)
     assert refused == (postgresql15.SETTINGS[name].fault(value) is not None), answer
+
+
+def edges(setting: Setting) -> list[str]:
+    """Return the values at the edges of what a setting takes, just outside of them included."""
+    if setting.kind is Kind.BOOL:
+        return ["on", "off"]
+    if setting.kind is Kind.ENUM:
+        return list(setting.choices)
+    numbers = (setting.low - 1, setting.low, setting.high, setting.high + 1)
+    return [f"{number:.17g}" for number in numbers if math.isfinite(number)]
+
+
+@pytest.mark.long
+def test_what_passes_the_table_never_stops_a_server_from_reading_its_settings(
+    database: settings_table.Database,
+) -> None:
+    """Every setting at its edges: what admission lets through, the server reads."""
+    wrong = []
+    for name, setting in postgresql15.SETTINGS.items():
+        for value in edges(setting):
+            if parameters.refusals({name: value}):
+                continue
+            answer = database.run(
+                "postgres", "-D", str(database.data), "-c", f"{name}={value}", "-C", name, check=False
+            )
+            if any(words in answer for words in REFUSALS):
+                wrong.append((name, value, answer))
+    assert [] == wrong

@@ -151,14 +151,19 @@ class Api:
             return
         old, inst = self._site, self._inst
         # Both listen for a moment: no connection finds the port closed.
-        self._site = web.TCPSite(
+        site = web.TCPSite(
             self._runner,
             inst.settings.listen,
             inst.own.agent_port,
             ssl_context=inst.certificates.answering,
             reuse_port=True,
         )
-        await self._site.start()
+        try:
+            await site.start()
+        except OSError:
+            await site.stop()
+            raise
+        self._site = site
         if old is not None:
             await old.stop()
 

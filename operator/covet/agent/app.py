@@ -7,16 +7,15 @@ import signal
 from collections.abc import Iterable
 from typing import Any, Final
 
-from covet.agent import access, logs, loop, probing, running, watching
+from covet.agent import access, logs, loop, opening, probing, running, watching
 from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans
 from covet.agent.instance import Instance, check_spec
 from covet.agent.settings import Settings, read_settings
-from covet.agent.volume import Volume, VolumeRefusedError, examine
+from covet.agent.volume import Volume, VolumeRefusedError
 from covet.agent.watching import Watcher
 from covet.core.clock import Clock
 from covet.core.errors import CovetError, SpecError
-from covet.engines import programs
 
 LOG: Final = logging.getLogger("covet.agent")
 
@@ -74,52 +73,16 @@ async def live(settings: Settings) -> int:
 
 
 async def _open(settings: Settings) -> Instance:
-    """Look at the volume and the spec, and put the agent together."""
-    clock = Clock()
-    volume = Volume(settings.data)
-    refusal = None
+    """Look at the spec and the volume, and put the agent together."""
     cached = None
-    try:
-        cached = await asyncio.to_thread(volume.read_spec)
-    except VolumeRefusedError as error:
-        refusal = error
+    with contextlib.suppress(VolumeRefusedError):  # the first look at the volume says it
+        cached = await asyncio.to_thread(Volume(settings.data).read_spec)
     mounted = settings.spec.read_bytes() if settings.spec.exists() else None
     spec = watching.read_spec(cached, mounted)
     check_spec(spec, settings.instance)
-    inst = Instance(settings, spec, clock, Children())
-    try:
-        if refusal is not None:
-            raise refusal
-        inst.identity, inst.promise = await asyncio.to_thread(
-            examine, volume, settings.instance, spec.cluster_uid, spec.shard_uid
-        )
-        await _check_database(inst)
-        if spec != cached:
-            await asyncio.to_thread(volume.write_spec, spec)
-    except VolumeRefusedError as error:
-        inst.refusal = error
-        LOG.error("%s", error.message, extra={"fields": {"reason": error.reason}})  # noqa: TRY400  the sentence says it
+    inst = Instance(settings, spec, Clock(), Children())
+    await opening.look(inst)
     return inst
-
-
-async def _check_database(inst: Instance) -> None:
-    """Refuse a finished database whose system identifier or version is not the one of its identity."""
-    identity = inst.identity
-    if identity is None or not identity.born:
-        return
-    version = (inst.volume.pgdata / "PG_VERSION").read_text().strip()
-    if version != inst.spec.engine_version:
-        raise VolumeRefusedError(
-            "VersionForeign", f"The database is of PostgreSQL {version}, this image of {inst.spec.engine_version}."
-        )
-    try:
-        found = await programs.system_id(inst.settings.programs, inst.volume.pgdata, inst.children.spawn)
-    except programs.ProgramError as error:
-        raise VolumeRefusedError("ControlFileUnreadable", error.message) from error
-    if found != identity.system_id:
-        raise VolumeRefusedError(
-            "SystemForeign", f"The database has system id {found}, its identity says {identity.system_id}."
-        )
 
 
 def _ask_to_stop(inst: Instance, number: signal.Signals) -> None:
@@ -151,7 +114,10 @@ async def _stop(inst: Instance, api: Api, tasks: Iterable[asyncio.Task[Any]]) ->
     if inst.vitals is not None and not inst.vitals.standby and inst.admitting:
         with contextlib.suppress(CovetError, TimeoutError):
             await asyncio.wait_for(access.close(inst), CLOSE_SECONDS)
-    await running.stop(inst)
+    try:
+        await running.stop(inst)
+    except CovetError as error:
+        LOG.error("%s", error.message, extra={"fields": {"reason": error.reason}})  # noqa: TRY400  it says it all
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,9 +27,24 @@ async def order(inst: Instance, message: BootstrapOrder) -> None:
     Raises:
         RefusedError: this volume or this shard may not be initialised.
     """
-    spec = inst.spec
+    inst.check_staying()
     if inst.task is not None and inst.task.kind == BOOTSTRAP:
         return
+    _refuse(inst, message)
+    await _refuse_if_peer_has_data(inst)
+    # While the peers were asked, anything may have happened here.
+    inst.check_staying()
+    if inst.task is not None and inst.task.kind == BOOTSTRAP:
+        return
+    _refuse(inst, message)
+    if inst.task is not None:
+        raise RefusedError("Busy", f"{inst.settings.instance} is busy: {inst.task.kind}.")
+    inst.begin(Task(BOOTSTRAP), lambda: bootstrap(inst, message))
+
+
+def _refuse(inst: Instance, message: BootstrapOrder) -> None:
+    """Refuse to initialise what may not be, by what is known here and now."""
+    spec = inst.spec
     if inst.refusal is not None:
         raise RefusedError(inst.refusal.reason, inst.refusal.message)
     if (message.cluster_uid, message.shard_uid) != (spec.cluster_uid, spec.shard_uid):
@@ -38,22 +53,22 @@ async def order(inst: Instance, message: BootstrapOrder) -> None:
         raise RefusedError("ShardOpened", "Clients have used this shard: it is never initialised again.")
     if spec.bootstrapped_by != inst.settings.instance:
         raise RefusedError("NotChosen", f"The spec names {spec.bootstrapped_by} to bootstrap this shard.")
-    if inst.task is not None:
-        raise RefusedError("Busy", f"{inst.settings.instance} is busy: {inst.task.kind}.")
     if inst.identity is not None and inst.identity.born:
         raise RefusedError("AlreadyBorn", f"{inst.settings.instance} holds a finished database.")
     if inst.identity is not None and inst.identity.origin == CLONE:
         raise RefusedError("CloneUnfinished", "This volume was being cloned, so the shard has a leader: clone again.")
-    await _refuse_if_peer_has_data(inst)
-    if inst.task is not None:
-        return  # the same order came again while the peers were asked
-    inst.begin(Task(BOOTSTRAP), lambda: bootstrap(inst))
 
 
-async def bootstrap(inst: Instance) -> None:
-    """Make the shard's database: promise 1, initdb, roles, schema, rule row, marked born."""
-    spec, volume = inst.spec, inst.volume
+async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
+    """Make the shard's database: promise 1, initdb, roles, schema, rule row, marked born.
+
+    Raises:
+        RefusedError: since the order came, something happened that forbids it.
+    """
     async with inst.acting:
+        inst.check_staying()
+        _refuse(inst, message)
+        spec, volume = inst.spec, inst.volume
         await running.stop(inst)
         if inst.identity is not None:
             await asyncio.to_thread(volume.wipe_unborn, inst.identity)

@@ -3,10 +3,12 @@
 import hashlib
 import logging
 import ssl
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from covet.agent import links, volume
+from covet.agent import durable, links
 from covet.core.errors import SpecError
 
 LOG: Final = logging.getLogger("covet.certificates")
@@ -15,52 +17,70 @@ FILES: Final = ("ca.crt", "tls.crt", "tls.key")
 
 
 class Certificates:
-    """The three files of the mounted Secret.
+    """The three files of the mounted Secret, as they were last found to fit each other.
 
     Args:
         folder: where ca.crt, tls.crt and tls.key are mounted.
+
+    Attributes:
+        loaded: digest of the files in use.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._digest = ""
+        self.loaded = ""
+        self._files: Mapping[str, bytes] = {}
         self.answering, self.dialling = self.load()
 
     def load(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         """Read the files anew; the old contexts stay in use if they make no sense together.
 
+        What is verified is what was read, once: the mount may change between two looks at it.
+
         Raises:
             SpecError: a file is missing, or key and certificate do not match.
         """
-        digest = self.digest()
         try:
-            answering, dialling = links.contexts(self.folder)
+            files = self._read()
+            with tempfile.TemporaryDirectory(prefix="covet-tls-") as folder:
+                for name, content in files.items():
+                    (Path(folder) / name).write_bytes(content)
+                answering, dialling = links.contexts(Path(folder))
         except (OSError, ssl.SSLError) as error:
             raise SpecError(
                 "CertificateInvalid", f"The certificate in {self.folder} cannot be used: {error}."
             ) from error
         # Probes come without a certificate; every other route asks for one by itself.
         answering.verify_mode = ssl.CERT_OPTIONAL
-        self._digest, self.answering, self.dialling = digest, answering, dialling
+        self.loaded, self._files = _digest(files), files
+        self.answering, self.dialling = answering, dialling
         return answering, dialling
-
-    def digest(self) -> str:
-        """Return a digest of the files' content as it is on disk now, empty while one is missing."""
-        whole = hashlib.sha256()
-        for name in FILES:
-            try:
-                whole.update((self.folder / name).read_bytes())
-            except OSError:
-                return ""
-            whole.update(b"\0")
-        return whole.hexdigest()
 
     def changed(self) -> bool:
         """Tell whether the files on disk differ from those in use."""
-        return self.digest() not in {"", self._digest}
+        try:
+            return _digest(self._read()) != self.loaded
+        except OSError:
+            return False  # half written; the next look comes
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the files where the server or libpq reads them, the key readable by us alone."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in FILES:
-            volume.write_durable(folder / name, (self.folder / name).read_bytes())
+        """Copy the files in use to where the server or libpq reads them, the key readable by us alone.
+
+        Raises:
+            OSError: not all of them could be written; the copy has to be repeated.
+        """
+        files = self._files
+        durable.make_folder(folder)
+        for name, content in files.items():
+            durable.write(folder / name, content)
+
+    def _read(self) -> dict[str, bytes]:
+        return {name: (self.folder / name).read_bytes() for name in FILES}
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    whole = hashlib.sha256()
+    for name in FILES:
+        whole.update(files[name])
+        whole.update(b"\0")
+    return whole.hexdigest()

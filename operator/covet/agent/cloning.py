@@ -23,6 +23,7 @@ async def order(inst: Instance, message: CloneOrder) -> None:
     Raises:
         RefusedError: this volume holds something, or the leader is unknown.
     """
+    inst.check_staying()
     if inst.task is not None and inst.task.kind == CLONE:
         return
     if inst.refusal is not None:
@@ -46,6 +47,7 @@ async def clone(inst: Instance, message: CloneOrder) -> None:
     """
     spec, volume, leader = inst.spec, inst.volume, inst.peer(message.leader)
     async with inst.acting:
+        inst.check_staying()
         await running.stop(inst)
         if inst.identity is not None:
             await asyncio.to_thread(volume.wipe_unborn, inst.identity)

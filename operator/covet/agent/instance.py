@@ -11,9 +11,9 @@ import logging
 import os
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final
 
-from covet.agent import restarts, telemetry
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
@@ -42,6 +42,7 @@ class Instance:
     Attributes:
         identity: member.json, None on an empty volume.
         refusal: why the volume is not touched, None if it may be.
+        held: the descriptor by which this process holds the volume's lock for life, None before.
         admitting: clients are, or may be, let in by the access file in force.
         confirmed: the rule was confirmed by its followers since the server started.
         upstream: whom the server's settings follow.
@@ -88,6 +89,8 @@ class Instance:
         self.acting = asyncio.Lock()
         self.wake = asyncio.Event()
         self.stopping = asyncio.Event()
+        self.held: int | None = None
+        self._writing = asyncio.Lock()
         self.defect: BaseException | None = None
         self.stop_wanted = False
         self.last_exit: int | None = None
@@ -131,8 +134,9 @@ class Instance:
         """Return the rule that this member leads by, with its server up as the primary.
 
         Raises:
-            RefusedError: it does not lead, or not yet.
+            RefusedError: it does not lead, or not yet, or no longer for the agent stops.
         """
+        self.check_staying()
         rule = self.rule
         member = self.identity.member if self.identity else None
         if rule is None or rule.leader != member or self.promise is None or self.promise.term != rule.term:
@@ -145,14 +149,43 @@ class Instance:
     # ------------------------------------------------------------ the volume
 
     async def remember_promise(self, promise: Promise) -> None:
-        """Make a promise durable, then go by it."""
-        await asyncio.to_thread(self.volume.write_promise, promise)
-        self.promise = promise
+        """Make a promise durable, then go by it.
+
+        Raises:
+            RefusedError: something newer, or something else of the same number, was sworn (I1).
+            VolumeError: the file system refused.
+        """
+
+        async def swear() -> None:
+            async with self._writing:
+                await asyncio.to_thread(self.volume.write_promise, promise)
+                self.promise = promise
+
+        # Whoever waits may be cancelled; what is on the volume and what is gone by stay the same.
+        await asyncio.shield(asyncio.create_task(swear(), name="promise"))
 
     async def remember_identity(self, identity: Identity) -> None:
-        """Make the volume's identity durable, then go by it."""
-        await asyncio.to_thread(self.volume.write_identity, identity)
-        self.identity = identity
+        """Make the volume's identity durable, then go by it.
+
+        Raises:
+            VolumeError: the file system refused.
+        """
+
+        async def note() -> None:
+            async with self._writing:
+                await asyncio.to_thread(self.volume.write_identity, identity)
+                self.identity = identity
+
+        await asyncio.shield(asyncio.create_task(note(), name="identity"))
+
+    async def keep_spec(self, spec: ShardSpec, kept: ShardSpec | None) -> None:
+        """Keep a spec for a start without the API server; a volume that takes none is no reason not to work by it."""
+        try:
+            if spec != kept:
+                await asyncio.to_thread(self.volume.write_spec, spec)
+            await asyncio.to_thread(self.volume.keep_reserve)
+        except CovetError as error:
+            LOG.warning("Generation %s of the spec is not kept: %s", spec.generation, error.message)
 
     async def take_spec(self, spec: ShardSpec) -> bool:
         """Take up a spec if it is newer; False if it is not.
@@ -160,14 +193,14 @@ class Instance:
         Raises:
             SpecError: it is of another shard, or does not name this instance.
         """
+        if (spec.cluster_uid, spec.shard_uid) != (self.spec.cluster_uid, self.spec.shard_uid):
+            raise SpecError("SpecForeign", f"The spec is of shard {spec.shard_uid}, not of {self.spec.shard_uid}.")
         if spec.generation <= self.spec.generation:
             return False
         check_spec(spec, self.settings.instance)
-        if (spec.cluster_uid, spec.shard_uid) != (self.spec.cluster_uid, self.spec.shard_uid):
-            raise SpecError("SpecForeign", f"The spec is of shard {spec.shard_uid}, not of {self.spec.shard_uid}.")
-        if self.refusal is None:
-            await asyncio.to_thread(self.volume.write_spec, spec)
         self.spec = spec
+        if self.refusal is None:
+            await self.keep_spec(spec, None)
         LOG.info("Took up generation %s of the spec.", spec.generation)
         self.wake.set()
         return True
@@ -178,6 +211,11 @@ class Instance:
         return self.spec.opened or (self.identity is not None and self.identity.opened)
 
     # ------------------------------------------------------------ the server
+
+    def leftovers(self) -> tuple[Path, ...]:
+        """Return the lock files by which an earlier server would keep the next one from starting."""
+        socket = self.settings.sockets / f".s.PGSQL.{self.own.sql_port}"
+        return self.volume.pgdata / "postmaster.pid", socket.with_name(f"{socket.name}.lock"), socket
 
     @contextlib.asynccontextmanager
     async def sql(self, *, synchronous: bool = False) -> AsyncIterator[Session]:
@@ -200,8 +238,22 @@ class Instance:
             LOG.error("The server ended with %s; it is started again in %.0f s.", code, delay)
         self.wake.set()
 
+    def check_staying(self) -> None:
+        """Refuse new work once the agent stops.
+
+        Raises:
+            RefusedError: it does.
+        """
+        if self.stopping.is_set():
+            raise RefusedError("Stopping", f"The agent of {self.settings.instance} stops; ask its successor.")
+
     def begin(self, task: Task, work: Callable[[], Awaitable[None]]) -> None:
-        """Start work that takes long; the loop leaves the server alone until it is over."""
+        """Start work that takes long; the loop leaves the server alone until it is over.
+
+        Raises:
+            RefusedError: the agent stops.
+        """
+        self.check_staying()
         self.task, self.failure = task, None
 
         async def run() -> None:
@@ -210,9 +262,9 @@ class Instance:
             except CovetError as error:
                 self.failure = error
                 LOG.warning("%s failed: %s", task.kind, error.message, extra={"fields": {"reason": error.reason}})
-            except (OSError, TimeoutError) as error:
-                self.failure = CovetError(f"{task.kind}Failed", f"{task.kind} failed: {error}.")
-                LOG.warning("%s failed: %s.", task.kind, error)
+            except OSError as error:
+                self.failure = durable.failure(error)
+                LOG.warning("%s failed: %s", task.kind, self.failure.message)
             finally:
                 self.task, self.job = None, None
                 self.wake.set()

@@ -5,8 +5,9 @@ import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, cohort, following, running
+from covet.agent import access, cohort, durable, following, opening, running
 from covet.agent.instance import Instance
+from covet.agent.volume import VolumeInUseError
 from covet.core.errors import CovetError
 from covet.planner import member
 from covet.planner.member import Act, Decision, Facts, ServerState, VolumeState
@@ -32,11 +33,19 @@ async def run(inst: Instance) -> None:
                 inst.complaint = None
         except CovetError as error:
             pace = RETRY
-            if inst.complaint is None or error.message != inst.complaint.message:
-                LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
-            inst.complaint = error
+            _complain(inst, error)
+        except OSError as error:
+            # A full or failing volume stops an action, never the agent: it is what tells people of it.
+            pace = PACE
+            _complain(inst, durable.failure(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(inst.wake.wait(), pace)
+
+
+def _complain(inst: Instance, error: CovetError) -> None:
+    if inst.complaint is None or error.message != inst.complaint.message:
+        LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
+    inst.complaint = error
 
 
 async def tick(inst: Instance) -> Decision:
@@ -45,6 +54,8 @@ async def tick(inst: Instance) -> Decision:
     Raises:
         CovetError: the thing failed; the next round looks again.
     """
+    if isinstance(inst.refusal, VolumeInUseError):
+        await opening.look(inst)
     facts = gather(inst)
     decision = member.decide(facts)
     if inst.decision != decision:

@@ -5,9 +5,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from covet.agent import configuring
+from covet.agent import configuring, durable
 from covet.agent.instance import Instance
-from covet.agent.volume import sync_folder, write_durable
 from covet.core.errors import CovetError, UnreachableError
 from covet.engines import configuration
 from covet.engines.sessions import Session
@@ -34,8 +33,8 @@ async def start(inst: Instance, *, primary: bool) -> None:
     inst.back_off.started(inst.clock.monotonic())
     inst.metrics.server_starts.inc()
     try:
-        await inst.server.start()
-    except (OSError, TimeoutError) as error:
+        await inst.server.start(*inst.leftovers())
+    except OSError as error:
         inst.back_off.died(inst.clock.monotonic())
         raise CovetError("ServerStartFailed", f"The server could not be started: {error}.") from error
     inst.setting = configuration.standby_names(configuring.rule_of_setting(inst))
@@ -43,13 +42,20 @@ async def start(inst: Instance, *, primary: bool) -> None:
 
 
 async def stop(inst: Instance, fast_seconds: float = FAST_SECONDS) -> None:
-    """Stop the server and reap what is left of it."""
+    """Stop the server and reap what is left of it.
+
+    Raises:
+        CovetError: processes of it are left, which nothing ends: nobody may take the volume for free.
+    """
     inst.stop_wanted = True
     if inst.session is not None:
         inst.session.terminate()
         inst.session = None
     inst.vitals = None
-    await inst.server.stop(fast_seconds)
+    try:
+        await inst.server.stop(fast_seconds)
+    except TimeoutError as error:
+        raise CovetError("ServerWontStop", f"The server could not be stopped: {error}.") from error
 
 
 async def await_ready(inst: Instance, limit: float) -> None:
@@ -76,11 +82,12 @@ def _prepare(pgdata: Path, primary: bool) -> None:
     """Bring PGDATA's own files into the shape of the role; everything else of it is the server's."""
     # A kubelet that applies fsGroup widens the mode, and the server refuses a wider one.
     pgdata.chmod(0o700)
+    durable.sweep(pgdata)
     signal_file = pgdata / "standby.signal"
     if primary and signal_file.exists():
         signal_file.unlink()
     elif not primary and not signal_file.exists():
-        write_durable(signal_file, b"")
+        durable.write(signal_file, b"")
     # ALTER SYSTEM writes here and would win over our files.
-    write_durable(pgdata / "postgresql.auto.conf", b"# Not used: covet-agent owns the settings.\n")
-    sync_folder(pgdata)
+    durable.write(pgdata / "postgresql.auto.conf", b"# Not used: covet-agent owns the settings.\n")
+    durable.sync_folder(pgdata)

@@ -1,17 +1,18 @@
 """The agent's state on the volume, outside PGDATA: written so that it survives any crash.
 
-Each file is written whole: write, fsync, rename, fsync of the folder. A file that cannot be
-read is never replaced or guessed at: the volume is refused.
+A file that cannot be read is never replaced or guessed at: the volume is refused. Promises only
+ever rise, whoever writes them and however many do at once (I1).
 """
 
 import dataclasses
-import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Final, TypeVar
 
+from covet.agent import durable
 from covet.core.agentapi import Rule, ShardSpec
-from covet.core.errors import CovetError, SpecError
+from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.peers import codec
 
 T = TypeVar("T")
@@ -19,9 +20,18 @@ T = TypeVar("T")
 BOOTSTRAP: Final = "Bootstrap"
 CLONE: Final = "Clone"
 
+RESERVE_BYTES: Final = 1 << 20
+"""Room kept for the agent's own files: a full volume must not keep a member from swearing or remembering."""
+_EXPECTED: Final = frozenset({"lost+found", "agent", "conf", "pgdata"})
+"""What a volume may hold while it holds no database; everything else is somebody's."""
+
 
 class VolumeRefusedError(CovetError):
     """The volume is not what it should be; a person has to decide."""
+
+
+class VolumeInUseError(VolumeRefusedError):
+    """Another process holds the volume; it may let go."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +81,7 @@ class Volume:
         self.root = root
         self.pgdata = root / "pgdata"
         self.agent = root / "agent"
+        self._promising = threading.Lock()
 
     def read_identity(self) -> Identity | None:
         """Return member.json, None if there is none."""
@@ -89,19 +100,65 @@ class Volume:
         self._write("member.json", identity)
 
     def write_promise(self, promise: Promise) -> None:
-        """Make promise.json durable."""
-        self._write("promise.json", promise)
+        """Make promise.json durable, unless what stands there is newer.
+
+        Raises:
+            RefusedError: a higher term, a newer rule, or another rule of the same number was sworn.
+            VolumeError: the file system refused; what was sworn before stands.
+        """
+        with self._promising:
+            sworn = self.read_promise()
+            if sworn is not None:
+                check_succession(sworn, promise)
+            self._write("promise.json", promise)
 
     def write_spec(self, spec: ShardSpec) -> None:
         """Make spec.json durable."""
         self._write("spec.json", spec)
 
-    def holds_database(self) -> bool:
-        """Tell whether PGDATA has any content."""
+    def check_empty(self) -> None:
+        """Refuse a volume that holds more than an agent and a file system leave on an empty one.
+
+        Raises:
+            VolumeRefusedError: it holds a database, or something that nobody here put there.
+        """
+        if self.pgdata.is_symlink() or (self.pgdata.exists() and not self.pgdata.is_dir()):
+            raise VolumeRefusedError("VolumeForeign", "pgdata on the volume is no folder. Use another volume.")
+        if self.pgdata.exists() and any(self.pgdata.iterdir()):
+            raise VolumeRefusedError(
+                "VolumeForeign",
+                "The volume holds a database that no agent of this shard made. Remove it, or use another volume.",
+            )
+        strange = sorted({path.name for path in self.root.iterdir()} - _EXPECTED) if self.root.exists() else []
+        if strange:
+            raise VolumeRefusedError(
+                "VolumeForeign",
+                f"The volume is not empty: it holds {', '.join(strange[:5])}. Remove it, or use another volume.",
+            )
+
+    def sweep(self) -> None:
+        """Remove what writes that a crash interrupted left among the agent's files.
+
+        Raises:
+            VolumeRefusedError: the folder cannot be read.
+        """
         try:
-            return any(self.pgdata.iterdir())
-        except FileNotFoundError:
-            return False
+            durable.sweep(self.agent)
+        except OSError as error:
+            raise VolumeRefusedError("StateUnreadable", f"The volume cannot be read: {error}.") from error
+
+    def keep_reserve(self) -> None:
+        """Take the room that the agent's own files may need, once there is a folder for them.
+
+        Raises:
+            VolumeError: there is no room now.
+        """
+        if not self.agent.is_dir():
+            return
+        try:
+            durable.reserve(self._reserve, RESERVE_BYTES)
+        except OSError as error:
+            raise durable.failure(error) from error
 
     def wipe_unborn(self, identity: Identity) -> None:
         """Remove a database that was never finished, and what was sworn for it.
@@ -111,13 +168,23 @@ class Volume:
         """
         if identity.born:
             raise VolumeRefusedError("WipeForbidden", "A finished database is never wiped by the agent.")
-        if self.pgdata.exists():
-            shutil.rmtree(self.pgdata)
-        for leftover in (self.agent / "promise.json", self.agent / "member.json"):
-            leftover.unlink(missing_ok=True)
-        shutil.rmtree(self.credentials_root, ignore_errors=True)
-        sync_folder(self.agent)
-        sync_folder(self.root)
+        try:
+            if self.pgdata.exists():
+                shutil.rmtree(self.pgdata)
+            # What says that the database was unfinished goes last: a crash may not leave a database without it.
+            durable.sync_folder(self.root)
+            with self._promising:
+                (self.agent / "promise.json").unlink(missing_ok=True)
+            shutil.rmtree(self.credentials_root, ignore_errors=True)
+            durable.sync_folder(self.agent)
+            (self.agent / "member.json").unlink(missing_ok=True)
+            durable.sync_folder(self.agent)
+        except OSError as error:
+            raise durable.failure(error) from error
+
+    @property
+    def _reserve(self) -> Path:
+        return self.agent / "reserve"
 
     @property
     def credentials_root(self) -> Path:
@@ -145,8 +212,35 @@ class Volume:
             ) from error
 
     def _write(self, name: str, document: object) -> None:
-        self.agent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durable(self.agent / name, codec.encode(document) + b"\n")
+        content = codec.encode(document) + b"\n"
+        try:
+            durable.make_folder(self.agent)
+            try:
+                durable.write(self.agent / name, content)
+            except OSError as error:
+                if not durable.is_full(error):
+                    raise
+                self._reserve.unlink(missing_ok=True)
+                durable.write(self.agent / name, content)
+        except OSError as error:
+            raise durable.failure(error) from error
+
+
+def check_succession(sworn: Promise, wanted: Promise) -> None:
+    """Refuse to follow one promise by another that is lower, or that contradicts it.
+
+    Raises:
+        RefusedError: a higher term, a newer rule, or another rule of the same number was sworn.
+    """
+    if wanted.term < sworn.term:
+        raise RefusedError("PromiseOlder", f"Term {sworn.term} is promised here, higher than {wanted.term}.")
+    if sworn.rule is None:
+        return
+    known = (sworn.rule.term, sworn.rule.seq)
+    if wanted.rule is None or (wanted.rule.term, wanted.rule.seq) < known:
+        raise RefusedError("RuleOlder", f"Rule {known[0]}.{known[1]} is sworn here, newer than the one offered.")
+    if (wanted.rule.term, wanted.rule.seq) == known and wanted.rule != sworn.rule:
+        raise RefusedError("RuleContradicted", f"Another rule {known[0]}.{known[1]} is sworn here.")
 
 
 def examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> tuple[Identity | None, Promise | None]:
@@ -156,15 +250,18 @@ def examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> 
         (None, None) for an empty volume.
 
     Raises:
-        VolumeRefusedError: the volume is foreign, damaged or incomplete.
+        VolumeRefusedError: the volume is foreign, damaged or incomplete, or cannot be read.
     """
+    try:
+        return _examine(volume, instance, cluster_uid, shard_uid)
+    except OSError as error:
+        raise VolumeRefusedError("StateUnreadable", f"The volume cannot be read: {error}.") from error
+
+
+def _examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> tuple[Identity | None, Promise | None]:
     identity, promise = volume.read_identity(), volume.read_promise()
     if identity is None:
-        if volume.holds_database():
-            raise VolumeRefusedError(
-                "VolumeForeign",
-                "The volume holds a database that no agent of this shard made. Remove it, or use another volume.",
-            )
+        volume.check_empty()
         if promise is not None:
             raise VolumeRefusedError("StateIncomplete", "The volume holds promise.json without member.json.")
         return None, None
@@ -182,34 +279,6 @@ def examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> 
         raise VolumeRefusedError(
             "PromiseMissing", "The volume holds a finished database but no promise.json with a rule."
         )
-    if not (volume.pgdata / "PG_VERSION").exists():
+    if volume.pgdata.is_symlink() or not (volume.pgdata / "PG_VERSION").exists():
         raise VolumeRefusedError("DatabaseMissing", "The volume has an identity but no database in pgdata.")
     return identity, promise
-
-
-def write_durable(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file so that after a crash either the old or the new content is there, whole."""
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.fchmod(descriptor, mode)
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the entries of a folder durable."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

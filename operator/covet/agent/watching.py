@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from covet.agent import cohort, configuring
@@ -33,17 +34,41 @@ class Watcher:
         self._ips: dict[str, tuple[str, ...]] = {}
         self._resolved_at: float | None = None
         self._mounted = b""
+        self._said: dict[str, str] = {}
+        self._installers: dict[str, Callable[[], Awaitable[None]]] = {
+            "api": api.renew,
+            "client": self._renew_client,
+            "server": self._renew_server,
+            "stream": self._renew_stream,
+            "voter": self._renew_voter,
+        }
+        self._installed = dict.fromkeys(self._installers, inst.certificates.loaded)
 
     async def run(self) -> None:
         """Watch for as long as the agent lives."""
         while True:
             self._inst.children.sweep()
-            for look in (self._spec, self._certificate, self._addresses, self._settings, self._followers):
-                try:
-                    await look()
-                except (CovetError, OSError) as error:
-                    LOG.warning("%s", error)
+            for look in (
+                self._spec,
+                self._certificate,
+                self._addresses,
+                self._settings,
+                self._followers,
+                self._reserve,
+            ):
+                await self._try(look)
             await asyncio.sleep(PACE)
+
+    async def _try(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Take one look; what goes wrong is said once for as long as it stays the same."""
+        try:
+            await look()
+        except (CovetError, OSError) as error:
+            if self._said.get(look.__name__) != str(error):
+                LOG.warning("%s", error)
+            self._said[look.__name__] = str(error)
+        else:
+            self._said.pop(look.__name__, None)
 
     async def _spec(self) -> None:
         try:
@@ -56,21 +81,49 @@ class Watcher:
         await self._inst.take_spec(codec.decode(body, ShardSpec))
 
     async def _certificate(self) -> None:
+        """Bring the newest certificate to everybody who uses it; who could not take it is asked again.
+
+        Raises:
+            CovetError, OSError: the first thing that went wrong, after everybody was asked.
+        """
+        certificates = self._inst.certificates
+        if await asyncio.to_thread(certificates.changed):
+            await asyncio.to_thread(certificates.load)
+        wanted = certificates.loaded
+        late = [name for name, digest in self._installed.items() if digest != wanted]
+        problems: list[CovetError | OSError] = []
+        for name in late:
+            try:
+                await self._installers[name]()
+            except (CovetError, OSError) as error:
+                problems.append(error)
+            else:
+                self._installed[name] = wanted
+        if problems:
+            raise problems[0]
+        if late:
+            self._inst.metrics.certificate_loads.inc()
+            LOG.info("Took up the renewed certificate.")
+
+    async def _renew_client(self) -> None:
         inst = self._inst
-        if not await asyncio.to_thread(inst.certificates.changed):
-            return
-        inst.certificates.load()
-        await self._api.renew()
         old, inst.client = inst.client, await open_client(inst)
         await old.close()
-        if inst.server.pid is not None:
+
+    async def _renew_server(self) -> None:
+        inst = self._inst
+        if inst.server.pid is not None:  # else its next start takes the newest
             await configuring.install_certificate(inst)
             inst.server.reload()
+
+    async def _renew_stream(self) -> None:
+        inst = self._inst
         if inst.upstream is not None:
             await asyncio.to_thread(inst.certificates.copy_to, inst.upstream.credentials)
-        inst.metrics.certificate_loads.inc()
+
+    async def _renew_voter(self) -> None:
         self._resolved_at = None
-        LOG.info("Took up the renewed certificate.")
+        await self._addresses()
 
     async def _addresses(self) -> None:
         inst = self._inst
@@ -85,7 +138,7 @@ class Watcher:
         for peer in inst.spec.peers:
             if peer.instance != inst.settings.instance and (found := await resolve(peer.address)):
                 self._ips[peer.address] = found
-        inst.voting.configure(inst.settings, inst.certificates.digest(), inst.spec, self._ips)
+        inst.voting.configure(inst.settings, inst.certificates.loaded, inst.spec, self._ips)
 
     async def _settings(self) -> None:
         inst = self._inst
@@ -97,6 +150,11 @@ class Watcher:
         inst = self._inst
         if inst.vitals is not None and not inst.vitals.standby and not inst.acting.locked():
             await cohort.remind(inst)
+
+    async def _reserve(self) -> None:
+        inst = self._inst
+        if inst.held is not None and inst.refusal is None:
+            await asyncio.to_thread(inst.volume.keep_reserve)
 
 
 async def resolve(address: str) -> tuple[str, ...]:

@@ -14,14 +14,15 @@ PROC = Path("/proc")
 
 
 def of_folder(pgdata: Path) -> tuple[int, ...]:
-    """Return the processes whose working directory is this folder, zombies left out."""
+    """Return the processes whose working directory is this folder, or was it before it was removed; no zombies."""
     found = []
-    wanted = os.path.realpath(pgdata)
+    path = os.path.realpath(pgdata)
+    wanted = {path, f"{path} (deleted)"}
     for entry in PROC.iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            if str((entry / "cwd").readlink()) == wanted:
+            if str((entry / "cwd").readlink()) in wanted:
                 found.append(int(entry.name))
         except OSError:
             continue  # gone meanwhile, a zombie, or of another user

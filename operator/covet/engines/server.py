@@ -61,10 +61,13 @@ class Server:
         """Process id of the postmaster while it runs."""
         return self._process.pid if self._process else None
 
-    async def start(self) -> None:
+    async def start(self, *leftovers: Path) -> None:
         """Start the postmaster; it is not yet ready for sessions when this returns.
 
         Whatever is left of an earlier server of this folder is ended first.
+
+        Args:
+            leftovers: lock files of an earlier server, removed once none of its processes is left.
 
         Raises:
             OSError: the program cannot be started.
@@ -76,7 +79,8 @@ class Server:
             raise TimeoutError("processes of an earlier server do not end")
         # No process of this folder is left, whatever number the file names: in a new container that number may be
         # another process of ours, and the server would refuse to start for ever.
-        (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
+        for left in leftovers:
+            left.unlink(missing_ok=True)
         folder = self._folder
         process = await self._spawn(
             str(self._programs / "postgres"),
@@ -103,7 +107,11 @@ class Server:
             processes.send(self._process.pid, number)
 
     async def stop(self, fast_seconds: float, immediate_seconds: float = 5.0) -> None:
-        """Stop the server: fast, past its bound immediately, past that by SIGKILL; then reap the folder."""
+        """Stop the server: fast, past its bound immediately, past that by SIGKILL; then reap the folder.
+
+        Raises:
+            TimeoutError: processes of the folder are left.
+        """
         process, watch = self._process, self._watch
         if process is not None and watch is not None:
             for number, bound in ((signal.SIGINT, fast_seconds), (signal.SIGQUIT, immediate_seconds)):
@@ -112,10 +120,12 @@ class Server:
                     await asyncio.wait_for(asyncio.shield(watch), bound)
                 if watch.done():
                     break
-        await processes.reap_folder(self._pgdata)
+        reaped = await processes.reap_folder(self._pgdata)
         if watch is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(watch), 5.0)
+        if not reaped:
+            raise TimeoutError("processes of it do not end")
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
         """Relay the log until the process ends, then say so."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from covet.agent import volume
+from covet.agent import durable, volume
 from covet.agent.volume import BOOTSTRAP, Identity, Promise, Volume, VolumeRefusedError
 from covet.core.agentapi import Rule
 
@@ -96,18 +96,18 @@ def test_only_an_unfinished_database_can_be_wiped(tmp_path: Path) -> None:
 def test_a_write_that_dies_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever fails before the rename, the file of before is whole."""
     target = tmp_path / "promise.json"
-    volume.write_durable(target, b"old")
+    durable.write(target, b"old")
 
     def fail(_descriptor: int) -> None:
         raise OSError("the disk is gone")
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="gone"):
-        volume.write_durable(target, b"new")
+        durable.write(target, b"new")
     assert b"old" == target.read_bytes()
 
 
 def test_files_are_private(tmp_path: Path) -> None:
     """State and keys are readable by their owner alone."""
-    volume.write_durable(tmp_path / "tls.key", b"secret")
+    durable.write(tmp_path / "tls.key", b"secret")
     assert 0o600 == (tmp_path / "tls.key").stat().st_mode & 0o777

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from covet.agent import durable, restarts, telemetry
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings

@@ -7,6 +7,7 @@ import yaml
 
 from covet.api import cluster, effective, problems
 from covet.core import names
+from covet.planner import parameters
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -19,7 +20,9 @@ def test_an_example_is_accepted_by_the_model(path: pathlib.Path) -> None:
     assert (names.API_VERSION, names.KIND) == (body["apiVersion"], body["kind"])
     read = cluster.load({**body, "metadata": {"namespace": "default", "uid": "u", **body["metadata"]}})
     assert () == problems.problems(read.spec, read.metadata.name, ("15",))
-    assert effective.NEWEST == effective.effective(read.spec).defaults_version
+    wanted = effective.effective(read.spec)
+    assert effective.NEWEST == wanted.defaults_version
+    assert () == parameters.refusals(wanted.engine.parameters)
     assert body["spec"] == read.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

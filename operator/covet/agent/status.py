@@ -5,6 +5,7 @@ from typing import Final
 
 import covet
 from covet.agent.instance import Instance
+from covet.agent.volume import VolumeInUseError
 from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState, Position, Serving
 from covet.core.errors import CovetError
 from covet.engines import statements
@@ -70,6 +71,8 @@ def explain(inst: Instance) -> tuple[MemberState, str, str]:
     if inst.task is not None:
         state = MemberState.CLONING if inst.task.kind == "Clone" else MemberState.BOOTSTRAPPING
         return state, "OrderUnderWay", f"{inst.task.kind} is under way."
+    if isinstance(inst.refusal, VolumeInUseError):
+        return MemberState.STOPPED, inst.refusal.reason, inst.refusal.message  # it ends by itself
     if inst.refusal is not None:
         return MemberState.REFUSED, inst.refusal.reason, inst.refusal.message
     decision = inst.decision

@@ -11,16 +11,18 @@ from typing import Final
 
 from covet.agent import configuring
 from covet.agent.instance import Instance
-from covet.agent.volume import Promise
-from covet.core.agentapi import CohortOrder, ConfirmRequest, Rule
+from covet.agent.volume import Promise, VolumeRefusedError
+from covet.core.agentapi import AgentStatus, CohortOrder, ConfirmRequest, Position, Rule
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import configuration, statements
 from covet.engines.sessions import Session, SqlError
-from covet.planner import quorum
+from covet.planner import lineage, quorum
 from covet.planner.quorum import Step
 
 LOG: Final = logging.getLogger("covet.cohort")
 
+POSITION_SECONDS: Final = 1.0
+"""How long a follower may take to say how far its log reaches; one that is silent is asked again as it joins."""
 ROW_SECONDS: Final = 3.0
 """How long a rule row may wait for its acknowledgement."""
 STRAGGLER_SECONDS: Final = 0.3
@@ -33,9 +35,14 @@ async def resume(inst: Instance) -> None:
     """Have the rule in force confirmed again after a start of the server; W confirmations let it serve.
 
     Raises:
-        RefusedError: not enough followers confirmed; asked again at the next round.
+        RefusedError: not enough followers confirmed, which is asked again at the next round; or one is ahead
+            of this server, which then has lost log (I8).
     """
     rule = inst.leading()
+    await _refuse_ahead(inst)
+    if inst.sealed:
+        inst.sealed = False
+        await configuring.apply(inst)
     if inst.promise is not None and inst.promise.pending is not None:
         await finish(inst, quorum.step_between(rule, inst.promise.pending))
     else:
@@ -99,6 +106,35 @@ async def remind(inst: Instance) -> None:
         await asyncio.gather(*(_ask(inst, rule, member, end) for member in late))
 
 
+async def _refuse_ahead(inst: Instance) -> None:
+    """Refuse to lead if a follower that answers holds more of the log than this server."""
+
+    async def ask(instance: str) -> AgentStatus | None:
+        try:
+            async with asyncio.timeout(POSITION_SECONDS):
+                return await inst.client.status(inst.peer(instance))
+        except (UnreachableError, RefusedError, TimeoutError):
+            return None
+
+    others = [peer.instance for peer in inst.spec.peers if peer.instance != inst.settings.instance]
+    answers = await asyncio.gather(*map(ask, others))
+    vitals, identity = inst.vitals, inst.identity
+    if vitals is None or identity is None:
+        raise RefusedError("LeaderNotReady", f"The server of {inst.settings.instance} is not up yet.")
+    async with inst.sql() as session:
+        own = Position(vitals.term, await statements.flushed_end(session))
+    for answer in answers:
+        if answer is None or answer.position is None or answer.system_id != identity.system_id:
+            continue
+        fault = lineage.fault_of_leader(answer.position, inst.settings.instance, own)
+        if fault is None:
+            continue
+        message = f"{answer.instance} is ahead. {fault[1]} A person has to decide which of the two goes on."
+        inst.refusal = VolumeRefusedError(fault[0], message)
+        inst.wake.set()
+        raise RefusedError(fault[0], message)
+
+
 async def _collect(inst: Instance, rule: Rule, voters: Iterable[str], needed: int, lsn: int) -> None:
     """Ask the whole cohort to confirm a rule; enough of the voters must."""
     if inst.identity is None:
@@ -154,10 +190,7 @@ async def _apply_setting(inst: Instance, old: Rule, rule: Rule) -> None:
 
 async def _restart_walsenders(session: Session) -> None:
     """End the walsenders that count by the setting of before; followers come back within a second."""
-    await session.execute(
-        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_replication"
-        " WHERE NOT starts_with(application_name, 'clone_')"
-    )
+    await statements.end_walsenders(session, "NOT starts_with(application_name, 'clone_')")
 
 
 def _members(

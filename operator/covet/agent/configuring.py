@@ -8,12 +8,13 @@ from covet.agent import durable
 from covet.agent.instance import Instance, os_user
 from covet.core.agentapi import Rule
 from covet.core.errors import CovetError
-from covet.engines import configuration
+from covet.engines import configuration, programs
 from covet.engines.configuration import Configuration
 from covet.engines.sessions import Session
-from covet.planner import parameters, quorum
+from covet.planner import quorum
 
 RELOAD_SECONDS: Final = 5.0
+_CANDIDATE: Final = "candidate.conf"
 
 
 async def apply(inst: Instance, *, admitting: bool | None = None) -> bool:
@@ -26,6 +27,7 @@ async def apply(inst: Instance, *, admitting: bool | None = None) -> bool:
     Returns:
         True if a file changed.
     """
+    await inst.tuning.settle(inst.spec.parameters, lambda candidate: _try(inst, candidate))
     files = render(inst, admitting=inst.admitting if admitting is None else admitting)
     changed = await asyncio.to_thread(_write_changed, inst, files)
     if changed:
@@ -35,8 +37,33 @@ async def apply(inst: Instance, *, admitting: bool | None = None) -> bool:
 
 def render(inst: Instance, *, admitting: bool) -> Mapping[str, str]:
     """Return the text of each file by its name."""
+    roles = [(peer.instance, inst.role(peer.instance)) for peer in inst.spec.peers]
+    return {
+        "postgresql.conf": configuration.render_settings(_wanted(inst, inst.tuning.in_force)),
+        "pg_hba.conf": configuration.render_access(opened=admitting, sealed=inst.sealed),
+        "pg_ident.conf": configuration.render_identities(os_user(), roles),
+    }
+
+
+async def _try(inst: Instance, candidate: Mapping[str, str]) -> None:
+    """Have the server's program read a settings file with these parameters, beside the one in force.
+
+    Raises:
+        ProgramError: it cannot.
+    """
+    settings = inst.settings
+    if not await asyncio.to_thread((settings.pgdata / "PG_VERSION").exists):
+        return
+    text = configuration.render_settings(_wanted(inst, candidate))
+    await asyncio.to_thread(_write_changed, inst, {_CANDIDATE: text})
+    await programs.read_settings(
+        settings.programs, settings.pgdata, inst.children.spawn, settings=settings.conf / _CANDIDATE
+    )
+
+
+def _wanted(inst: Instance, parameters: Mapping[str, str]) -> Configuration:
     settings, spec = inst.settings, inst.spec
-    wanted = Configuration(
+    return Configuration(
         instance=settings.instance,
         listen=settings.listen,
         port=inst.own.sql_port,
@@ -44,15 +71,9 @@ def render(inst: Instance, *, admitting: bool) -> Mapping[str, str]:
         sockets=settings.sockets,
         rule=rule_of_setting(inst),
         upstream=inst.upstream,
-        parameters=parameters.accepted(spec.parameters),
+        parameters=parameters,
         max_slot_wal_keep_bytes=spec.max_slot_wal_keep_bytes,
     )
-    roles = [(peer.instance, inst.role(peer.instance)) for peer in spec.peers]
-    return {
-        "postgresql.conf": configuration.render_settings(wanted),
-        "pg_hba.conf": configuration.render_access(opened=admitting),
-        "pg_ident.conf": configuration.render_identities(os_user(), roles),
-    }
 
 
 def rule_of_setting(inst: Instance) -> Rule | None:

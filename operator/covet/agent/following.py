@@ -9,10 +9,12 @@ from covet.agent import configuring
 from covet.agent.instance import Instance, ask_vitals
 from covet.agent.volume import Promise
 from covet.core import names
-from covet.core.agentapi import ConfirmAnswer, ConfirmRequest, JoinRequest, Rule
+from covet.core.agentapi import ConfirmAnswer, ConfirmRequest, JoinAnswer, JoinRequest, Position, Rule
 from covet.core.errors import RefusedError, UnreachableError
+from covet.engines import statements
 from covet.engines.configuration import Upstream
 from covet.engines.sessions import SqlError
+from covet.planner import lineage
 
 LOG: Final = logging.getLogger("covet.following")
 
@@ -38,6 +40,8 @@ async def follow(inst: Instance) -> None:
         return
     inst.join_at = now + RETRY_SECONDS
     leader = inst.peer(inst.instance_of(rule.leader))
+    if inst.upstream is None and not await _replayed_all(inst):
+        return  # how far this server's own log reaches is not known yet
     try:
         async with asyncio.timeout(JOIN_SECONDS):
             answer = await inst.client.join(leader, JoinRequest(inst.settings.instance, identity.member))
@@ -51,11 +55,36 @@ async def follow(inst: Instance) -> None:
         raise RefusedError(
             "TermForeign", f"{leader.instance} leads term {answer.rule.term}, promised is {promise.term}."
         )
+    await _refuse_behind(inst, leader.instance, answer)
     inst.join_at = inst.clock.monotonic() + REJOIN_SECONDS
     await asyncio.to_thread(inst.certificates.copy_to, inst.volume.credentials(rule.term))
     inst.upstream = upstream(inst, rule, identity.member)
     if await configuring.apply(inst):
         LOG.info("Following %s in term %s.", rule.leader, rule.term)
+
+
+async def _replayed_all(inst: Instance) -> bool:
+    async with inst.sql() as session:
+        return await statements.replayed_all(session)
+
+
+async def _refuse_behind(inst: Instance, leader: str, answer: JoinAnswer) -> None:
+    """Refuse a leader that holds less of the same log, and follow nobody from then on (I8).
+
+    Raises:
+        RefusedError: it does, or this server does not say how far it is.
+    """
+    if answer.flushed is None:
+        return
+    vitals = await ask_vitals(inst)
+    fault = lineage.fault_of_leader(
+        Position(vitals.term, vitals.lsn), leader, Position(answer.timeline, answer.flushed)
+    )
+    if fault is None:
+        return
+    inst.upstream = None
+    await configuring.apply(inst)
+    raise RefusedError(*fault)
 
 
 def upstream(inst: Instance, rule: Rule, member: str) -> Upstream:
@@ -80,23 +109,18 @@ async def confirm(inst: Instance, caller: str, request: ConfirmRequest) -> Confi
         raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
     if caller != inst.instance_of(rule.leader) or rule.leader == identity.member:
         raise RefusedError("NotLeader", f"{caller} does not lead by the rule that it asks to confirm.")
-    _refuse_older(inst, rule)
+    _refuse_faulty(inst, rule, identity.member)
     await _await_log(inst, rule, request.lsn)
     # Another confirmation may have come in while this one waited.
-    _refuse_older(inst, rule)
+    _refuse_faulty(inst, rule, identity.member)
     if inst.promise.rule != rule:
         await inst.remember_promise(Promise(inst.promise.term, rule))
     return ConfirmAnswer(identity.member, rule)
 
 
-def _refuse_older(inst: Instance, rule: Rule) -> None:
-    promise, known = inst.promise, inst.rule
-    if promise is not None and promise.term != rule.term:
-        raise RefusedError("TermForeign", f"Term {promise.term} is promised here, not {rule.term}.")
-    if known is not None and (known.term, known.seq) > (rule.term, rule.seq):
-        raise RefusedError(
-            "RuleOlder", f"Rule {known.term}.{known.seq} is known here, newer than {rule.term}.{rule.seq}."
-        )
+def _refuse_faulty(inst: Instance, rule: Rule, member: str) -> None:
+    if inst.promise is not None and (fault := lineage.fault_of_rule(rule, member, inst.promise.term, inst.rule)):
+        raise RefusedError(*fault)
 
 
 async def _await_log(inst: Instance, rule: Rule, lsn: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from covet.agent import durable, restarts, telemetry
+from covet.agent import durable, restarts, telemetry, tuning
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
@@ -46,9 +46,12 @@ class Instance:
         held: the descriptor by which this process holds the volume's lock for life, None before.
         admitting: clients are, or may be, let in by the access file in force.
         confirmed: the rule was confirmed by its followers since the server started.
+        sealed: a leader that starts: no member may stream before it is known that none is ahead of it (I8).
         upstream: whom the server's settings follow.
         setting: `synchronous_standby_names` as every process of the server goes by it, None while unknown.
         vitals: what the server last said of itself, None while it does not answer.
+        unacknowledged: what orders wrote and no follower acknowledged yet; the status does not speak of it.
+        stalled_since: monotonic time since which a standby receives the log and does not replay it, None while it does.
         unready: what the server answered when it last took no session.
         probed_at: monotonic time of that answer.
         failure: why the last order that took long failed.
@@ -66,6 +69,7 @@ class Instance:
         self.certificates = Certificates(settings.tls)
         self.client = AgentClient(self.certificates.dialling, CALL_SECONDS)
         self.server = Server(settings.programs, settings.pgdata, settings.conf, children.spawn, self._server_ended)
+        self.tuning = tuning.Tuning(self.volume.agent / "parameters.json")
         self.voting = Voting(children, clock)
         self.back_off = restarts.BackOff()
         self.identity: Identity | None = None
@@ -75,10 +79,13 @@ class Instance:
         self.complaint: CovetError | None = None
         self.admitting = False
         self.confirmed = False
+        self.sealed = False
         self.upstream: Upstream | None = None
         self.setting: str | None = None
         self.vitals: Vitals | None = None
         self.session: Session | None = None
+        self.unacknowledged: set[str] = set()
+        self.stalled_since: float | None = None
         self.unready = ""
         self.probed_at = 0.0
         self.unstreamed_since: float | None = None
@@ -234,6 +241,7 @@ class Instance:
             self.session.terminate()
             self.session = None
         if not self.stop_wanted:
+            self.tuning.died(code)
             self.metrics.server_deaths.inc()
             delay = self.back_off.died(self.clock.monotonic())
             LOG.error("The server ended with %s; it is started again in %.0f s.", code, delay)

@@ -34,7 +34,8 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
         await statements.admit_member(
             session, inst.role(request.instance), request.member, names.slot(request.member), names.slot(prefix)
         )
+        flushed = await statements.flushed_end(session)
     LOG.info("Admitted %s.", request.member)
     if inst.identity is None or inst.identity.system_id is None:
         raise RefusedError("LeaderNotReady", "The leader has no system identifier yet.")
-    return JoinAnswer(rule, inst.identity.system_id)
+    return JoinAnswer(rule, inst.identity.system_id, inst.vitals.term if inst.vitals else 0, flushed)

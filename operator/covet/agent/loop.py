@@ -88,6 +88,7 @@ def gather(inst: Instance) -> Facts:
         following=rule.leader if rule and inst.upstream and inst.upstream.peer.instance == leader else None,
         streaming=vitals is not None and vitals.streaming,
         unstreamed_seconds=now - inst.unstreamed_since if inst.unstreamed_since is not None else 0.0,
+        stalled_seconds=now - inst.stalled_since if inst.stalled_since is not None else 0.0,
         leader_reachable=leader != own and any(peer.instance == leader for peer in inst.spec.peers),
         stopping=inst.stopping.is_set(),
     )

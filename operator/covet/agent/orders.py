@@ -1,13 +1,18 @@
 """The operator's short orders to a leader: open, database, map."""
 
+import contextlib
 import dataclasses
+from collections.abc import AsyncIterator
+from typing import Final
 
 from covet.agent.instance import Instance
 from covet.core.agentapi import DatabaseOrder, MapOrder, OpenOrder
 from covet.core.errors import RefusedError
 from covet.engines import statements
 
-ROW_SECONDS = 4.0
+DATABASE: Final = "database"
+MAP: Final = "map"
+ROW_SECONDS: Final = 4.0
 """How long a write of Covet's own may wait for acknowledgements."""
 
 
@@ -33,7 +38,7 @@ async def put_database(inst: Instance, order: DatabaseOrder) -> None:
         SpecError: a name or the verifier cannot be taken.
     """
     _confirmed(inst)
-    async with inst.sql(synchronous=True) as session:
+    async with _acknowledged(inst, DATABASE), inst.sql(synchronous=True) as session:
         await statements.ensure_database(session, order, ROW_SECONDS)
 
 
@@ -44,8 +49,19 @@ async def put_map(inst: Instance, order: MapOrder) -> None:
         RefusedError: this is not the confirmed leader.
     """
     _confirmed(inst)
-    async with inst.sql(synchronous=True) as session:
+    async with _acknowledged(inst, MAP), inst.sql(synchronous=True) as session:
         await statements.store_map(session, order, ROW_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _acknowledged(inst: Instance, what: str) -> AsyncIterator[None]:
+    """Keep what a write makes out of the status until followers acknowledged it.
+
+    A restart forgets this, and may: the resumed rule is confirmed up to the end of the whole log.
+    """
+    inst.unacknowledged.add(what)
+    yield
+    inst.unacknowledged.discard(what)
 
 
 def _confirmed(inst: Instance) -> None:

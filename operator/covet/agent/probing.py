@@ -52,11 +52,24 @@ async def _probe(inst: Instance) -> None:
     if inst.server.pid is None:
         return
     now = inst.clock.monotonic()
+    if not _replay_stalls(inst.vitals, vitals):
+        inst.stalled_since = None
+    elif inst.stalled_since is None:
+        inst.stalled_since = now
     inst.vitals, inst.probed_at = vitals, now
+    inst.tuning.answered()
     if vitals.streaming:
         inst.unstreamed_since = None
     elif inst.unstreamed_since is None:
         inst.unstreamed_since = now
+
+
+def _replay_stalls(before: Vitals | None, now: Vitals) -> bool:
+    """Tell whether a standby has log to replay and did not between two probes."""
+    if not now.standby:
+        return False
+    behind = now.replayed < now.lsn and before is not None and before.replayed == now.replayed
+    return now.paused or behind
 
 
 def _shape(vitals: Vitals | None) -> tuple[bool, bool] | None:

@@ -26,10 +26,12 @@ async def start(inst: Instance, *, primary: bool) -> None:
         CovetError: the server's program could not be started.
     """
     inst.upstream, inst.admitting, inst.confirmed, inst.join_at = None, False, False, 0.0
+    inst.sealed = primary and inst.identity is not None and inst.identity.born
     await asyncio.to_thread(_prepare, inst.volume.pgdata, primary)
     await configuring.install_certificate(inst)
     await configuring.apply(inst, admitting=False)
     inst.stop_wanted = False
+    inst.tuning.started()
     inst.back_off.started(inst.clock.monotonic())
     inst.metrics.server_starts.inc()
     try:

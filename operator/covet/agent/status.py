@@ -1,15 +1,20 @@
 """What the agent says of its instance: the status for the operator, gauges for a scraper."""
 
+import asyncio
 import contextlib
 from typing import Final
 
 import covet
 from covet.agent.instance import Instance
+from covet.agent.orders import DATABASE, MAP
 from covet.agent.volume import VolumeInUseError
 from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState, Position, Serving
 from covet.core.errors import CovetError
 from covet.engines import statements
 from covet.engines.statements import Contents
+
+ASK_SECONDS: Final = 2.0
+"""How long the server may take to tell what stands in it; past that the status leaves it out."""
 
 SENTENCES: Final = {
     "WaitsForOrder": "The volume is empty; the agent waits for an order to bootstrap or to clone.",
@@ -28,6 +33,7 @@ SENTENCES: Final = {
     "ReadWriteWithoutTerm": "The server ran read-write without a term and is stopped.",
     "Following": "The server follows its leader and serves reads.",
     "StreamLost": "The server does not stream from its leader.",
+    "ReplayStalled": "The server receives the log and does not replay it: clients would read old rows, and stay out.",
     "NotFollowing": "The server has not begun to follow its leader.",
     "LeaderAddressUnknown": "The spec names no address for the leader of the newest rule.",
     "Unexamined": "The agent has not looked at the volume yet.",
@@ -57,11 +63,14 @@ async def read(inst: Instance) -> AgentStatus:
         streaming=vitals is not None and vitals.streaming,
         lag_bytes=_lag(inst),
         followers=followers,
-        database=contents.database if contents and state is MemberState.LEADER else None,
-        map_epoch=contents.map_epoch if contents else None,
+        database=contents.database
+        if contents and state is MemberState.LEADER and DATABASE not in inst.unacknowledged
+        else None,
+        map_epoch=contents.map_epoch if contents and MAP not in inst.unacknowledged else None,
         spec_generation=inst.spec.generation,
         pending_restart=contents.pending_restart if contents else (),
         task=inst.task,
+        parameter_problem=inst.tuning.problem,
         shard_uid=identity.shard_uid if identity else None,
     )
 
@@ -98,15 +107,17 @@ def serving(inst: Instance) -> Serving:
 
 
 async def _ask_server(inst: Instance, state: MemberState) -> tuple[Contents | None, tuple[FollowerLink, ...]]:
-    session, rule = inst.session, inst.rule
-    if session is None or inst.vitals is None or state not in {MemberState.LEADER, MemberState.FOLLOWER}:
+    """Ask on a session of its own: a slow answer must not hold up the probe of the server."""
+    rule = inst.rule
+    if inst.vitals is None or state not in {MemberState.LEADER, MemberState.FOLLOWER}:
         return None, ()
     contents: Contents | None = None
     followers: tuple[FollowerLink, ...] = ()
-    with contextlib.suppress(CovetError):
-        contents = await statements.read_contents(session)
-        if state is MemberState.LEADER and rule is not None:
-            followers = statements.links(await statements.walsenders(session), rule.cohort, rule.leader)
+    with contextlib.suppress(CovetError, TimeoutError):
+        async with asyncio.timeout(ASK_SECONDS), inst.sql() as session:
+            contents = await statements.read_contents(session)
+            if state is MemberState.LEADER and rule is not None:
+                followers = statements.links(await statements.walsenders(session), rule.cohort, rule.leader)
     return contents, followers
 
 

@@ -175,6 +175,8 @@ class AgentStatus:
         map_epoch: epoch of the newest row of covet.map in the database, None before.
         spec_generation: generation of the ShardSpec this agent works by.
         pending_restart: settings that wait for a restart of the server.
+        parameter_problem: why the server does not go by the parameters of the spec; it then goes by the last
+            ones that it could. None if it does.
         shard_uid: uid of the shard that the volume belongs to, None while it is empty. The operator takes a
             database of another uid than its record's for foreign, whatever else the agent says.
     """
@@ -202,6 +204,7 @@ class AgentStatus:
     pending_restart: tuple[str, ...] = ()
     task: Task | None = None
     shard_uid: str | None = None
+    parameter_problem: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,10 +242,18 @@ class JoinRequest:
 
 @dataclasses.dataclass(frozen=True)
 class JoinAnswer:
-    """What a joining member needs before it may follow: it promises `rule.term` first."""
+    """What a joining member needs before it may follow: it promises `rule.term` first.
+
+    Args:
+        timeline: of the leader's server, 0 if it does not say.
+        flushed: end of the leader's flushed log, in bytes; None if it does not say. Who holds more of the
+            same timeline must not follow (I8).
+    """
 
     rule: Rule
     system_id: str
+    timeline: int = 0
+    flushed: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

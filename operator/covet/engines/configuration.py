@@ -104,13 +104,19 @@ def render_settings(configuration: Configuration) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_access(*, opened: bool) -> str:
-    """Return the text of pg_hba.conf; closed admits the agent and the members' replication, nobody else."""
+def render_access(*, opened: bool, sealed: bool = False) -> str:
+    """Return the text of pg_hba.conf.
+
+    Args:
+        opened: clients are let in; closed admits the agent and the members' replication, nobody else.
+        sealed: admits the agent alone, members neither: how far they are has to be known first.
+    """
     lines = [
         "# Written by covet-agent; changes are overwritten.",
         f"local all {SUPERUSER} peer map=agent",
-        f"hostssl replication +{MEMBERS} all cert map=members",
     ]
+    if not sealed:
+        lines.append(f"hostssl replication +{MEMBERS} all cert map=members")
     if opened:
         lines += [
             f"hostssl all {SUPERUSER} all reject",

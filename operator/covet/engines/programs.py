@@ -65,6 +65,16 @@ async def system_id(programs: Path, pgdata: Path, spawn: Spawner) -> str:
     return match[1]
 
 
+async def read_settings(programs: Path, pgdata: Path, spawn: Spawner, *, settings: Path) -> None:
+    """Have the server's program read a settings file, as it does when it starts, and end.
+
+    Raises:
+        ProgramError: it cannot read it; the message names the lines.
+    """
+    arguments = ("-D", str(pgdata), "-c", f"config_file={settings}", "-C", "max_connections")
+    await run(spawn, str(programs / "postgres"), *arguments, limit=10.0)
+
+
 async def copy_base(
     programs: Path, pgdata: Path, spawn: Spawner, *, connection: str, slot: str, progress: Callable[[int, int], None]
 ) -> None:

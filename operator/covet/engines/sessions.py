@@ -21,6 +21,14 @@ Row = Any
 _SETTINGS: Final = {
     "application_name": "covet-agent",
     "search_path": "pg_catalog",
+    # What a user sets for all sessions must not end, delay or change the agent's own.
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "client_min_messages": "warning",
     # No statement of the agent is logged: one carries a verifier, and a probe comes twice a second.
     "log_statement": "none",
     "log_duration": "off",
@@ -33,6 +41,9 @@ _SETTINGS: Final = {
     "debug_print_plan": "off",
 }
 
+
+_WAIT_CANCELLED: Final = frozenset({"01000", "57P01"})
+"""SQLSTATEs of the warning that a commit no longer waits for its acknowledgement."""
 
 _BROKEN: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises when a session cannot be opened or goes away under it."""
@@ -52,6 +63,8 @@ class Session:
     def __init__(self, connection: Any) -> None:  # noqa: ANN401  asyncpg declares no types
         self._connection = connection
         self._turn = asyncio.Lock()
+        self._unacknowledged = ""
+        connection.add_log_listener(self._hear)
 
     @classmethod
     async def connect(cls, sockets: Path, port: int, *, synchronous: bool = False, limit: float = 2.0) -> "Session":
@@ -117,10 +130,22 @@ class Session:
         """Return the first column of the first row, None if there is none."""
         return await self._guard(self._connection.fetchval, statement, *values, limit=limit)
 
+    def _hear(self, _connection: object, message: Any) -> None:  # noqa: ANN401  asyncpg declares no types
+        """Note a warning that a commit stopped waiting for followers: the server calls such a commit a success."""
+        if message.sqlstate in _WAIT_CANCELLED and "synchronous replication" in message.message:
+            self._unacknowledged = message.message
+
     async def _guard(self, call: Any, *arguments: object, limit: float) -> Any:  # noqa: ANN401  asyncpg declares no types
         try:
-            async with self._turn:
-                return await call(*arguments, timeout=limit)
+            # Waiting for one's turn is part of the bound.
+            async with asyncio.timeout(limit + 0.5), self._turn:
+                self._unacknowledged = ""
+                found = await call(*arguments, timeout=limit)
+                if self._unacknowledged:
+                    raise SqlError(
+                        "CommitUnacknowledged", f"A commit was not acknowledged by followers: {self._unacknowledged}."
+                    )
+                return found
         except TimeoutError as error:
             raise SqlError("StatementTooSlow", "The server did not finish a statement in time.") from error
         except asyncpg.PostgresError as error:
@@ -139,6 +164,8 @@ class Vitals:
         term: timeline the server is on (a standby: the one it receives, or restarted on).
         receiver: state of the WAL receiver, None without one.
         source_end: a standby: the leader's last known end, None while unknown.
+        replayed: a standby: end of what queries on it see, in bytes; a primary: its flushed end.
+        paused: a standby: replay is paused, by a person or because a setting is too small.
     """
 
     standby: bool
@@ -146,6 +173,8 @@ class Vitals:
     term: int
     receiver: str | None
     source_end: int | None
+    replayed: int = 0
+    paused: bool = False
 
     @property
     def streaming(self) -> bool:
@@ -155,8 +184,11 @@ class Vitals:
 
 _VITALS: Final = """
 SELECT state.standby,
-       (CASE WHEN state.standby THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+       (CASE WHEN state.standby THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
              ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS lsn,
+       (CASE WHEN state.standby THEN pg_last_wal_replay_lsn()
+             ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS replayed,
+       (CASE WHEN state.standby THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END) AS paused,
        coalesce(receiver.received_tli, control.timeline_id) AS term,
        receiver.status AS receiver,
        (receiver.latest_end_lsn - '0/0'::pg_lsn)::bigint AS source_end
@@ -175,7 +207,15 @@ async def read_vitals(session: Session, limit: float = 2.0) -> Vitals:
     row = await session.row(_VITALS, limit=limit)
     if row is None:
         raise SqlError("VitalsEmpty", "The server answered its probe with no row.")
-    return Vitals(row["standby"], row["lsn"] or 0, row["term"], row["receiver"], row["source_end"])
+    return Vitals(
+        row["standby"],
+        row["lsn"] or 0,
+        row["term"],
+        row["receiver"],
+        row["source_end"],
+        row["replayed"] or 0,
+        row["paused"],
+    )
 
 
 async def admits_clients(address: str, port: int, tls: ssl.SSLContext, limit: float = 2.0) -> bool:

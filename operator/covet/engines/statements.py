@@ -19,6 +19,8 @@ _VERIFIER: Final = re.compile(
 )
 DATABASE_SECONDS: Final = 30.0
 """CREATE DATABASE copies a template: on a slow disk that takes longer than a row."""
+_END_SECONDS: Final = 20.0
+"""Walsenders end one after the other, each within two seconds."""
 _RESERVED: Final = re.compile(r"covet($|_)|pg_|postgres$|template[01]$|public$|none$")
 
 SCHEMA: Final = """
@@ -78,6 +80,15 @@ async def flushed_end(session: Session) -> int:
     return int(await session.value("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"))
 
 
+async def replayed_all(session: Session) -> bool:
+    """Tell whether a standby has replayed all the log it holds: its startup process waits for more."""
+    found = await session.value(
+        "SELECT wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream') FROM pg_stat_activity"
+        " WHERE backend_type = 'startup'"
+    )
+    return bool(found)
+
+
 async def admit_member(session: Session, role: str, member: str, slot: str, slots_of_instance: str) -> None:
     """Make a member's role and exclusive slot; end what streams in its name, drop its predecessors' slots.
 
@@ -89,15 +100,11 @@ async def admit_member(session: Session, role: str, member: str, slot: str, slot
         slots_of_instance: prefix of the slots of every member this instance ever was.
 
     Raises:
-        RefusedError: the log that the member needs is gone.
+        RefusedError: the log that the member needs is gone, or an older stream in its name does not end.
     """
     if await session.value("SELECT 1 FROM pg_roles WHERE rolname = $1", role) is None:
         await session.execute(f"CREATE ROLE {identifier(role)} LOGIN REPLICATION IN ROLE {identifier(MEMBERS)}")
-    await session.execute(
-        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_replication WHERE usename = $1 OR application_name = $2",
-        role,
-        member,
-    )
+    await end_walsenders(session, "usename = $1 OR application_name = $2", role, member)
     await session.execute(
         "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
         " WHERE starts_with(slot_name, $1) AND slot_name <> $2 AND NOT active",
@@ -112,6 +119,38 @@ async def admit_member(session: Session, role: str, member: str, slot: str, slot
         )
     if kept is None:
         await session.execute("SELECT pg_create_physical_replication_slot($1, true)", slot)
+
+
+async def end_walsenders(session: Session, condition: str, *values: object) -> None:
+    """End the walsenders of pg_stat_replication that a condition names, and look that none of them is left.
+
+    Raises:
+        RefusedError: some did not end within two seconds: they may still acknowledge commits.
+    """
+    rows = await session.rows(
+        f"SELECT pid, pg_terminate_backend(pid, 2000) AS ended FROM pg_stat_replication WHERE {condition}",  # noqa: S608  fixed texts
+        *values,
+        limit=_END_SECONDS,
+    )
+    left = await session.rows(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND pid = ANY($1)",
+        [row["pid"] for row in rows],
+    )
+    if left:
+        pids = ", ".join(str(row["pid"]) for row in left)
+        raise RefusedError("WalsendersRemain", f"Walsenders that were told to end still run: {pids}.")
+
+
+async def await_acknowledgement(session: Session, limit: float) -> None:
+    """Write a message into the log and commit it on a synchronous session.
+
+    A write that a repeated order finds done may never have been acknowledged; once this commit is, everything
+    before it is too.
+
+    Raises:
+        SqlError: not acknowledged in time.
+    """
+    await session.execute("SELECT pg_logical_emit_message(true, 'covet', '')", limit=limit)
 
 
 async def walsenders(session: Session) -> tuple[Walsender, ...]:
@@ -173,6 +212,7 @@ async def ensure_database(session: Session, order: DatabaseOrder, limit: float) 
         order.owner,
         limit=limit,
     )
+    await await_acknowledgement(session, limit)
 
 
 async def store_map(session: Session, order: MapOrder, limit: float) -> None:
@@ -184,6 +224,7 @@ async def store_map(session: Session, order: MapOrder, limit: float) -> None:
         order.document,
         limit=limit,
     )
+    await await_acknowledgement(session, limit)
 
 
 @dataclasses.dataclass(frozen=True)

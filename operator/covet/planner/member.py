@@ -15,6 +15,8 @@ from covet.core.agentapi import MemberState, Rule
 
 STREAM_LOST_SECONDS: Final = 5.0
 """How long a follower that stopped streaming goes on serving reads; a leader's restart is shorter."""
+STALLED_SECONDS: Final = 10.0
+"""How long a follower that stopped replaying goes on serving reads; its rows grow older meanwhile."""
 
 
 class VolumeState(enum.Enum):
@@ -66,6 +68,7 @@ class Facts:
         following: member name that the server's settings follow, None for nobody.
         streaming: the receiver streams from that leader.
         unstreamed_seconds: since when it does not, 0 while it does.
+        stalled_seconds: since when a standby receives the log and does not replay it, 0 while it does.
         leader_reachable: the spec names an address for the rule's leader.
         stopping: the agent was told to end.
     """
@@ -85,6 +88,7 @@ class Facts:
     unstreamed_seconds: float
     leader_reachable: bool
     stopping: bool = False
+    stalled_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,13 +157,21 @@ def _lead(facts: Facts) -> Decision:
     return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.LEADER, "Leading")
 
 
+def _serve_reads(facts: Facts) -> Decision:
+    """Decide for a standby that streams from its leader."""
+    outside = Act.CLOSE if facts.open else Act.WAIT
+    if not facts.shard_opened:
+        return Decision(outside, MemberState.FOLLOWER, "ShardNotOpened")
+    if facts.stalled_seconds > STALLED_SECONDS:
+        return Decision(outside, MemberState.FOLLOWER, "ReplayStalled")
+    return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.FOLLOWER, "Following")
+
+
 def _follow(facts: Facts, leader: str) -> Decision:
     if facts.server is ServerState.STARTING:
         return Decision(Act.WAIT, MemberState.STARTING, "ServerStarting")
     if facts.streaming and facts.following == leader:
-        if not facts.shard_opened:
-            return Decision(Act.CLOSE if facts.open else Act.WAIT, MemberState.FOLLOWER, "ShardNotOpened")
-        return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.FOLLOWER, "Following")
+        return _serve_reads(facts)
     if facts.open and (facts.following != leader or facts.unstreamed_seconds > STREAM_LOST_SECONDS):
         return Decision(Act.CLOSE, MemberState.FOLLOWER, "StreamLost")
     if not facts.leader_reachable:

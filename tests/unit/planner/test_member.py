@@ -66,6 +66,7 @@ ANY_FACTS = st.builds(
     unstreamed_seconds=st.floats(0, 100),
     leader_reachable=st.booleans(),
     stopping=st.booleans(),
+    stalled_seconds=st.sampled_from([0.0, 9.0, 11.0]),
 )
 
 
@@ -171,3 +172,11 @@ def test_orders_are_left_alone(seen: Facts) -> None:
 def test_the_life_of_a_member(seen: Facts, decision: Decision) -> None:
     """Each state of the design leads to its next action, with its reason."""
     assert decision == member.decide(seen)
+
+
+def test_a_follower_that_does_not_replay_shuts_its_readers_out() -> None:
+    """It streams and looks healthy, but its rows grow old: closed after a bound, and not opened again before."""
+    assert Decision(Act.WAIT, MemberState.FOLLOWER, "Following") == member.decide(facts(stalled_seconds=9.0))
+    assert Decision(Act.CLOSE, MemberState.FOLLOWER, "ReplayStalled") == member.decide(facts(stalled_seconds=11.0))
+    closed = facts(stalled_seconds=11.0, open=False)
+    assert Decision(Act.WAIT, MemberState.FOLLOWER, "ReplayStalled") == member.decide(closed)

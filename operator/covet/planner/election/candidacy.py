@@ -145,18 +145,26 @@ def decide(agent: Agent, candidacy: Candidacy, choice: Choice, now: int, out: Ou
     """Lead the term, or hand it over; this happens once, then the candidacy is over."""
     remaining = _lease_wait(agent, candidacy, now)
     if choice.leader == agent.config.me:
-        return seat(agent, candidacy.term, choice.base, now + remaining, now, out)
+        return seat(agent, (candidacy.term, choice.base, remaining), now, out)
     out.append(Send(choice.leader, HandOver(agent.config.me, candidacy.term, choice.base, remaining)))
     out.append(Note("HandedOver", f"{choice.leader} has the most advanced log: it leads term {candidacy.term}."))
     return state.enter(agent, Role.RECRUITED, now)
 
 
-def seat(agent: Agent, term: int, base: Rule, open_at: int, now: int, out: Out) -> Agent:
-    """Set out to lead a term: the mark "led t" goes to the disk, and the promotion waits for it."""
+def seat(agent: Agent, choice: tuple[int, Rule, int], now: int, out: Out) -> Agent:
+    """Set out to lead a term: the mark "led t" goes to the disk, and the promotion waits for it.
+
+    Args:
+        agent: as it was.
+        choice: the term, the rule whose cohort and W go on, and for how long to stay closed.
+        now: milliseconds.
+        out: takes the effects.
+    """
+    term, base, wait = choice
     rule = rules.first(term, agent.config.me, base)
     sworn = dataclasses.replace(agent.sworn, led=max(agent.sworn.led, term))
     out.append(Note("Elected", f"{agent.config.me} leads term {term}, cohort {', '.join(rule.cohort)}, W={rule.acks}."))
-    reign = Reign(term, rule, open_at, now, replied_at=now)
+    reign = Reign(term, rule, now + wait, now, replied_at=now)
     return state.enter(agent, Role.PROMOTING, now, term=term, sworn=sworn, reign=reign, target=None)
 
 

@@ -23,7 +23,9 @@ def confirmed(rule: Rule, step: Step | None, members: frozenset[str]) -> bool:
     """Tell whether enough followers confirmed a rule row.
 
     Args:
+        rule: of the row.
         step: the change that it belongs to; None for the first row of a term.
+        members: who confirmed it.
     """
     if step is None:
         return rules.acknowledges(rule, members)

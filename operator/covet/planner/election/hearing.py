@@ -35,12 +35,14 @@ def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
         heard = dataclasses.replace(heard, echo_term=message.term, echo_at=now)
     ballot = watch.Ballot(state.ballot.round) if calms and state.ballot != watch.Ballot() else state.ballot
     finished = bool(flags & messages.OPEN) and message.term > state.finished_term
+    # The first open leader that a process hears is news to it, and no failover.
+    moved = finished and state.finished_term > 0
     state = dataclasses.replace(
         state,
         heard=heard,
         ballot=ballot,
         finished_term=message.term if finished else state.finished_term,
-        finished_at=now if finished else state.finished_at,
+        finished_at=now if moved else state.finished_at,
     )
     promoted = bool(flags & messages.PROMOTED)
     out.append(Leader(message.sender, message.term, promoted, bool(flags & messages.REWIND)))
@@ -70,7 +72,9 @@ def veto(state: Watch, resigned_term: int, now: int) -> str:
     """Return why this member would not elect now, empty if it would.
 
     Args:
+        state: of this member.
         resigned_term: the highest term known, here or to the one who asks, to have resigned.
+        now: milliseconds.
     """
     view, timers = state.view, state.config.timers
     if not view.votes:
@@ -79,17 +83,18 @@ def veto(state: Watch, resigned_term: int, now: int) -> str:
         return "JustStarted"
     if view.role in watch.LEADING:
         return _own_veto(state, resigned_term)
-    if view.role is Role.CANDIDATE:
-        return "Candidate"
-    fresh = now - timers.suspect
-    heard = state.heard
-    # A refused dial overrules what was heard before it, and the received log too.
-    gone = heard.refused or max(heard.term, view.promise) <= resigned_term
-    if heard.at > fresh and not gone and heard.term >= view.promise:
+    return "Candidate" if view.role is Role.CANDIDATE else _heard_veto(state, resigned_term, now)
+
+
+def _heard_veto(state: Watch, resigned_term: int, now: int) -> str:
+    """A follower's: the leader was heard, or its log still comes; a refused dial overrules both."""
+    heard, view = state.heard, state.view
+    if heard.refused or max(heard.term, view.promise) <= resigned_term:
+        return ""
+    fresh = now - state.config.timers.suspect
+    if heard.at > fresh and heard.term >= view.promise:
         return "LeaderHeard"
-    if state.advanced_at > fresh and not gone and view.following:
-        return "LogAdvances"
-    return ""
+    return "LogAdvances" if state.advanced_at > fresh and view.following else ""
 
 
 def _own_veto(state: Watch, resigned_term: int) -> str:

@@ -68,13 +68,23 @@ def step(member: Member, event: Event, now: int) -> tuple[Member, tuple[Effect, 
             member = turn(member, now, out)
     else:
         member = act(member, event, now, out)
+    return _conclude(member, before, now, out), tuple(out)
+
+
+def _conclude(member: Member, before: Agent, now: int, out: Out) -> Member:
+    """Ask for what follows from a change, and tell the voter half of it."""
     agent = member.agent
+    if agent is before and agent.role is not Role.PROMOTING:
+        return member
+    report = pulse.report(member.watch) if agent.reign is not None else None
     if agent is not before:
+        if agent.reign is not None and report is not None:
+            agent = leading.turn(agent, agent.reign, report, now, out)
         agent = settling.settle(agent, out)
-    if agent is not before or agent.role is Role.PROMOTING:
-        report = pulse.report(member.watch) if agent.reign is not None else None
-        return Member(agent, voter.told(member.watch, describe(agent, report, now))), tuple(out)
-    return member, tuple(out)
+        report = report if agent.reign is not None else None
+    seen, said = voter.told(member.watch, describe(agent, report, now), now)
+    out.extend(word for word in said if isinstance(word, Send))
+    return Member(agent, seen)
 
 
 def describe(agent: Agent, report: watch.Report | None, now: int) -> View:
@@ -161,7 +171,7 @@ def _receive(member: Member, message: Message, now: int, out: Out) -> Member:
             agent = candidacy.take(agent, message, now, seen.jitter, out)
         case HandOver():
             if candidacy.takes_over(agent, message) and not _busy(agent):
-                agent = candidacy.seat(agent, message.term, message.base, now + message.wait, now, out)
+                agent = candidacy.seat(agent, (message.term, message.base, message.wait), now, out)
         case Confirm():
             agent = following.confirm(agent, message, out)
         case Confirmed():

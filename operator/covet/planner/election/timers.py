@@ -50,7 +50,7 @@ class Timers:
     recent: int = 1000
     ask: int = 250
     recruit: int = 1500
-    resend: int = 150
+    resend: int = 50
     offset: int = 150
     retry: int = 300
     successor: int = 600

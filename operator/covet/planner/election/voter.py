@@ -3,10 +3,11 @@
 import dataclasses
 from typing import Final
 
-from covet.planner.election import ballot, hearing, pulse, watch
+from covet.planner.election import ballot, hearing, messages, pulse, watch
 from covet.planner.election.events import Advanced, Probed, Received, Refused, Tick
 from covet.planner.election.hearing import Out
 from covet.planner.election.messages import Ask, Beat, Echo, Reply, Resigned
+from covet.planner.election.timers import NEVER
 from covet.planner.election.watch import Pulse, View, Watch
 
 HEARS: Final = (Beat, Echo, Ask, Reply, Resigned)
@@ -38,11 +39,22 @@ def step(state: Watch, event: VoterEvent, now: int) -> tuple[Watch, Out]:
     return ballot.turn(hearing.refused(state, event.member), now, out), out
 
 
-def told(state: Watch, view: View) -> Watch:
-    """Take the agent half's word; a new reign starts with no echo of the one before."""
+def told(state: Watch, view: View, now: int) -> tuple[Watch, Out]:
+    """Take the agent half's word; a new reign starts with no echo of the one before.
+
+    Heartbeats that say something new are sent at once: followers act on them.
+    """
+    out: Out = []
     if view == state.view:
-        return state
+        return state, out
     beats = state.pulse if view.term == state.view.term else Pulse()
+    news = view.flags & ~state.view.flags
+    if news & (messages.PROMOTED | messages.OPEN | messages.REWIND):
+        beats = dataclasses.replace(beats, beat_at=NEVER)
+    return pulse.beat(_learn(state, view, beats), now, out), out
+
+
+def _learn(state: Watch, view: View, beats: Pulse) -> Watch:
     if view.parted <= state.resigned:
         return dataclasses.replace(state, view=view, pulse=beats)
     reaped = max(state.reaped, view.parted) if view.parted_open else state.reaped

@@ -37,11 +37,17 @@ class Verdict:
 
 
 class Model(Generic[S]):
-    """What the search needs: a first state, the steps from any state, and one name for equal states."""
+    """What the search needs: a first state, the steps from any state, and one state for all equal ones."""
 
     first: S
-    steps: Callable[[S], Iterator[tuple[str, Callable[[], S]]]]
-    canonical: Callable[[S], S]
+
+    def steps(self, state: S) -> Iterator[tuple[str, Callable[[], S]]]:
+        """Yield every step that may be next: what it is called, and how to take it."""
+        raise TypeError(f"{type(self).__name__} does not say what may follow {state}")
+
+    def canonical(self, state: S) -> S:
+        """Return the state that stands for all equal ones."""
+        return state
 
 
 def explore(model: Model[S], limit: int) -> Verdict:

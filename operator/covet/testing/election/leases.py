@@ -1,4 +1,4 @@
-"""Every timing of one read lease and one election, on a grid: does a reader ever see the past? (I12)
+"""Every timing of one read lease and one election, on a grid: and whether a reader sees the past (I12).
 
 The old leader sends its last echoed heartbeat at moment 0 of true time. A member echoes it, may
 restart, is recruited, answers; the new leader gets the answer, decides, waits, opens. Each of these

@@ -128,8 +128,10 @@ class Shard(Model[State]):
         log: Log = ((1, 1),)
         seat = Seat(rule, rule, None, True, 1, True, True)  # noqa: FBT003  written, seated, open
         who = [Who(1, 1, 1, rule, log, seat=seat)]
-        for member in range(1, bounds.members):
-            who.append(Who(1, 1, 0, rule if member < bounds.cohort else None, log, follows=1))
+        who.extend(
+            Who(1, 1, 0, rule if member < bounds.cohort else None, log, follows=1)
+            for member in range(1, bounds.members)
+        )
         acks = frozenset((1, member, 1) for member in range(1, bounds.members))
         left = (bounds.crashes, bounds.writes, bounds.losses, len(bounds.orders))
         none: frozenset[tuple[int, int]] = frozenset()
@@ -138,9 +140,9 @@ class Shard(Model[State]):
         )
         self._durable = guards.durable_promise and not lapses
         self.mirror = bounds.members == 3 and not bounds.orders
-        self._choose = functools.lru_cache(maxsize=None)(self._choose_uncached)
+        self._choose = functools.cache(self._choose_uncached)
 
-    def canonical(self, state: State) -> State:  # type: ignore[override]  # the base declares a callable field
+    def canonical(self, state: State) -> State:
         """Drop what nobody can act on any more, and name two states alike that differ by names only."""
         state = self._tidy(state)
         if not self.mirror:
@@ -164,7 +166,7 @@ class Shard(Model[State]):
             acks=frozenset(ack for ack in state.acks if ack[0] in seated),
         )
 
-    def steps(self, state: State) -> Iterator[tuple[str, Callable[[], State]]]:  # type: ignore[override]  # likewise
+    def steps(self, state: State) -> Iterator[tuple[str, Callable[[], State]]]:
         """Yield every step that may be next."""
         for member, me in enumerate(state.who):
             yield from self._member_steps(state, member, me)
@@ -181,13 +183,14 @@ class Shard(Model[State]):
         if crashes and (me.seat or me.candidate or me.follows):
             yield f"{name} crashes", functools.partial(self._crash, state, member, me)
         if losses:
-            yield from self._lose(state, member, me)
+            yield from self._lose(state, member)
         if me.seat is not None:
             yield from self._lead(state, member, me, me.seat)
             term = me.seat.rule.term
             if any(other.seat is not None and other.seat.rule.term > term for other in state.who):
-                yield f"{name} hears a higher leader and stops", functools.partial(
-                    _put, state, member, me._replace(seat=None)
+                yield (
+                    f"{name} hears a higher leader and stops",
+                    functools.partial(_put, state, member, me._replace(seat=None)),
                 )
             return
         if me.rule is not None and me.candidate == 0:
@@ -196,7 +199,7 @@ class Shard(Model[State]):
             yield from self._decide(state, member, me)
         for leader, other in enumerate(state.who):
             if other.seat is not None and leader != member:
-                yield from self._receive(state, member, me, leader, other, other.seat)
+                yield from self._receive(state, (member, me), (leader, other), other.seat)
 
     # Elections -------------------------------------------------------------------------------
 
@@ -215,9 +218,7 @@ class Shard(Model[State]):
     def _candidate(self, state: State, member: int, me: Who, term: int) -> State:
         me = self._promise(me, term)._replace(candidate=term, follows=0)
         answer = (term, member, member, self._position(me), me.rule)
-        return _put(state, member, me)._replace(
-            asked=state.asked | {(term, member)}, answers=state.answers | {answer}
-        )
+        return _put(state, member, me)._replace(asked=state.asked | {(term, member)}, answers=state.answers | {answer})
 
     def _recruit(
         self, state: State, member: int, me: Who, term: int, candidate: int
@@ -283,9 +284,7 @@ class Shard(Model[State]):
         state = _put(state, member, me._replace(candidate=0))
         return state._replace(handed=state.handed | {(term, NAMES.index(choice.leader), choice.base)})
 
-    def _take_over(
-        self, state: State, term: int, to: int, base: Rule
-    ) -> Iterator[tuple[str, Callable[[], State]]]:
+    def _take_over(self, state: State, term: int, to: int, base: Rule) -> Iterator[tuple[str, Callable[[], State]]]:
         me = state.who[to]
         sworn = Sworn(me.promise, me.rule, me.led, me.rewinding and self.guards.rewinding_mark)
         if me.seat is not None or not candidacy.inherits(sworn, term, fenced=me.follows == 0, guards=self.guards):
@@ -316,8 +315,9 @@ class Shard(Model[State]):
         said = frozenset(NAMES[who] for said_term, seq, who in state.said if (said_term, seq) == (term, row.seq))
         waiting = seat.written and (not seat.seated or seat.step is not None)
         if waiting and changing.confirmed(row, seat.step, said):
-            yield f"{name} counts rule {term}.{row.seq} as confirmed", functools.partial(
-                self._confirmed, state, member, me, seat
+            yield (
+                f"{name} counts rule {term}.{row.seq} as confirmed",
+                functools.partial(self._confirmed, state, member, me, seat),
             )
         if not self.guards.row_opens and not seat.open:
             yield f"{name} opens term {term}", functools.partial(self._open, state, member, me, seat)
@@ -353,9 +353,7 @@ class Shard(Model[State]):
         me = me._replace(log=(*me.log, (timeline, WRITE)))
         return _put(state, member, me)._replace(left=(crashes, writes - 1, losses, orders))
 
-    def _acknowledge(
-        self, state: State, member: int, me: Who, seat: Seat
-    ) -> Iterator[tuple[str, Callable[[], State]]]:
+    def _acknowledge(self, state: State, member: int, me: Who, seat: Seat) -> Iterator[tuple[str, Callable[[], State]]]:
         if not seat.open:
             return
         term, setting = seat.rule.term, seat.setting
@@ -389,8 +387,9 @@ class Shard(Model[State]):
             step = self.plan(seat.rule, (name, *others[: size - 1]), acks)
             if step is None:
                 crashes, writes, losses, orders = state.left
-                yield f"the order for {size} members, W={acks} is done", lambda: state._replace(
-                    left=(crashes, writes, losses, orders - 1)
+                yield (
+                    f"the order for {size} members, W={acks} is done",
+                    lambda: state._replace(left=(crashes, writes, losses, orders - 1)),
                 )
             elif self._caught_up(state, me, seat, step):
                 yield (
@@ -423,45 +422,52 @@ class Shard(Model[State]):
     # Following -------------------------------------------------------------------------------
 
     def _receive(
-        self, state: State, member: int, me: Who, leader: int, other: Who, seat: Seat
+        self, state: State, mine: tuple[int, Who], theirs: tuple[int, Who], seat: Seat
     ) -> Iterator[tuple[str, Callable[[], State]]]:
+        (member, me), (_, other) = mine, theirs
         term, name = seat.rule.term, NAMES[member]
         if me.follows != term:
             if term >= me.promise and me.candidate <= term:
-                yield from self._follow(state, member, me, leader, other, seat)
+                yield from self._follow(state, mine, theirs, seat)
             return
         if len(me.log) < len(other.log):
-            yield f"{name} receives record {len(me.log)}", functools.partial(
-                self._copy, state, member, me, other.log, term
+            yield (
+                f"{name} receives record {len(me.log)}",
+                functools.partial(self._copy, state, member, me, other.log, term),
             )
         row = seat.step.rule if seat.step is not None and seat.written else seat.rule
         index = next((i for i, record in enumerate(other.log) if record[1] == row.seq and i >= seat.row_end - 1), None)
         key = (term, row.seq, member)
         sworn = Sworn(me.promise, me.rule, me.led)
-        if index is not None and len(me.log) > index and key not in state.said:
-            if rules.confirmable(sworn, me.follows, row) or not self.guards.fence_answers:
-                yield f"{name} confirms rule {term}.{row.seq}", functools.partial(
-                    self._confirm, state, member, me, row, (other.log, index)
-                )
+        allowed = rules.confirmable(sworn, me.follows, row) or not self.guards.fence_answers
+        if index is not None and len(me.log) > index and key not in state.said and allowed:
+            yield (
+                f"{name} confirms rule {term}.{row.seq}",
+                functools.partial(self._confirm, state, member, me, row, (other.log, index)),
+            )
 
     def _follow(
-        self, state: State, member: int, me: Who, leader: int, other: Who, seat: Seat
+        self, state: State, mine: tuple[int, Who], theirs: tuple[int, Who], seat: Seat
     ) -> Iterator[tuple[str, Callable[[], State]]]:
+        (member, me), (leader, other) = mine, theirs
         term, names = seat.rule.term, (NAMES[member], NAMES[leader])
         if me.rewinding:
-            yield f"{names[0]} finishes its rewind from {names[1]}", functools.partial(
-                self._rewound, state, member, me, other, term
+            yield (
+                f"{names[0]} finishes its rewind from {names[1]}",
+                functools.partial(self._rewound, state, member, me, other, term),
             )
             return
         if not self.guards.lineage or not diverged(me.log, other.log):
-            yield f"{names[0]} follows {names[1]} in term {term}", functools.partial(
-                self._followed, state, member, me, term
+            yield (
+                f"{names[0]} follows {names[1]} in term {term}",
+                functools.partial(self._followed, state, member, me, term),
             )
             return
         undiverged = sum(who.follows == term for who in state.who)
         if seat.seated or undiverged < seat.rule.acks or not self.guards.rewind_late:
-            yield f"{names[0]} rewinds to {names[1]} in term {term}", functools.partial(
-                self._rewind, state, member, me, other, term
+            yield (
+                f"{names[0]} rewinds to {names[1]} in term {term}",
+                functools.partial(self._rewind, state, member, me, other, term),
             )
 
     def _followed(self, state: State, member: int, me: Who, term: int) -> State:
@@ -496,7 +502,7 @@ class Shard(Model[State]):
         me = me._replace(promise=me.disk, follows=0, candidate=0, seat=None)
         return _put(state, member, me)._replace(left=(crashes - 1, writes, losses, orders))
 
-    def _lose(self, state: State, member: int, me: Who) -> Iterator[tuple[str, Callable[[], State]]]:
+    def _lose(self, state: State, member: int) -> Iterator[tuple[str, Callable[[], State]]]:
         crashes, writes, losses, orders = state.left
         left = (crashes, writes, losses - 1, orders)
         if "new_volume_is_new_member" not in self.lapses:
@@ -525,7 +531,7 @@ class Shard(Model[State]):
         return last, len(me.log)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def diverged(log: Log, leader: Log) -> bool:
     """Tell by timelines and ends, as a server can, whether a log's end is off a leader's lineage."""
     if not log:
@@ -542,9 +548,7 @@ def _put(state: State, member: int, me: Who) -> State:
     return state._replace(who=(*who[:member], me, *who[member + 1 :]))
 
 
-def _raise(
-    acks: frozenset[tuple[int, int, int]], term: int, member: int, end: int
-) -> frozenset[tuple[int, int, int]]:
+def _raise(acks: frozenset[tuple[int, int, int]], term: int, member: int, end: int) -> frozenset[tuple[int, int, int]]:
     """Raise what a member said that it flushed under a term; it never takes it back."""
     for entry in acks:
         if entry[0] == term and entry[1] == member:
@@ -556,7 +560,7 @@ _SWAP: Final = (0, 2, 1)
 _SWAP_NAMES: Final = {"a": "a", "b": "c", "c": "b"}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _swap_rule(rule: Rule | None) -> Rule | None:
     if rule is None:
         return None

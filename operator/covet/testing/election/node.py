@@ -236,7 +236,7 @@ class Node:
     def _rejoin(self, effect: effects.Rejoin) -> None:
         leader = self.world.leader_server(self, effect.leader, effect.term)
         if leader is None:
-            self._job(5, self._give_done, effect.ticket, False)
+            self._job(5, self._refuse, effect.ticket)
             return
         self.server.stop()
         common = self.server.common(leader)
@@ -250,7 +250,10 @@ class Node:
         self.server.start()
         self._give_done(effect.ticket, ok=True)
 
-    def _give_done(self, ticket: int, ok: bool) -> None:
+    def _refuse(self, ticket: int) -> None:
+        self._give_done(ticket, ok=False)
+
+    def _give_done(self, ticket: int, *, ok: bool) -> None:
         self.give(events.Done(ticket, ok=ok))
 
     def _write_row(self, effect: effects.WriteRow) -> None:

@@ -89,7 +89,7 @@ def _world(plan: Plan, lines: list[str] | None) -> World:
         size = 3 if draw < 84 else (5 if draw < 96 else 1)
     acks = {1: 0, 2: 1, 3: 1, 5: 2}[size]
     timers = plan.timers or Timers(limit=10_000 if draw % 5 == 0 else 0)
-    return World(plan.seed, size, acks, timers, plan.guards, plan.lapses, lines)
+    return World(plan.seed, size, acks, timers=timers, guards=plan.guards, lapses=plan.lapses, trace=lines)
 
 
 def _disturb(world: World, plan: Plan) -> tuple[str, float]:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable
 
 from covet.core.agentapi import Position, Rule
-from covet.planner.election import machine
+from covet.planner.election import machine, pulse, watch
 from covet.planner.election.events import CohortOrder, Peers, Received, Refused
 from covet.planner.election.guards import ALL, Guards
 from covet.planner.election.messages import Message, Recruited
@@ -55,6 +55,7 @@ class World:
         seed: int,
         size: int,
         acks: int,
+        *,
         timers: Timers | None = None,
         guards: Guards = ALL,
         lapses: frozenset[str] = frozenset(),
@@ -110,7 +111,7 @@ class World:
                 target=None if leads else Target(first, 1, rewind=True),
                 reign=_seated(rule, now) if leads else None,
             )
-            fresh = machine.watch.started(node.config, machine.describe(agent, None, now), now - 5000)
+            fresh = watch.started(node.config, machine.describe(agent, None, now), now - 5000)
             fresh = dataclasses.replace(fresh, probed_at=now)
             if leads:
                 node.server.primary, node.server.term, node.server.setting = True, 1, rule
@@ -121,7 +122,7 @@ class World:
             else:
                 node.server.upstream = Upstream(first, self.nodes[first].server.life)
                 fresh = dataclasses.replace(
-                    fresh, heard=machine.watch.Heard(1, first, now, refused=False, echo_term=1, echo_at=now)
+                    fresh, heard=watch.Heard(1, first, now, refused=False, echo_term=1, echo_at=now)
                 )
             node.member = Member(agent, fresh)
 
@@ -295,7 +296,7 @@ class World:
             server, member = node.server, node.member
             if not server.primary or not server.reads_open or member is None or self.time.now < node.frozen_until:
                 continue
-            if node.clock() < machine.pulse.report(member.watch).lease_end:
+            if node.clock() < pulse.report(member.watch).lease_end:
                 self.oracle.read(node.name, server.term, server.log, server.visible, self.time.now)
         self.time.after(self.random.uniform(15, 60), self._read)
 

@@ -155,7 +155,18 @@ class Actor:
         born = _born(seen)
         shards = [(known.name, born.shards.weight(known.name)) for known in _identity(seen).shards]
         ring = covet_hasher.Map.initial(seen.ref.uid, shards)
-        await self._kube.create(configs.ring_map(seen.ref, ring.to_json(), born.deletion.volumes))
+        manifest = configs.ring_map(seen.ref, ring.to_json(), born.deletion.volumes)
+        found = await self._kube.get(resources.CONFIG_MAP, seen.ref.namespace, names.ring_map(seen.ref.name))
+        if found is None:
+            await self._kube.create(manifest)
+            return
+        if _belongs_to_another(found, seen.ref.uid):
+            raise RefusedError(
+                "MapForeign",
+                f"ConfigMap {names.ring_map(seen.ref.name)} is the map of an earlier cluster. Delete it if that"
+                " cluster's data may go.",
+            )
+        await self._kube.replace({**found, "data": manifest["data"]})
 
     async def _apply_objects(self, seen: Seen, action: act.ApplyObjects | act.RepeatObjects) -> None:
         """Apply what is stale: StatefulSets last, for their pods need the rest."""
@@ -369,6 +380,14 @@ def _known(identity: Identity, shard: str) -> ShardRecord:
     if known is None:
         raise ConflictError("RecordGone", f"{shard} has no birth record.")
     return known
+
+
+def _belongs_to_another(found: Manifest, uid: str) -> bool:
+    """Return whether a published map is readable and of another cluster; a damaged one belongs to nobody."""
+    try:
+        return covet_hasher.Map.from_json((found.get("data") or {}).get(configs.MAP_KEY, "")).cluster != uid
+    except covet_hasher.RingError:
+        return False
 
 
 def _peer(seen: Seen, shard: str, instance: str) -> Peer:

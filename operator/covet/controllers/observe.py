@@ -65,10 +65,6 @@ class Seen:
     objects: Mapping[Key, Manifest]
     wanted: Mapping[Key, Wanted]
 
-    def object(self, kind: str, name: str) -> Manifest | None:
-        """Return an observed object, None if it is not there."""
-        return self.objects.get((kind, self.ref.namespace, name))
-
 
 class Observer:
     """Looks at one cluster.

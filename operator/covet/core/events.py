@@ -26,7 +26,6 @@ TWO_LEADERS: Final = "TwoLeaders"
 MAP_LOST: Final = "MapLost"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
-ACTION_FAILED: Final = "ActionFailed"
 
 # What happened, and is worth a line.
 SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"

@@ -46,7 +46,12 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         return _conceive(facts)
     pending = _pending(facts, facts.identity)
     shards = tuple(_plan_shards(facts, facts.identity))
-    findings = (*facts.problems, *_authority(facts, now), *(found for plan in shards for found in plan.findings))
+    findings = (
+        *facts.problems,
+        *_authority(facts, now),
+        *_lost_map(facts),
+        *(found for plan in shards for found in plan.findings),
+    )
     if facts.paused:
         # What is there goes on and is reported; nothing is done.
         idle = tuple(_without_actions(plan) for plan in shards)
@@ -56,7 +61,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         idle = tuple(_without_actions(plan) for plan in shards)
         found = facts.problems[0]
         return Plan(tuple(_publish(facts)), found.reason, found.message, idle, findings, pending)
-    actions = (*_foundation(facts, facts.identity), *_publish(facts))
+    actions = (*_foundation(facts), *_publish(facts))
     reason, message = _waits_for(actions, shards)
     return Plan(actions, reason, message, shards, findings, pending)
 
@@ -119,7 +124,7 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
     return ShardPlan(plan.name, (), plan.reason, plan.message, settled=plan.settled, findings=plan.findings)
 
 
-def _foundation(facts: ClusterFacts, identity: Identity) -> Iterator[ClusterAction]:
+def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
     if facts.authority is None:
         yield CreateAuthority()
@@ -128,9 +133,7 @@ def _foundation(facts: ClusterFacts, identity: Identity) -> Iterator[ClusterActi
         yield IssueCertificates(due)
     if not facts.user_secret:
         yield CreateUser()
-    if facts.ring_map is None and not any(known.opened for known in identity.shards):
-        yield CreateMap()
-    elif facts.ring_map is None and _newest_epoch(facts) <= 1:
+    if facts.ring_map is None and _newest_epoch(facts) <= 1:
         # Until shards can be moved there is one map, made from the record: the same text again.
         yield CreateMap()
 
@@ -164,6 +167,19 @@ def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
             events.AUTHORITY_EXPIRING,
             f"The certificate authority of the cluster ends on {facts.authority.ends:%Y-%m-%d}.",
             subject=subject,
+        )
+
+
+def _lost_map(facts: ClusterFacts) -> Iterator[Finding]:
+    """Say it when the published map is gone and cannot be made from the record, because slots have moved since."""
+    epoch = _newest_epoch(facts)
+    if facts.ring_map is None and epoch > 1:
+        yield Finding(
+            events.MAP_LOST,
+            f"The ConfigMap {names.ring_map(facts.name)} is gone or damaged, and the shards hold epoch {epoch}. Write"
+            " it anew from the newest row of covet.map of any shard.",
+            stalls=True,
+            subject=f"ConfigMap/{names.ring_map(facts.name)}",
         )
 
 

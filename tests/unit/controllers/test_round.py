@@ -1,9 +1,11 @@
 """Rounds against an API server and agents: births, repairs, and what a bad wish leads to."""
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
+import covet_hasher
 import pytest
 
 from covet.controllers import report
@@ -107,6 +109,34 @@ async def test_the_published_map_comes_back_the_same(bench: Bench) -> None:
     assert after is not None
     assert before["data"] == after["data"]
     assert [4096, 12288] == [shard["slots"] for shard in bench.status()["shards"]]
+
+
+async def test_a_damaged_map_is_written_anew(bench: Bench) -> None:
+    """Somebody edits the published map: it is put back byte for byte."""
+    bench.declare()
+    await bench.settle()
+    before = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
+    assert before is not None
+    bench.server.put({**before, "data": {"map.json": before["data"]["map.json"].replace("16383", "16000")}})
+    await bench.settle()
+    after = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
+    assert after is not None
+    assert before["data"] == after["data"]
+
+
+async def test_the_map_of_an_earlier_cluster_is_not_overwritten(bench: Bench) -> None:
+    """A map that is left of an earlier cluster of this name is named, and kept."""
+    metadata = {"name": "shop-map", "namespace": NAMESPACE}
+    text = covet_hasher.Map.initial("another", [("s0", 1)]).to_json()
+    bench.server.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"map.json": text}})
+    bench.declare()
+    for _ in range(4):
+        with contextlib.suppress(ActionError):
+            await bench.reconciler.once()
+    assert "MapForeign" == bench.condition("Ready")["reason"]
+    found = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
+    assert found is not None
+    assert text == found["data"]["map.json"]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -408,6 +408,20 @@ class TestCertificates:
         assert [events.AUTHORITY_EXPIRING] == [finding.reason for finding in cluster.plan_cluster(facts, NOW).findings]
 
 
+@pytest.mark.parametrize(("epoch", "made"), [(1, True), (2, False)])
+def test_a_lost_map_is_made_only_if_it_is_the_first(epoch: int, made: bool) -> None:
+    """The first map follows from the record; a later one is in the databases only, and a person is asked."""
+    world = World(worlds.cluster_spec())
+    settle(world)
+    for agent in world.agents.values():
+        assert agent.volume is not None
+        agent.volume.map_epoch = epoch
+    world.ring_map = None
+    plan = plan_of(world)
+    assert made is (act.CreateMap() in plan.actions)
+    assert made is (events.MAP_LOST not in [finding.reason for finding in plan.findings])
+
+
 def test_a_deleted_object_gets_nothing() -> None:
     """Deletion is Kubernetes' work through owner references."""
     world = World(worlds.cluster_spec())

@@ -7,21 +7,15 @@ whether a server may run; the caller does.
 import asyncio
 import contextlib
 import fcntl
-import logging
-import re
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from covet.engines import processes
-
-LOG: Final = logging.getLogger("covet.postgres")
+from covet.engines import processes, relay
 
 _PIPE_BYTES: Final = 1 << 20
 """Room for the server's log while the agent's loop is late: a full pipe would stop the backends."""
-_LINE: Final = re.compile(r"^(?P<code>[0-9A-Z]{5}) \[(?P<pid>\d+)\] (?P<rest>.*)$")
-_LEVELS: Final = {"WARNING": logging.WARNING, "ERROR": logging.ERROR, "FATAL": logging.ERROR, "PANIC": logging.CRITICAL}
 
 
 class Spawner(Protocol):
@@ -129,10 +123,10 @@ class Server:
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
         """Relay the log until the process ends, then say so."""
-        relay = asyncio.create_task(self._relay(process), name="server-log")
+        log = asyncio.create_task(self._relay(process), name="server-log")
         code = await process.wait()
         # Orphaned backends may hold the pipe open: the log's end is not waited for.
-        await asyncio.wait([relay], timeout=0.1)
+        await asyncio.wait([log], timeout=0.1)
         self._process = None
         self._ended(code)
 
@@ -141,14 +135,7 @@ class Server:
         if stream is None:
             return
         widen_pipe(process)
-        while True:
-            try:
-                line = await stream.readline()
-            except ValueError:
-                continue  # longer than the reader's limit; the reader drops it
-            if not line:
-                return
-            relay_line(line.decode(errors="replace").rstrip("\n"))
+        await relay.pump(stream)
 
 
 def widen_pipe(process: asyncio.subprocess.Process) -> None:
@@ -158,17 +145,3 @@ def widen_pipe(process: asyncio.subprocess.Process) -> None:
     if pipe is not None:
         with contextlib.suppress(OSError, ValueError):  # ValueError: the child has ended already
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def relay_line(line: str) -> None:
-    """Log one line of the server with its SQLSTATE, process and level as fields."""
-    match = _LINE.match(line)
-    if match is None:
-        LOG.info(line, extra={"fields": {"source": "postgres"}})
-        return
-    rest = match["rest"]
-    level = next((number for word, number in _LEVELS.items() if f"{word}:  " in rest[:200]), logging.INFO)
-    fields: dict[str, str | int] = {"source": "postgres", "pid": int(match["pid"])}
-    if match["code"] != "00000":
-        fields["sqlstate"] = match["code"]
-    LOG.log(level, rest, extra={"fields": fields})

@@ -80,10 +80,9 @@ def explain(inst: Instance) -> tuple[MemberState, str, str]:
     if inst.task is not None:
         state = MemberState.CLONING if inst.task.kind == "Clone" else MemberState.BOOTSTRAPPING
         return state, "OrderUnderWay", f"{inst.task.kind} is under way."
-    if isinstance(inst.refusal, VolumeInUseError):
-        return MemberState.STOPPED, inst.refusal.reason, inst.refusal.message  # it ends by itself
     if inst.refusal is not None:
-        return MemberState.REFUSED, inst.refusal.reason, inst.refusal.message
+        passing = isinstance(inst.refusal, VolumeInUseError)
+        return MemberState.STOPPED if passing else MemberState.REFUSED, inst.refusal.reason, inst.refusal.message
     decision = inst.decision
     if decision is None:
         return MemberState.STARTING, "Unexamined", SENTENCES["Unexamined"]

@@ -56,11 +56,38 @@ async def test_a_predecessors_processes_are_ended_before_a_start(tmp_path: Path)
     """What an agent that died left behind in the data directory is gone before the next server starts."""
     stage = Stage(tmp_path, "exit 0")
     left = await asyncio.create_subprocess_exec("sleep", "60", cwd=stage.pgdata)
-    (stage.pgdata / "postmaster.pid").write_text("1\n")
-    await stage.server.start()
+    locks = stage.pgdata / "postmaster.pid", tmp_path / ".s.PGSQL.5432.lock"
+    for lock in locks:
+        lock.write_text("1\n")
+    await stage.server.start(*locks)
     assert -3 == await asyncio.wait_for(left.wait(), 2.0)
-    assert not (stage.pgdata / "postmaster.pid").exists()
+    assert [False, False] == [lock.exists() for lock in locks]
     await stage.ended()
+
+
+async def test_a_stop_that_leaves_processes_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that nothing ends make the stop fail, and a start too; they are never passed over."""
+    stage = Stage(tmp_path, "exit 0")
+
+    async def stays(_folder: Path) -> bool:
+        return False
+
+    monkeypatch.setattr(processes, "reap_folder", stays)
+    with pytest.raises(TimeoutError):
+        await stage.server.stop(fast_seconds=0.1)
+    with pytest.raises(TimeoutError):
+        await stage.server.start()
+
+
+async def test_processes_of_a_removed_folder_are_found(tmp_path: Path) -> None:
+    """A process whose data directory was removed under it is ended like the others."""
+    folder = tmp_path / "pgdata"
+    folder.mkdir()
+    left = await asyncio.create_subprocess_exec("sleep", "60", cwd=folder)
+    folder.rmdir()
+    assert (left.pid,) == processes.of_folder(folder)
+    assert await processes.reap_folder(folder) is True
+    assert await asyncio.wait_for(left.wait(), 2.0) < 0
 
 
 @pytest.mark.parametrize("lines", [1, 20_000])

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from covet.core.agentapi import Position
 from covet.planner.election import hearing, rules, watch
 from covet.planner.election.effects import Send
 from covet.planner.election.hearing import Out
@@ -52,7 +53,7 @@ def _ask(state: Watch, now: int, out: Out) -> Watch:
     if hearing.veto(state, state.resigned, now):
         return state
     number = ballot.round + 1
-    message = Ask(state.config.me, number, state.resigned)
+    message = Ask(state.config.me, number, state.resigned, state.view.reach)
     out.extend(Send(member, message) for member in watch.voters(state))
     fresh = Ballot(number, now, frozenset({state.config.me}), max(ballot.promise, state.view.promise))
     return _count(dataclasses.replace(state, ballot=fresh), now)
@@ -66,7 +67,16 @@ def answer(state: Watch, message: Ask, now: int, out: Out) -> Watch:
     view = state.view
     reply = Reply(state.config.me, message.round, not reason, view.promise, view.reach, reason)
     out.append(Send(message.sender, reply))
-    return state
+    asking = state.ballot.asked_at is not None or state.ballot.elect_at is not None
+    if reason or not asking or _rank(message.reach, message.sender) < _rank(view.reach, state.config.me):
+        return state
+    # Two candidates at once refuse each other: the one behind lets the other go first.
+    held = max(state.hold_until, now + state.config.timers.ask)
+    return dataclasses.replace(state, hold_until=held, ballot=Ballot(state.ballot.round))
+
+
+def _rank(reach: Position | None, name: str) -> tuple[int, int, str]:
+    return (reach.term, reach.lsn, name) if reach is not None else (0, 0, name)
 
 
 def take(state: Watch, message: Reply, now: int) -> Watch:

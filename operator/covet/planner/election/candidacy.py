@@ -131,7 +131,9 @@ def take(agent: Agent, message: Recruited, now: int, jitter: int, out: Out) -> A
 def turn(agent: Agent, candidacy: Candidacy, now: int, jitter: int, out: Out) -> Agent:
     """Ask again, or end a candidacy that lasts too long."""
     timers = agent.config.timers
-    if now - candidacy.since >= timers.recruit:
+    refusals = [candidacy.times[name] for name, answer in candidacy.answers.items() if not answer.yes]
+    lost = bool(refusals) and not candidacy.accept_loss and now - min(refusals) >= timers.refused
+    if lost or now - candidacy.since >= timers.recruit:
         forced = _forced(agent, candidacy) if candidacy.accept_loss else None
         if forced is not None:
             return decide(agent, candidacy, forced, now, out)

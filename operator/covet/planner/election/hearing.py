@@ -31,6 +31,9 @@ def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
     heard = state.heard
     if calms:
         heard = watch.Heard(message.term, message.sender, now, False, message.term, now)  # noqa: FBT003  not refused
+    elif flags & messages.UNACKNOWLEDGED and message.term >= heard.term:
+        # It says itself that it can acknowledge nothing: neither its log nor what was heard before speaks for it.
+        heard = watch.Heard(message.term, message.sender, heard.at, True, message.term, now)  # noqa: FBT003  gone
     else:
         heard = dataclasses.replace(heard, echo_term=message.term, echo_at=now)
     ballot = watch.Ballot(state.ballot.round) if calms and state.ballot != watch.Ballot() else state.ballot

@@ -74,7 +74,7 @@ def step(member: Member, event: Event, now: int) -> tuple[Member, tuple[Effect, 
 def _conclude(member: Member, before: Agent, now: int, out: Out) -> Member:
     """Ask for what follows from a change, and tell the voter half of it."""
     agent = member.agent
-    if agent is before and agent.role is not Role.PROMOTING:
+    if agent is before and agent.role not in {Role.PROMOTING, Role.READ_FENCED}:
         return member
     report = pulse.report(member.watch) if agent.reign is not None else None
     if agent is not before:

@@ -30,6 +30,8 @@ FENCED: Final = 16
 """Too few followers echo: the sender neither holds off an election nor resets suspicion."""
 REWIND: Final = 32
 """Diverged members may rewind from the sender."""
+UNACKNOWLEDGED: Final = 64
+"""Fewer than W walsenders have replies either: no commit of the sender can be acknowledged."""
 
 
 class NonsenseError(CovetError):
@@ -72,11 +74,13 @@ class Ask:
 
     Args:
         resigned: the highest term whose leader is known to have resigned: no veto for it.
+        reach: the last position known; of two members that ask at once the one behind waits.
     """
 
     sender: str
     round: int
     resigned: int
+    reach: Position | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Timers:
         recent: a leader sends heartbeats only while its server answered so lately.
         ask: how long the answers to one question before an election may take.
         recruit: how long a candidate waits for promises.
+        refused: how long a candidate that was refused still waits for others.
         resend: pause before an unanswered request is sent again.
         offset: longest pause before a candidacy, shortest for the most advanced member.
         retry: longest pause after a failed candidacy before asking again.
@@ -50,6 +51,7 @@ class Timers:
     recent: int = 1000
     ask: int = 250
     recruit: int = 1500
+    refused: int = 200
     resend: int = 50
     offset: int = 150
     retry: int = 300

@@ -97,7 +97,7 @@ class Heard:
     Args:
         term, leader: of the last heartbeat that resets suspicion.
         at: when it came.
-        refused: since then a dial of that leader was refused.
+        refused: since then a dial of that leader was refused, or it said that nobody acknowledges.
         echo_term, echo_at: the last echo sent, the base of read leases.
     """
 

@@ -123,6 +123,18 @@ def volume_lost(world: World, node: Node) -> None:
     world.time.after(world.random.uniform(300, 1500), _clone, world, node)
 
 
+def shrink(world: World, node: Node) -> None:
+    """The operator wants a cohort of one."""
+    del node
+    world.wanted = 1
+
+
+def grow(world: World, node: Node) -> None:
+    """The operator wants every instance in the cohort."""
+    del node
+    world.wanted = len(world.nodes)
+
+
 FAULTS: Final[dict[str, Fault]] = {
     "server_killed": server_killed,
     "pod_killed": pod_killed,
@@ -140,6 +152,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "stray_promise": stray_promise,
     "total_outage": total_outage,
     "volume_lost": volume_lost,
+    "shrink": shrink,
+    "grow": grow,
 }
 
 
@@ -173,7 +187,6 @@ def _clone(world: World, node: Node) -> None:
     old = node.name
     fresh = old if not world.keeps("new_volume_is_new_member") else f"{old}{world.number()}"
     rule: Rule = leader.disk.rule
-    others = tuple(name for name in rule.cohort if name != old)
     del world.nodes[old]
     replaced = Node(world, fresh, node.rate)
     replaced.server.log = list(leader.server.log)
@@ -183,7 +196,7 @@ def _clone(world: World, node: Node) -> None:
     if fresh == old:
         replaced.lost = True
     else:
-        world.wanted = (tuple(sorted({*others, leader.name, fresh})), rule.acks)
+        world.wanted = len(rule.cohort)
     world.log(fresh, f"is cloned from {leader.name}")
     replaced.boot()
     replaced.lost = False

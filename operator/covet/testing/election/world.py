@@ -4,7 +4,8 @@ import dataclasses
 import random
 from collections.abc import Iterable
 
-from covet.core.agentapi import Position, Rule
+from covet.core.agentapi import Durability, Position, Rule
+from covet.planner import quorum
 from covet.planner.election import machine, pulse, watch
 from covet.planner.election.events import CohortOrder, Peers, Received, Refused
 from covet.planner.election.guards import ALL, Guards
@@ -71,7 +72,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.rows: dict[tuple[int, int], tuple[int, int]] = {}
         self.numbers = 0
-        self.wanted: tuple[tuple[str, ...], int] | None = None
+        self.wanted: int | None = None
         self.gaps: list[float] = []
         self._born(size, acks)
         self.time.at(5, self._write)
@@ -302,10 +303,11 @@ class World:
 
     def _operate(self) -> None:
         """The operator asks for the wanted cohort, again and again."""
-        if self.wanted is not None:
-            for node in list(self.nodes.values()):
-                if node.server.primary and node.server.writes_open:
-                    node.give(CohortOrder(*self.wanted))
+        for node in list(self.nodes.values()):
+            if self.wanted is not None and node.server.primary and node.server.writes_open:
+                others = [name for name in self.nodes if name != node.name]
+                cohort = tuple(sorted([node.name, *others[: self.wanted - 1]]))
+                node.give(CohortOrder(cohort, quorum.acks_for(len(cohort), Durability.QUORUM)))
         self.time.after(200, self._operate)
 
     def announce(self) -> None:

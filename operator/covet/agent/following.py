@@ -95,6 +95,7 @@ def upstream(inst: Instance, rule: Rule, member: str) -> Upstream:
         member=member,
         slot=names.slot(member),
         credentials=inst.volume.credentials(rule.term),
+        addresses=inst.names.known(inst.peer(inst.instance_of(rule.leader)).address),
     )
 
 

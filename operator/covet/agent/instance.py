@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from covet.agent import durable, restarts, telemetry, tuning
+from covet.agent import durable, naming, restarts, telemetry, tuning
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
@@ -67,6 +67,7 @@ class Instance:
         self.metrics = telemetry.Telemetry()
         self.volume = Volume(settings.data)
         self.certificates = Certificates(settings.tls)
+        self.names = naming.Names(self.volume.agent / "addresses.json")
         self.client = AgentClient(self.certificates.dialling, CALL_SECONDS)
         self.server = Server(settings.programs, settings.pgdata, settings.conf, children.spawn, self._server_ended)
         self.tuning = tuning.Tuning(self.volume.agent / "parameters.json")

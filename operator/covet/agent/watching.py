@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from covet.agent import cohort, configuring
 from covet.agent.api import Api
-from covet.agent.instance import Instance
+from covet.agent.instance import CALL_SECONDS, Instance
 from covet.core.agentapi import ShardSpec
 from covet.core.errors import CovetError, SpecError
 from covet.peers import codec
@@ -31,7 +30,6 @@ class Watcher:
     def __init__(self, inst: Instance, api: Api) -> None:
         self._inst = inst
         self._api = api
-        self._ips: dict[str, tuple[str, ...]] = {}
         self._resolved_at: float | None = None
         self._mounted = b""
         self._said: dict[str, str] = {}
@@ -135,10 +133,12 @@ class Watcher:
         if self._resolved_at is not None and now - self._resolved_at < pace:
             return
         self._resolved_at = now
-        for peer in inst.spec.peers:
-            if peer.instance != inst.settings.instance and (found := await resolve(peer.address)):
-                self._ips[peer.address] = found
-        inst.voting.configure(inst.settings, inst.certificates.loaded, inst.spec, self._ips)
+        others = [peer.address for peer in inst.spec.peers if peer.instance != inst.settings.instance]
+        found = [await inst.names.addresses(address) for address in others]
+        inst.voting.configure(inst.settings, inst.certificates.loaded, inst.spec, dict(zip(others, found, strict=True)))
+        if inst.held is not None and inst.refusal is None:
+            inst.names.forget_others(frozenset(others))
+            await asyncio.to_thread(inst.names.store)
 
     async def _settings(self) -> None:
         inst = self._inst
@@ -157,20 +157,9 @@ class Watcher:
             await asyncio.to_thread(inst.volume.keep_reserve)
 
 
-async def resolve(address: str) -> tuple[str, ...]:
-    """Return the addresses that a name stands for, empty while the resolver is away."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(2.0):
-            found = await loop.getaddrinfo(address, None, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError):
-        return ()
-    return tuple(sorted({str(entry[4][0]) for entry in found}))
-
-
 async def open_client(inst: Instance) -> AgentClient:
     """Return an open client with the certificate in force."""
-    return await AgentClient(inst.certificates.dialling).__aenter__()
+    return await AgentClient(inst.certificates.dialling, CALL_SECONDS, inst.names).__aenter__()
 
 
 def read_spec(inst_spec: ShardSpec | None, mounted: bytes | None) -> ShardSpec:

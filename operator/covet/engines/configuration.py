@@ -28,6 +28,7 @@ class Upstream:
 
     Args:
         credentials: folder with ca.crt, tls.crt and tls.key for libpq.
+        addresses: what the peer's name last stood for; tried after the name itself.
     """
 
     peer: Peer
@@ -35,6 +36,7 @@ class Upstream:
     member: str
     slot: str
     credentials: Path
+    addresses: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +74,16 @@ def connection(upstream: Upstream, application: str) -> str:
     """Return the libpq string that reaches the upstream's server over mTLS.
 
     A cut line has to be noticed within seconds, in both directions: keepalives find a silent
-    peer, tcp_user_timeout finds one that no longer acknowledges what was sent.
+    peer, tcp_user_timeout finds one that no longer acknowledges what was sent. Should the name
+    not be resolved, its last known addresses are dialled; the certificate has to fit the name all the same.
     """
+    known = [address for address in upstream.addresses if address != upstream.peer.address]
+    hosts = {"host": ",".join([upstream.peer.address] * (1 + len(known)))}
+    if known:
+        hosts["hostaddr"] = ",".join(["", *known])
     return quoting.conninfo(
-        {
-            "host": upstream.peer.address,
+        hosts
+        | {
             "port": str(upstream.peer.sql_port),
             "user": upstream.role,
             "application_name": application,

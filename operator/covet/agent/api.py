@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from covet.agent import birth, cloning, cohort, following, joining, orders, status
+from covet.agent.door import Door
 from covet.agent.instance import Instance
 from covet.core import names
 from covet.core.agentapi import (
@@ -40,6 +41,7 @@ ALIVE_SECONDS: Final = 10.0
 """How long the loop or the voter may be silent before the kubelet restarts the pod."""
 
 T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answer = Callable[[Instance, web.Request, str], Awaitable[object]]
 
 
@@ -130,11 +132,12 @@ class Api:
     def __init__(self, inst: Instance) -> None:
         self._inst = inst
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._door: Door | None = None
 
     async def start(self) -> None:
         """Listen with the certificate in force."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        inst = self._inst
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._notice])
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/startupz", self._livez)
         app.router.add_get("/readyz", self._readyz)
@@ -143,34 +146,34 @@ class Api:
             app.router.add_route(method, path, self._handler(path, caller, answer))
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
-        await self.renew()
+        if self._runner.server is not None:
+            self._door = Door(self._runner.server, inst.clock.monotonic)
+            await self.renew()
+            self._door.open(inst.settings.listen, inst.own.agent_port)
 
     async def renew(self) -> None:
-        """Listen with the newest certificate; calls under way go on under the old one."""
-        if self._runner is None:
-            return
-        old, inst = self._site, self._inst
-        # Both listen for a moment: no connection finds the port closed.
-        site = web.TCPSite(
-            self._runner,
-            inst.settings.listen,
-            inst.own.agent_port,
-            ssl_context=inst.certificates.answering,
-            reuse_port=True,
-        )
-        try:
-            await site.start()
-        except OSError:
-            await site.stop()
-            raise
-        self._site = site
-        if old is not None:
-            await old.stop()
+        """Use the newest certificate for new connections; those that are open go on under the old one."""
+        if self._door is not None:
+            self._door.admit_with(self._inst.certificates.answering)
 
     async def stop(self) -> None:
         """Stop listening and end what is under way."""
+        if self._door is not None:
+            await self._door.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @web.middleware
+    async def _notice(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Tell the door which connections bring requests."""
+        transport = request.transport
+        if self._door is None:
+            return await handler(request)
+        self._door.began(transport)
+        try:
+            return await handler(request)
+        finally:
+            self._door.ended(transport)
 
     async def _livez(self, _request: web.Request) -> web.Response:
         inst = self._inst

@@ -154,15 +154,22 @@ class Voter:
             return
         self._dialled_at[name] = now
         ip = peer["ips"][int(now) % len(peer["ips"])]
-        sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET)
-        sock.setblocking(False)  # noqa: FBT003  the socket API
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if sock.connect_ex((ip, peer["port"])) not in {0, errno.EINPROGRESS}:
+        try:
+            sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET)
+        except OSError:  # out of descriptors: dialled again in a moment
+            return
+        try:
+            sock.setblocking(False)  # noqa: FBT003  the socket API
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.connect_ex((ip, peer["port"])) not in {0, errno.EINPROGRESS}:
+                sock.close()
+                return
+            link = links.Link(sock, self._contexts[1], peer["host"], frozenset({name}), now + SILENCE)
+            self._selector.register(link.sock, link.events, link)
+        except OSError:  # refused at once, or no way there
             sock.close()
             return
-        link = links.Link(sock, self._contexts[1], peer["host"], frozenset({name}), now + SILENCE)
         self._dialled[name] = link
-        self._selector.register(link.sock, link.events, link)
 
     def _advance(self, link: links.Link) -> None:
         before = link.sock

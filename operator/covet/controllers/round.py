@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from covet.controllers.act import ActionError, Actor
+from covet.controllers import act as acting
+from covet.controllers.act import ActionError
 from covet.controllers.agents import Agents
+from covet.controllers.freshness import Means
 from covet.controllers.observe import Observer, Seen
 from covet.controllers.pace import Moment
 from covet.controllers.report import Reporter
@@ -78,7 +80,7 @@ class Reconciler:
         self._agents = Agents(tools.clock)
         applied = Ledger()
         self._observer = Observer(tools.kube, tools.settings, tools.clock, self._agents, applied)
-        self._actor = Actor(tools.kube, tools.clock, self._agents, applied, tools.count_action)
+        self._means = Means(tools.kube, tools.clock, self._agents, applied)
         self._reporter = Reporter(tools.kube, tools.clock)
         self._failures: tuple[str, int] = ("", 0)
         self._failure: Finding | None = None
@@ -121,19 +123,24 @@ class Reconciler:
         failures = (self._failure,) if self._failure is not None else ()
         await self._reporter.warn(seen, (*plan.findings, *failures))
 
-    async def _do(self, seen: Seen, plan: Plan) -> tuple[act.Action, ...]:
+    async def _do(self, seen: Seen, plan: Plan) -> list[act.Action]:
+        done: list[act.Action] = []
         try:
-            done = await self._actor.carry_out(seen, plan)
+            await acting.carry_out(self._means, seen, plan, self._tools.count_action, done)
         except ActionError as error:
             self._remember(error)
             raise
+        finally:
+            await self._tell(seen, done)
         self._failures, self._failure = ("", 0), None
+        return done
+
+    async def _tell(self, seen: Seen, done: list[act.Action]) -> None:
         for action in done:
             if isinstance(action, act.RecordSystemId):
                 await self._reporter.tell(seen, events.SHARD_BOOTSTRAPPED, f"{action.shard} was initialised.")
             elif isinstance(action, act.RecordOpened):
                 await self._reporter.tell(seen, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
-        return done
 
     def _remember(self, error: ActionError) -> None:
         """Make a finding of a failure that a person should know of: at once if Kubernetes refuses."""

@@ -8,7 +8,7 @@ from typing import Any
 import covet_hasher
 import pytest
 
-from covet.controllers import report
+from covet.controllers import freshness, report
 from covet.controllers.act import ActionError
 from covet.controllers.round import Reconciler
 from covet.core import events, names
@@ -126,7 +126,7 @@ async def test_a_damaged_map_is_written_anew(bench: Bench) -> None:
 
 async def test_the_map_of_an_earlier_cluster_is_not_overwritten(bench: Bench) -> None:
     """A map that is left of an earlier cluster of this name is named, and kept."""
-    metadata = {"name": "shop-map", "namespace": NAMESPACE}
+    metadata = {"name": "shop-map", "namespace": NAMESPACE, "labels": {"covet.dev/cluster": "shop"}}
     text = covet_hasher.Map.initial("another", [("s0", 1)]).to_json()
     bench.server.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"map.json": text}})
     bench.declare()
@@ -429,7 +429,7 @@ class TestFreshness:
         seen = await bench.reconciler._observer.look(body)
         bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
         with pytest.raises(ConflictError):
-            await bench.reconciler._actor._still_wanted(seen)
+            await freshness.still_wanted(bench.reconciler._means, seen)
 
     async def test_pausing_counts_as_an_edit(self, bench: Bench) -> None:
         """Somebody pauses the cluster while a round is under way: nothing irreversible follows."""
@@ -437,7 +437,7 @@ class TestFreshness:
         seen = await bench.reconciler._observer.look(body)
         bench.declare(maintenance={"paused": True})
         with pytest.raises(ConflictError):
-            await bench.reconciler._actor._still_wanted(seen)
+            await freshness.still_wanted(bench.reconciler._means, seen)
 
 
 async def test_a_paused_cluster_is_left_alone(bench: Bench) -> None:

@@ -1,0 +1,143 @@
+"""Actions on the Kubernetes objects of a cluster."""
+
+import asyncio
+import functools
+
+import covet_hasher
+
+from covet.controllers import freshness
+from covet.controllers.freshness import Means
+from covet.controllers.observe import Seen
+from covet.core import names
+from covet.core.errors import ConflictError, RefusedError
+from covet.kube import resources
+from covet.kube.resources import Manifest
+from covet.manifests import certificates, configs, passwords, secrets
+from covet.manifests.certificates import Authority
+from covet.planner import actions as act
+from covet.planner import record
+
+
+async def record_identity(means: Means, seen: Seen, action: act.RecordIdentity) -> None:
+    """Create the birth record."""
+    await freshness.still_wanted(means, seen)
+    volumes = action.identity.born.deletion.volumes
+    await means.kube.create(configs.identity(seen.ref, {record.KEY: record.encode(action.identity)}, volumes))
+
+
+async def create_authority(means: Means, seen: Seen, _action: act.CreateAuthority) -> None:
+    """Make the certificate authority."""
+    made = await asyncio.to_thread(certificates.make_authority, seen.ref.name, means.clock.wall())
+    await means.kube.create(secrets.authority(seen.ref, made, freshness.born(seen).deletion.volumes))
+
+
+async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertificates) -> None:
+    """Issue certificates and write them."""
+    authority = await _authority(means, seen)
+    shards = {instance.name: shard.name for shard in seen.facts.shards for instance in shard.instances}
+    now = means.clock.wall()
+
+    def issue() -> list[Manifest]:
+        made: list[Manifest] = []
+        for subject in action.subjects:
+            if subject == names.OPERATOR_COMMON_NAME:
+                made.append(secrets.operator_certificate(seen.ref, certificates.issue_operator(authority, now)))
+                continue
+            shard = shards[subject]
+            addresses = certificates.instance_addresses(seen.ref.name, shard, subject, seen.ref.namespace)
+            issued = certificates.issue_instance(authority, subject, addresses, now)
+            made.append(secrets.instance_certificate(seen.ref, shard, subject, issued))
+        return made
+
+    await freshness.bounded(
+        functools.partial(means.kube.apply, manifest) for manifest in await asyncio.to_thread(issue)
+    )
+
+
+async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None:
+    """Make the Secret of the database's owner."""
+    authority = await _authority(means, seen)
+    born = freshness.born(seen)
+    await means.kube.create(
+        secrets.user(
+            seen.ref,
+            database=born.database.name,
+            username=born.database.owner,
+            password=passwords.generate(),
+            trust=authority.certificate,
+            shards=[known.name for known in freshness.identity_of(seen).shards],
+            volumes=born.deletion.volumes,
+        )
+    )
+
+
+async def create_map(means: Means, seen: Seen, _action: act.CreateMap) -> None:
+    """Publish the first map, in place of nothing or of a damaged one."""
+    born = freshness.born(seen)
+    shards = [(known.name, born.shards.weight(known.name)) for known in freshness.identity_of(seen).shards]
+    ring = covet_hasher.Map.initial(seen.ref.uid, shards)
+    manifest = configs.ring_map(seen.ref, ring.to_json(), born.deletion.volumes)
+    found = await means.kube.get(resources.CONFIG_MAP, seen.ref.namespace, names.ring_map(seen.ref.name))
+    if found is None:
+        await means.kube.create(manifest)
+        return
+    if _belongs_to_another(found, seen.ref.uid):
+        raise RefusedError(
+            "MapForeign",
+            f"ConfigMap {names.ring_map(seen.ref.name)} is the map of an earlier cluster. Delete it if that"
+            " cluster's data may go.",
+        )
+    await means.kube.replace({**found, "data": manifest["data"]})
+
+
+async def apply_objects(means: Means, seen: Seen, action: act.ApplyObjects | act.RepeatObjects) -> None:
+    """Apply what is stale: StatefulSets last, for their pods need the rest."""
+    first = [key for key in action.keys if key[0] != resources.STATEFUL_SET.kind]
+    last = [key for key in action.keys if key[0] == resources.STATEFUL_SET.kind]
+    await freshness.bounded(functools.partial(_apply, means, seen, key) for key in first)
+    await freshness.bounded(functools.partial(_apply, means, seen, key) for key in last)
+
+
+async def _apply(means: Means, seen: Seen, key: tuple[str, str, str]) -> None:
+    entry = seen.wanted[key]
+    manifest = entry.manifest
+    if entry.metadata_only:
+        patch = {"metadata": {field: manifest["metadata"][field] for field in ("labels", "ownerReferences")}}
+        answer = await means.kube.merge(resources.of(manifest), key[1], key[2], patch)
+    else:
+        answer = await means.kube.apply(manifest)
+    means.applied.remember(manifest, answer, means.clock.monotonic())
+
+
+async def label_roles(means: Means, seen: Seen, action: act.LabelRoles) -> None:
+    """Write role labels."""
+    await freshness.bounded(
+        functools.partial(
+            means.kube.merge,
+            resources.POD,
+            seen.ref.namespace,
+            pod,
+            {"metadata": {"labels": {names.LABEL_ROLE: role}}},
+        )
+        for pod, role in action.roles
+    )
+
+
+async def _authority(means: Means, seen: Seen) -> Authority:
+    name = names.authority_secret(seen.ref.name)
+    found = await means.kube.get(resources.SECRET, seen.ref.namespace, name)
+    if found is None:
+        raise ConflictError("AuthorityGone", f"Secret {name} is gone.")
+    try:
+        values = secrets.values_of(found)
+        return Authority(values[secrets.CERTIFICATE], values[secrets.KEY])
+    except (KeyError, ValueError, TypeError) as error:
+        raise RefusedError("AuthorityInvalid", f"Secret {name} holds no authority: {error}.") from error
+
+
+def _belongs_to_another(found: Manifest, uid: str) -> bool:
+    """Return whether a published map is readable and of another cluster; a damaged one belongs to nobody."""
+    try:
+        return covet_hasher.Map.from_json((found.get("data") or {}).get(configs.MAP_KEY, "")).cluster != uid
+    except covet_hasher.RingError:
+        return False

@@ -18,7 +18,7 @@ from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
-from covet.controllers import agents, pods, wanted
+from covet.controllers import agents, ownership, pods, wanted
 from covet.controllers.agents import Agents, Credentials
 from covet.controllers.wanted import Blueprint, Wanted
 from covet.core import events, names
@@ -47,6 +47,8 @@ from covet.planner.facts import (
 from covet.planner.record import Identity
 
 _LISTED: Final = (*resources.OWNED, resources.POD)
+_PARALLEL: Final = 8
+"""Reads of single objects at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +122,29 @@ class Observer:
         )
         if identity is None or in_force is None or identity.cluster_uid != ref.uid:
             return Seen(facts, ref, objects, {})
-        return self._compare(facts, ref, objects, identity, in_force)
+        return await self._owned(self._compare(facts, ref, objects, identity, in_force), in_force.database.owner)
+
+    async def _owned(self, seen: Seen, owner: str) -> Seen:
+        """Find what others have at our names, and leave it out of what is to be applied."""
+        ref, gate = seen.ref, asyncio.Semaphore(_PARALLEL)
+        keys = dict.fromkeys((*ownership.made_once(ref, owner, seen.facts.shards), *seen.wanted))
+
+        async def look(key: Key) -> tuple[Key, Finding | None]:
+            found = seen.objects.get(key)
+            if found is None:
+                async with gate:
+                    found = await self._kube.get(ownership.resource_of(key), key[1], key[2])
+            return key, ownership.finding(found, ref) if found is not None else None
+
+        answers = await asyncio.gather(*(look(key) for key in keys))
+        taken = {key: finding for key, finding in answers if finding is not None}
+        facts = dataclasses.replace(
+            seen.facts,
+            taken=taken,
+            stale=tuple(key for key in seen.facts.stale if key not in taken),
+            repeatable=tuple(key for key in seen.facts.repeatable if key not in taken),
+        )
+        return dataclasses.replace(seen, facts=facts)
 
     def _compare(
         self, facts: ClusterFacts, ref: ClusterRef, objects: Mapping[Key, Manifest], identity: Identity,

@@ -24,6 +24,7 @@ IDENTITY_CONTRADICTED: Final = "IdentityContradicted"
 BIRTH_VOLUME_LOST: Final = "BirthVolumeLost"
 TWO_LEADERS: Final = "TwoLeaders"
 MAP_LOST: Final = "MapLost"
+NAME_TAKEN: Final = "NameTaken"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
 

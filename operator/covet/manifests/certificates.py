@@ -46,7 +46,7 @@ class Issued:
 def make_authority(cluster: str, now: dt.datetime) -> Authority:
     """Make the authority of a cluster, valid for ten years from `now` (UTC)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(f"covet authority {cluster}")
+    name = _name(authority_name(cluster))
     certificate = (
         _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -55,6 +55,11 @@ def make_authority(cluster: str, now: dt.datetime) -> Authority:
         .sign(key, hashes.SHA256())
     )
     return Authority(_certificate_text(certificate), _key_text(key))
+
+
+def authority_name(cluster: str) -> str:
+    """Return the common name in the certificate of a cluster's authority."""
+    return f"covet authority {cluster}"
 
 
 def issue_operator(authority: Authority, now: dt.datetime) -> Issued:

@@ -48,22 +48,33 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     shards = tuple(_plan_shards(facts, facts.identity))
     findings = (
         *facts.problems,
+        *facts.taken.values(),
         *_authority(facts, now),
         *_lost_map(facts),
         *(found for plan in shards for found in plan.findings),
     )
-    if facts.paused:
-        # What is there goes on and is reported; nothing is done.
-        idle = tuple(_without_actions(plan) for plan in shards)
-        return Plan((), events.PAUSED, "maintenance.paused: nothing is changed.", idle, findings, pending)
-    if facts.problems:
-        # Running databases are left alone; only what leads to them is kept true.
-        idle = tuple(_without_actions(plan) for plan in shards)
-        found = facts.problems[0]
-        return Plan(tuple(_publish(facts)), found.reason, found.message, idle, findings, pending)
+    held = _held(facts, facts.identity)
+    if held is not None:
+        actions, reason, message = held
+        return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), findings, pending)
     actions = (*_foundation(facts), *_publish(facts))
     reason, message = _waits_for(actions, shards)
     return Plan(actions, reason, message, shards, findings, pending)
+
+
+def _held(facts: ClusterFacts, identity: Identity) -> tuple[tuple[ClusterAction, ...], str, str] | None:
+    """Return the little that is done where shards get no orders, with the reason; None if they do."""
+    if facts.paused:
+        # What is there goes on and is reported; nothing is done.
+        return (), events.PAUSED, "maintenance.paused: nothing is changed."
+    if facts.problems:
+        # Running databases are left alone; only what leads to them is kept true.
+        return tuple(_publish(facts)), facts.problems[0].reason, facts.problems[0].message
+    if facts.taken and all(known.system_id is None for known in identity.shards):
+        # Nothing is born yet: a cluster that cannot be whole is not begun.
+        found = next(iter(facts.taken.values()))
+        return (), found.reason, found.message
+    return None
 
 
 def _refusal(facts: ClusterFacts) -> Finding | None:
@@ -126,16 +137,23 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
 
 def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
-    if facts.authority is None:
+    free = ("Secret", facts.namespace, names.authority_secret(facts.name)) not in facts.taken
+    if facts.authority is None and free:
         yield CreateAuthority()
     due = tuple(_due_certificates(facts))
-    if due and (facts.authority is None or facts.authority.valid):
+    if due and free and (facts.authority is None or facts.authority.valid):
         yield IssueCertificates(due)
-    if not facts.user_secret:
+    if not facts.user_secret and not _is_user_taken(facts):
         yield CreateUser()
-    if facts.ring_map is None and _newest_epoch(facts) <= 1:
+    map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken
+    if facts.ring_map is None and map_free and _newest_epoch(facts) <= 1:
         # Until shards can be moved there is one map, made from the record: the same text again.
         yield CreateMap()
+
+
+def _is_user_taken(facts: ClusterFacts) -> bool:
+    owner = facts.identity.born.database.owner if facts.identity is not None else ""
+    return ("Secret", facts.namespace, names.user_secret(facts.name, owner)) in facts.taken
 
 
 def _newest_epoch(facts: ClusterFacts) -> int:
@@ -146,13 +164,16 @@ def _due_certificates(facts: ClusterFacts) -> Iterator[str]:
     instances = [instance.name for seen in facts.shards for instance in seen.instances]
     for subject in (names.OPERATOR_COMMON_NAME, *instances):
         found = facts.certificates.get(subject)
-        if found is None or found.due:
+        secret = names.operator_secret(facts.name) if subject == names.OPERATOR_COMMON_NAME else (
+            names.instance_secret(subject)
+        )  # fmt: skip
+        if (found is None or found.due) and ("Secret", facts.namespace, secret) not in facts.taken:
             yield subject
 
 
 def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
     subject = f"Secret/{names.authority_secret(facts.name)}"
-    if facts.authority is None:
+    if facts.authority is None or ("Secret", facts.namespace, names.authority_secret(facts.name)) in facts.taken:
         return
     if not facts.authority.valid:
         yield Finding(

@@ -148,6 +148,7 @@ class ClusterFacts:
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.
         wanted_specs: by shard, what the agents should work by.
+        taken: names that an object of another owner has, with what to say of it; it is never touched.
         stale: objects that differ from what they should be.
         repeatable: objects that do not, and were applied long ago.
         status: what was reported last.
@@ -169,6 +170,7 @@ class ClusterFacts:
     ring_map: MapFacts | None = None
     shards: tuple[ShardFacts, ...] = ()
     wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)
+    taken: dict[ObjectKey, Finding] = dataclasses.field(default_factory=dict)
     stale: tuple[ObjectKey, ...] = ()
     repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None

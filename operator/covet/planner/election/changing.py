@@ -1,6 +1,7 @@
 """A leader's rule row: the first of its term, and the steps of a change of the cohort (I4, I6)."""
 
 import dataclasses
+from collections.abc import Collection
 
 from covet.core.agentapi import Rule
 from covet.core.errors import SpecError
@@ -32,27 +33,51 @@ def confirmed(rule: Rule, step: Step | None, members: frozenset[str]) -> bool:
     return len(members & set(step.voters)) >= step.needed
 
 
-def plan(rule: Rule, cohort: tuple[str, ...], acks: int) -> Step | None:
+def plan(rule: Rule, cohort: tuple[str, ...], acks: int, ready: Collection[str] = ()) -> Step | None:
     """Return the next safe step towards a cohort and W.
 
-    `quorum.next_step` orders the steps, except towards a cohort of one: there W is lowered with the
-    last follower's leave and not before, or the leader would acknowledge alone while others may elect.
+    `quorum.next_step` orders the steps, with two exceptions. Towards a cohort of one W is lowered with the
+    last follower's leave and not before, or the leader would acknowledge alone while others may elect. And
+    of several members that leave, one that is not ready goes first, so that the others still acknowledge.
+
+    Args:
+        rule: in force.
+        cohort: wanted, the leader among them.
+        acks: W wanted.
+        ready: followers that stream close behind.
+
+    Raises:
+        SpecError: the leader is not in the cohort, or W does not fit it.
     """
     wanted = tuple(sorted(set(cohort)))
-    leaving = [member for member in rule.cohort if member not in wanted]
+    leaving = sorted((member for member in rule.cohort if member not in wanted), key=lambda name: name in ready)
     if acks == 0 and rule.acks > 0 and len(wanted) == 1 and leaving:
         if len(rule.cohort) > 2:
             smaller = tuple(member for member in rule.cohort if member != leaving[0])
             lower = min(rule.acks, len(smaller) - 1)
             if lower < rule.acks:
-                return _confirmed_by_all_needed(rule, rule.cohort, lower)
-            return _confirmed_by_all_needed(rule, smaller, lower)
+                return _change(rule, rule.cohort, lower)
+            return _change(rule, smaller, lower)
         return Step(Rule(rule.term, rule.seq + 1, rule.leader, wanted, 0), Order.ROW_FIRST, tuple(leaving), 1)
-    return quorum.next_step(rule, cohort, acks)
+    step = quorum.next_step(rule, cohort, acks)
+    if step is None or len(step.rule.cohort) >= len(rule.cohort):
+        return step
+    return _change(rule, tuple(member for member in rule.cohort if member != leaving[0]), rule.acks)
 
 
-def _confirmed_by_all_needed(rule: Rule, cohort: tuple[str, ...], acks: int) -> Step:
+def _change(rule: Rule, cohort: tuple[str, ...], acks: int) -> Step:
     return quorum.step_between(rule, Rule(rule.term, rule.seq + 1, rule.leader, cohort, acks))
+
+
+def _hindrance(reign: Reign, step: Step, me: str) -> Note | None:
+    """Return why a step must wait: who joins lags behind, or who stays could not acknowledge."""
+    joining = set(step.rule.cohort) - set(reign.rule.cohort)
+    if not joining <= reign.caught_up:
+        return Note("MemberLags", f"{', '.join(sorted(joining))} must catch up before it votes.")
+    able = len(reign.caught_up & set(step.rule.cohort) - {me})
+    if able < step.rule.acks:
+        return Note("QuorumWouldBreak", f"Only {able} followers of the smaller cohort stream: not changed.")
+    return None
 
 
 def take(agent: Agent, order: CohortOrder, out: Out) -> Agent:
@@ -63,15 +88,15 @@ def take(agent: Agent, order: CohortOrder, out: Out) -> Agent:
     if guards.change_after_row and (not reign.seated or reign.stage is not Stage.DONE):
         return agent
     try:
-        step = plan(reign.rule, order.cohort, order.acks)
+        step = plan(reign.rule, order.cohort, order.acks, reign.caught_up)
     except SpecError as error:
         out.append(Note(error.reason, error.message))
         return agent
     if step is None:
         return agent
-    joining = set(step.rule.cohort) - set(reign.rule.cohort)
-    if not joining <= reign.caught_up:
-        out.append(Note("MemberLags", f"{', '.join(sorted(joining))} must catch up before it votes."))
+    hindrance = _hindrance(reign, step, agent.config.me)
+    if hindrance is not None:
+        out.append(hindrance)
         return agent
     first = Stage.SETTING_BEFORE if step.order is Order.SETTING_FIRST else Stage.OWN
     reign = dataclasses.replace(reign, next=step, stage=first, ticket=0, lsn=0, confirmed=frozenset())

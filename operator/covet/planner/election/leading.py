@@ -101,10 +101,13 @@ def _cure(agent: Agent, reign: Reign, report: Report, now: int, out: Out) -> Age
 
 
 def hand_off(agent: Agent, to: str, out: Out) -> Agent:
-    """Begin a switchover; refused while the rule is in motion or the successor is not ready."""
+    """Begin a switchover; refused while the successor is not ready.
+
+    A change of the rule under way does not hinder it: the successor takes up whichever rule it finds, as after
+    a crash, and a step that waits for a member with a stray promise would otherwise wait for ever.
+    """
     reign = agent.reign
-    settled = reign is not None and reign.seated and reign.stage is Stage.DONE
-    if reign is None or not settled or agent.role is not Role.LEADER or agent.task is not None:
+    if reign is None or not reign.seated or agent.role is not Role.LEADER or agent.task is not None:
         return agent
     if to not in reign.rule.cohort or to not in reign.caught_up or to == agent.config.me:
         out.append(Note("SuccessorNotReady", f"{to} does not stream close behind: no switchover."))

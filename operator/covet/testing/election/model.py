@@ -324,7 +324,7 @@ class Shard(Model[State]):
         if seat.open and state.left[1]:
             yield f"{name} writes", functools.partial(self._write, state, member, me)
         yield from self._acknowledge(state, member, me, seat)
-        if self.bounds.switchovers and seat.seated and seat.step is None:
+        if self.bounds.switchovers and seat.seated:
             ends = {who: end for ack_term, who, end in state.acks if ack_term == term}
             if any(ends.get(who, 0) >= len(me.log) for who in range(len(state.who)) if who != member):
                 yield f"{name} hands off and stops", functools.partial(_put, state, member, me._replace(seat=None))

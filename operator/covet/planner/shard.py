@@ -137,7 +137,8 @@ def _push(seen: ShardFacts, record: ShardRecord, wish: Wish) -> tuple[ShardActio
 def _birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -> _Step:
     """Initialise the shard where its record says, then record the system id."""
     for instance, answer in leaders:
-        if instance.name == record.bootstrapped_by and answer.system_id is not None:
+        named = answer.shard_uid == record.uid
+        if instance.name == record.bootstrapped_by and answer.system_id is not None and named:
             return _Step(
                 "SystemIdUnrecorded",
                 f"{instance.name} initialised the shard; recording its system id.",

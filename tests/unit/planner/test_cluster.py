@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from covet.api.effective import EffectiveSpec
 from covet.core import events, names
+from covet.core.agentapi import AgentStatus
 from covet.core.errors import ConflictError, RefusedError
 from covet.planner import actions as act
 from covet.planner import cluster, record
@@ -241,6 +242,22 @@ class TestForeign:
         plan = plan_of(world)
         assert events.VOLUME_FOREIGN in [finding.reason for finding in plan.findings]
         assert () == plan.shards[0].actions
+
+    def test_a_volume_that_names_no_shard_is_not_recorded(self) -> None:
+        """A system id goes on record only from a volume that names the shard of the record."""
+        world = World(worlds.cluster_spec(1, 1))
+        settle(world)
+        assert world.identity is not None
+        unborn = dataclasses.replace(world.identity.shards[0], system_id=None, opened=False)
+        world.identity = world.identity.with_shard(unborn)
+        for uid, recorded in ((None, False), (unborn.uid, True)):
+            seen = world.facts()
+            (first,) = seen.shards[0].instances
+            assert isinstance(first.agent, AgentStatus)
+            told = dataclasses.replace(first, agent=dataclasses.replace(first.agent, shard_uid=uid))
+            shard = dataclasses.replace(seen.shards[0], instances=(told,))
+            plan = cluster.plan_cluster(dataclasses.replace(seen, shards=(shard,)), NOW)
+            assert recorded is any(isinstance(action, act.RecordSystemId) for action in steps(plan))
 
     def test_another_system_id_gets_no_order(self) -> None:
         """A database of another system under one of our instances is foreign, whatever its agent says."""

@@ -27,6 +27,8 @@ def failure(error: OSError) -> CovetError:
         return VolumeError("VolumeFull", f"No room is left on the volume: {error}. Free some, or grow the volume.")
     if isinstance(error, TimeoutError):
         return CovetError("TimedOut", f"It took too long: {error}.")
+    if isinstance(error, ConnectionError):
+        return CovetError("ConnectionFailed", f"A connection broke: {error}.")
     return VolumeError("VolumeFailed", f"The file system refused: {error}.")
 
 

@@ -9,7 +9,7 @@ from covet.agent import cohort, configuring
 from covet.agent.api import Api
 from covet.agent.instance import CALL_SECONDS, Instance
 from covet.core.agentapi import ShardSpec
-from covet.core.errors import CovetError, SpecError
+from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.peers import codec
 from covet.peers.client import AgentClient
 
@@ -110,14 +110,25 @@ class Watcher:
 
     async def _renew_server(self) -> None:
         inst = self._inst
+        self._refuse_amid_action()
         if inst.server.pid is not None:  # else its next start takes the newest
             await configuring.install_certificate(inst)
             inst.server.reload()
 
     async def _renew_stream(self) -> None:
         inst = self._inst
+        self._refuse_amid_action()
         if inst.upstream is not None:
             await asyncio.to_thread(inst.certificates.copy_to, inst.upstream.credentials)
+
+    def _refuse_amid_action(self) -> None:
+        """Wait for the next look while a start or a join may be copying the files of before.
+
+        Raises:
+            RefusedError: something is under way.
+        """
+        if self._inst.acting.locked():
+            raise RefusedError("Busy", "The renewed certificate reaches the server once the action under way is over.")
 
     async def _renew_voter(self) -> None:
         self._resolved_at = None

@@ -9,6 +9,7 @@ from covet.agent.certificates import FILES, Certificates
 from covet.agent.instance import Instance
 from covet.agent.watching import Watcher
 from covet.core.errors import SpecError
+from covet.engines.configuration import Upstream
 from tests.e2e.process.authority import Authority
 from tests.unit.agent import instances
 
@@ -63,6 +64,26 @@ async def look(inst: Instance, listener: Listener, times: int) -> None:
     for _ in range(times):
         await watcher._try(watcher._certificate)
     await inst.client.close()
+
+
+def test_a_renewal_amid_a_start_is_not_lost(tmp_path: Path) -> None:
+    """A server that is being started may have copied the files of before: it gets the new ones afterwards."""
+
+    async def scenario() -> tuple[bytes, bytes]:
+        inst = instances.make(tmp_path)
+        watcher = Watcher(inst, Listener(0))  # type: ignore[arg-type]  # the watcher uses this part of it alone
+        copy = tmp_path / "stream"
+        async with inst.acting:
+            inst.certificates.copy_to(copy)
+            Authority().issue(inst.settings.tls, "shop-s0-a")
+            await watcher._try(watcher._certificate)
+            inst.upstream = Upstream(inst.own, "r", "m", "s", copy)
+        await watcher._try(watcher._certificate)
+        await inst.client.close()
+        return (inst.settings.tls / "tls.crt").read_bytes(), (copy / "tls.crt").read_bytes()
+
+    wanted, copied = asyncio.run(scenario())
+    assert wanted == copied
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])

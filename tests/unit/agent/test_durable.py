@@ -19,6 +19,8 @@ from covet.agent.volume import BOOTSTRAP, Identity, Promise, Volume, VolumeRefus
         (errno.EDQUOT, "VolumeFull"),
         (errno.EIO, "VolumeFailed"),
         (errno.EROFS, "VolumeFailed"),
+        (errno.ECONNRESET, "ConnectionFailed"),
+        (errno.ETIMEDOUT, "TimedOut"),
     ],
 )
 def test_errors_of_the_file_system_get_a_reason(number: int, reason: str) -> None:

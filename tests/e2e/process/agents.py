@@ -138,12 +138,19 @@ class Agent:
         self._process.wait(10.0)
 
     def kill_everything(self) -> None:
-        """Kill agent, voter and server at once, as the end of a pod does."""
+        """Kill agent, voter, server and every program of theirs at once, as the end of a pod does.
+
+        A program that survived its agent, such as initdb, would clean up in what the next one makes.
+        """
+        family: dict[int, bytes] = {}
         if self._process is not None and self._process.poll() is None:
+            # Stopped, it starts nobody while its descendants are counted.
+            self._process.send_signal(signal.SIGSTOP)
+            family = descendants(self._process.pid)
             self._process.kill()
             self._process.wait(10.0)
         deadline = time.monotonic() + 10.0
-        while remaining := self.server_processes():
+        while remaining := {*self.server_processes(), *(pid for pid, born in family.items() if birth(pid) == born)}:
             assert time.monotonic() < deadline, f"processes {remaining} of {self.pgdata} do not end"
             for pid in remaining:
                 with contextlib.suppress(ProcessLookupError):
@@ -202,6 +209,27 @@ def give(path: Path) -> None:
     if os.geteuid() == 0:
         user = pwd.getpwnam(USER)
         os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def descendants(pid: int) -> dict[int, bytes]:
+    """Return every process below a process, each with the moment of its birth: numbers come again."""
+    found: dict[int, bytes] = {}
+    for child in processes.children(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGSTOP)
+        if born := birth(child):
+            found[child] = born
+        found |= descendants(child)
+    return found
+
+
+def birth(pid: int) -> bytes:
+    """Return when a process began, in ticks since the machine did; empty once it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
+    except OSError:
+        return b""
+    return b"" if fields[0] in {b"Z", b"X"} else fields[19]
 
 
 def command(pid: int) -> bytes:

@@ -156,7 +156,7 @@ class Shard:
 
     async def publish(self, **changes: Any) -> None:
         """Change the spec, mount it and hand it to every agent that answers."""
-        self.spec = dataclasses.replace(self.spec, generation=self.spec.generation + 1, **changes)
+        self.spec = dataclasses.replace(self.spec, **{"generation": self.spec.generation + 1, **changes})
         self.mount()
         for agent in self.agents:
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from covet.agent.volume import Volume
 from covet.core.agentapi import CloneOrder, MemberState, Serving
 from covet.core.errors import RefusedError, UnreachableError
 from tests.e2e.process.agents import PROGRAMS, Agent, give, unprivileged
@@ -32,6 +34,14 @@ def make_database(pgdata: Path) -> None:
     """Make a database that no agent knows."""
     command = [*unprivileged(), str(PROGRAMS / "initdb"), "-D", str(pgdata), "--no-sync"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def system_id(pgdata: Path) -> str:
+    """Return the system identifier in a data directory's control file, empty while there is none."""
+    try:
+        return str(int.from_bytes((pgdata / "global" / "pg_control").read_bytes()[:8], "little") or "")
+    except FileNotFoundError:
+        return ""
 
 
 def made_since(path: Path, moment: float) -> bool:
@@ -60,13 +70,26 @@ async def test_an_interrupted_bootstrap_is_repeated() -> None:
     """Killed at any point before it was marked born, the same order makes the shard anew."""
     async with Shard(1) as shard:
         agent, order = shard.leader, shard.bootstrap_order()
+        tried, databases = set(), set()
         for point in POINTS:
             reached = functools.partial(made_since, agent.data / point, time.time())
             await interrupted(shard, agent, lambda: shard.client.bootstrap(agent.peer, order), reached)
+            left = Volume(agent.data).read_identity()
+            assert left is not None
+            assert (False, None) == (left.born, left.system_id)
+            assert left.incarnation not in tried
+            tried.add(left.incarnation)
+            databases.add(system_id(agent.pgdata))
             agent.start()
             status = await shard.wait(agent, lambda s: s.state is not MemberState.STARTING)
             assert (MemberState.EMPTY, "DatabaseUnfinished") == (status.state, status.reason)
         await shard.birth()
+        status = await shard.status(agent)
+        assert len(POINTS) == len(tried)
+        assert status.incarnation not in tried
+        assert status.system_id == system_id(agent.pgdata)
+        assert databases - {""}, "no database was begun before the one that was finished"
+        assert status.system_id not in databases
 
 
 async def test_an_interrupted_clone_is_repeated() -> None:
@@ -186,12 +209,19 @@ async def test_a_damaged_state_is_refused() -> None:
 
 
 async def test_a_volume_of_another_cluster_is_refused() -> None:
-    """A kept volume under a new cluster of the same name is refused."""
+    """A kept volume under a new cluster of the same name is refused, however new the spec kept on it is."""
     async with Shard(1) as shard:
-        await shard.bootstrap()
+        await shard.birth()
+        await shard.publish(generation=57)
+        await shard.wait(shard.leader, lambda s: s.spec_generation == 57)
         assert 0 == await asyncio.to_thread(shard.leader.terminate)
-        (shard.leader.data / "agent" / "spec.json").unlink()
-        await shard.publish(cluster_uid="a new one")
+        shard.spec = dataclasses.replace(
+            shard.spec, generation=1, cluster_uid="a new one", shard_uid="a new one too", opened=False
+        )
+        shard.mount()
+        before = digest(shard.leader.data)
         shard.leader.start()
         status = await shard.wait(shard.leader, lambda s: s.state is MemberState.REFUSED)
-        assert "VolumeForeign" == status.reason
+        assert ("VolumeForeign", Serving.CLOSED, None) == (status.reason, status.serving, status.system_id)
+        await asyncio.sleep(1.0)
+        assert (before, ()) == (digest(shard.leader.data), shard.leader.server_processes())

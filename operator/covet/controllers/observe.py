@@ -6,44 +6,28 @@ the objects themselves for whoever carries out the plan.
 
 import asyncio
 import dataclasses
-import datetime as dt
-import json
 from collections.abc import Mapping
-from typing import Any, Final
-
-import covet_hasher
-import pydantic
+from typing import Final
 
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.api.status import ClusterStatus
-from covet.controllers import agents, ownership, pods, wanted
+from covet.controllers import agents, ownership, pods, reading, wanted
 from covet.controllers.agents import Agents, Credentials
 from covet.controllers.wanted import Blueprint, Wanted
-from covet.core import events, names
-from covet.core.agentapi import Peer, ShardSpec
+from covet.core import names
+from covet.core.agentapi import Peer
 from covet.core.clock import Clock
-from covet.core.errors import CovetError, SpecError
+from covet.core.errors import SpecError
 from covet.core.settings import Settings
 from covet.kube import ledger, resources
 from covet.kube.client import Kube
 from covet.kube.ledger import Key, Ledger
 from covet.kube.resources import Manifest
-from covet.manifests import certificates, configs, secrets
+from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
-from covet.peers import codec
-from covet.planner import checks, endpoints, layout, record, specs
-from covet.planner.facts import (
-    CertificateFacts,
-    ClusterFacts,
-    Endpoint,
-    Finding,
-    InstanceFacts,
-    MapFacts,
-    PodFacts,
-    ShardFacts,
-)
+from covet.planner import checks, specs
+from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, PodFacts, ShardFacts
 from covet.planner.record import Identity
 
 _LISTED: Final = (*resources.OWNED, resources.POD)
@@ -96,10 +80,10 @@ class Observer:
         ref = ClusterRef(metadata["name"], metadata["namespace"], metadata["uid"])
         objects = await self._objects(ref)
         loaded, spec, problems = self._spec(body)
-        identity, identity_problem = _identity(objects, ref)
+        identity, identity_problem = reading.birth_record(objects, ref)
         if identity is None and spec is not None and not problems:
             problems += await self._surroundings(spec)
-        in_force = _in_force(spec, identity)
+        in_force = reading.in_force(spec, identity)
         shards = await self._shards(ref, identity, objects)
         facts = ClusterFacts(
             name=ref.name,
@@ -112,13 +96,13 @@ class Observer:
             problems=problems,
             identity=identity,
             identity_problem=identity_problem,
-            authority=_authority(objects, ref, self._clock.wall()),
-            certificates=_certificates(objects, ref, shards, self._clock.wall()),
+            authority=reading.authority(objects, ref, self._clock.wall()),
+            certificates=reading.certificates_of(objects, ref, shards, self._clock.wall()),
             user_secret=in_force is not None
             and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
-            ring_map=_ring_map(objects, ref),
+            ring_map=reading.ring_map(objects, ref),
             shards=shards,
-            status=_status(body) if loaded is None else loaded.status,
+            status=reading.last_status(body) if loaded is None else loaded.status,
         )
         if identity is None or in_force is None or identity.cluster_uid != ref.uid:
             return Seen(facts, ref, objects, {})
@@ -162,8 +146,8 @@ class Observer:
             spec=in_force,
             identity=identity,
             specs=shard_specs,
-            endpoints={seen.name: _destination(seen, identity) for seen in facts.shards},
-            trust=_values(authority).get(secrets.CERTIFICATE) if authority is not None else None,
+            endpoints={seen.name: reading.destination(seen, identity) for seen in facts.shards},
+            trust=reading.secret_values(authority).get(secrets.CERTIFICATE) if authority is not None else None,
         )
         everything: dict[Key, Wanted] = {}
         if in_force.engine.version in self._settings.postgres_images:
@@ -224,7 +208,7 @@ class Observer:
     ) -> tuple[ShardFacts, ...]:
         """Look at every shard of the record; without a record, at what is left of one."""
         if identity is None:
-            return _remains(ref, objects)
+            return reading.remains(ref, objects)
         if identity.cluster_uid != ref.uid:
             return ()
         count = identity.born.shards.instances
@@ -245,7 +229,7 @@ class Observer:
                 address = (pod.get("status") or {}).get("podIP") if pod is not None else None
                 if address:
                     addresses[_peer(ref, shard, instance).address] = address
-        values = _values(secret)
+        values = reading.secret_values(secret)
         try:
             credentials = Credentials(values[secrets.CERTIFICATE], values[secrets.KEY], values[secrets.TRUST])
             await self._agents.use(credentials, addresses)
@@ -260,8 +244,10 @@ class Observer:
         return ShardFacts(
             name=shard,
             instances=tuple(found),
-            published=_published(objects, ref, shard),
-            endpoint=_endpoint(objects.get(("EndpointSlice", ref.namespace, names.read_write_slice(ref.name, shard)))),
+            published=reading.published_spec(objects, ref, shard),
+            endpoint=reading.endpoint(
+                objects.get(("EndpointSlice", ref.namespace, names.read_write_slice(ref.name, shard)))
+            ),
         )
 
     async def _instance(self, ref: ClusterRef, shard: str, name: str, objects: Mapping[Key, Manifest]) -> InstanceFacts:
@@ -293,127 +279,3 @@ def _askable(pod: PodFacts) -> bool:
 
 def _peer(ref: ClusterRef, shard: str, instance: str) -> Peer:
     return agents.peer_of(instance, names.shard_set(ref.name, shard), ref.namespace)
-
-
-def _in_force(spec: EffectiveSpec | None, identity: Identity | None) -> EffectiveSpec | None:
-    if identity is None:
-        return spec
-    return layout.in_force(spec, identity.born) if spec is not None else identity.born
-
-
-def _identity(objects: Mapping[Key, Manifest], ref: ClusterRef) -> tuple[Identity | None, Finding | None]:
-    found = objects.get(("ConfigMap", ref.namespace, names.identity(ref.name)))
-    if found is None:
-        return None, None
-    try:
-        return record.decode((found.get("data") or {}).get(record.KEY, "")), None
-    except SpecError as error:
-        subject = f"ConfigMap/{names.identity(ref.name)}"
-        return None, Finding(events.IDENTITY_UNREADABLE, error.message, stalls=True, subject=subject)
-
-
-def _values(secret: Manifest) -> dict[str, str]:
-    try:
-        return secrets.values_of(secret)
-    except (ValueError, TypeError):
-        return {}
-
-
-def _authority(objects: Mapping[Key, Manifest], ref: ClusterRef, now: dt.datetime) -> CertificateFacts | None:
-    found = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
-    return _certificate(found, now, due=False) if found is not None else None
-
-
-def _certificates(
-    objects: Mapping[Key, Manifest], ref: ClusterRef, shards: tuple[ShardFacts, ...], now: dt.datetime
-) -> dict[str, CertificateFacts]:
-    """Read every certificate, and judge whether it still is what it should be."""
-    authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
-    trust = _values(authority).get(secrets.CERTIFICATE) if authority is not None else None
-    subjects: dict[str, tuple[str, tuple[str, ...] | None]] = {
-        names.OPERATOR_COMMON_NAME: (names.operator_secret(ref.name), None)
-    }
-    for shard in shards:
-        for instance in shard.instances:
-            names_needed = certificates.instance_addresses(ref.name, shard.name, instance.name, ref.namespace)
-            subjects[instance.name] = (names.instance_secret(instance.name), names_needed)
-    found: dict[str, CertificateFacts] = {}
-    for subject, (secret_name, addresses) in subjects.items():
-        secret = objects.get(("Secret", ref.namespace, secret_name))
-        if secret is None:
-            continue
-        text = _values(secret).get(secrets.CERTIFICATE, "")
-        found[subject] = _certificate(secret, now, due=certificates.needs_renewal(text, now, trust, addresses))
-    return found
-
-
-def _certificate(secret: Manifest, now: dt.datetime, *, due: bool) -> CertificateFacts:
-    try:
-        ends = certificates.expiry(_values(secret).get(secrets.CERTIFICATE, ""))
-    except ValueError:
-        return CertificateFacts(now, valid=False, due=due)
-    return CertificateFacts(ends, valid=now < ends, due=due)
-
-
-def _ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef) -> MapFacts | None:
-    """Read the published map; one that is damaged or of another cluster counts as none."""
-    found = objects.get(("ConfigMap", ref.namespace, names.ring_map(ref.name)))
-    document = (found.get("data") or {}).get(configs.MAP_KEY, "") if found is not None else ""
-    if not document:
-        return None
-    try:
-        ring = covet_hasher.Map.from_json(document)
-    except covet_hasher.RingError:
-        return None
-    if ring.cluster != ref.uid:
-        return None
-    hashes = json.loads(document)["groups"][0].get("hash") or {}
-    return MapFacts(ring.epoch, document, str(next(iter(hashes.values()), "")), ring.digest, dict(ring.slot_counts()))
-
-
-def _remains(ref: ClusterRef, objects: Mapping[Key, Manifest]) -> tuple[ShardFacts, ...]:
-    """Return the shards of this very object that have a published spec, though there is no birth record."""
-    shards = {
-        str(item["metadata"]["labels"].get(names.LABEL_SHARD))
-        for (kind, _, _), item in objects.items()
-        if kind == "ConfigMap"
-        and any(owner["uid"] == ref.uid for owner in item["metadata"].get("ownerReferences") or [])
-    }
-    found = (ShardFacts(shard, (), _published(objects, ref, shard)) for shard in sorted(shards))
-    return tuple(seen for seen in found if seen.published is not None)
-
-
-def _published(objects: Mapping[Key, Manifest], ref: ClusterRef, shard: str) -> ShardSpec | None:
-    found = objects.get(("ConfigMap", ref.namespace, names.shard_config(ref.name, shard)))
-    text = (found.get("data") or {}).get(configs.SPEC_KEY, "") if found is not None else ""
-    try:
-        return codec.decode(text, ShardSpec) if text else None
-    except CovetError:
-        return None
-
-
-def _endpoint(found: Manifest | None) -> Endpoint | None:
-    if found is None:
-        return None
-    for entry in found.get("endpoints") or []:
-        addresses: list[Any] = entry.get("addresses") or []
-        if addresses:
-            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")))
-    return Endpoint()
-
-
-def _destination(seen: ShardFacts, identity: Identity) -> tuple[Endpoint, str | None, str | None]:
-    """Return where `-rw` should lead, with the instance and the node behind it."""
-    endpoint = endpoints.read_write(seen, identity.shard(seen.name))
-    for instance in seen.instances:
-        if endpoint.address is not None and instance.pod is not None and instance.pod.address == endpoint.address:
-            return endpoint, instance.name, instance.pod.node
-    return endpoint, None, None
-
-
-def _status(body: Manifest) -> ClusterStatus | None:
-    try:
-        return ClusterStatus.model_validate(body.get("status") or {})
-    except pydantic.ValidationError:
-        # An older or damaged status is a cache of no worth: it is written anew.
-        return None

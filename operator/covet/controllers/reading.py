@@ -1,0 +1,154 @@
+"""What the objects of a cluster say: pure readers, which never fail at what somebody wrote into them."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import covet_hasher
+import pydantic
+
+from covet.api.effective import EffectiveSpec
+from covet.api.status import ClusterStatus
+from covet.core import events, names
+from covet.core.agentapi import ShardSpec
+from covet.core.errors import CovetError, SpecError
+from covet.kube.ledger import Key
+from covet.kube.resources import Manifest
+from covet.manifests import certificates, configs, secrets
+from covet.manifests.metadata import ClusterRef
+from covet.peers import codec
+from covet.planner import endpoints, layout, record
+from covet.planner.facts import CertificateFacts, Endpoint, Finding, MapFacts, ShardFacts
+from covet.planner.record import Identity
+
+
+def in_force(spec: EffectiveSpec | None, identity: Identity | None) -> EffectiveSpec | None:
+    """Return the spec to work by, None if neither the wanted one nor a record can be read."""
+    if identity is None:
+        return spec
+    return layout.in_force(spec, identity.born) if spec is not None else identity.born
+
+
+def birth_record(objects: Mapping[Key, Manifest], ref: ClusterRef) -> tuple[Identity | None, Finding | None]:
+    """Read the birth record; one that cannot be used is a finding."""
+    found = objects.get(("ConfigMap", ref.namespace, names.identity(ref.name)))
+    if found is None:
+        return None, None
+    try:
+        return record.decode((found.get("data") or {}).get(record.KEY, "")), None
+    except SpecError as error:
+        subject = f"ConfigMap/{names.identity(ref.name)}"
+        return None, Finding(events.IDENTITY_UNREADABLE, error.message, stalls=True, subject=subject)
+
+
+def secret_values(secret: Manifest) -> dict[str, str]:
+    """Return the values of a Secret, empty if they cannot be read."""
+    try:
+        return secrets.values_of(secret)
+    except (ValueError, TypeError):
+        return {}
+
+
+def authority(objects: Mapping[Key, Manifest], ref: ClusterRef, now: dt.datetime) -> CertificateFacts | None:
+    """Read the certificate of the authority."""
+    found = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    return _certificate(found, now, due=False) if found is not None else None
+
+
+def certificates_of(
+    objects: Mapping[Key, Manifest], ref: ClusterRef, shards: tuple[ShardFacts, ...], now: dt.datetime
+) -> dict[str, CertificateFacts]:
+    """Read every certificate, and judge whether it still is what it should be."""
+    authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    trust = secret_values(authority).get(secrets.CERTIFICATE) if authority is not None else None
+    subjects: dict[str, tuple[str, tuple[str, ...] | None]] = {
+        names.OPERATOR_COMMON_NAME: (names.operator_secret(ref.name), None)
+    }
+    for shard in shards:
+        for instance in shard.instances:
+            names_needed = certificates.instance_addresses(ref.name, shard.name, instance.name, ref.namespace)
+            subjects[instance.name] = (names.instance_secret(instance.name), names_needed)
+    found: dict[str, CertificateFacts] = {}
+    for subject, (secret_name, addresses) in subjects.items():
+        secret = objects.get(("Secret", ref.namespace, secret_name))
+        if secret is None:
+            continue
+        text = secret_values(secret).get(secrets.CERTIFICATE, "")
+        found[subject] = _certificate(secret, now, due=certificates.needs_renewal(text, now, trust, addresses))
+    return found
+
+
+def _certificate(secret: Manifest, now: dt.datetime, *, due: bool) -> CertificateFacts:
+    try:
+        ends = certificates.expiry(secret_values(secret).get(secrets.CERTIFICATE, ""))
+    except ValueError:
+        return CertificateFacts(now, valid=False, due=due)
+    return CertificateFacts(ends, valid=now < ends, due=due)
+
+
+def ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef) -> MapFacts | None:
+    """Read the published map; one that is damaged or of another cluster counts as none."""
+    found = objects.get(("ConfigMap", ref.namespace, names.ring_map(ref.name)))
+    document = (found.get("data") or {}).get(configs.MAP_KEY, "") if found is not None else ""
+    if not document:
+        return None
+    try:
+        ring = covet_hasher.Map.from_json(document)
+    except covet_hasher.RingError:
+        return None
+    if ring.cluster != ref.uid:
+        return None
+    hashes = json.loads(document)["groups"][0].get("hash") or {}
+    return MapFacts(ring.epoch, document, str(next(iter(hashes.values()), "")), ring.digest, dict(ring.slot_counts()))
+
+
+def remains(ref: ClusterRef, objects: Mapping[Key, Manifest]) -> tuple[ShardFacts, ...]:
+    """Return the shards of this very object that have a published spec, though there is no birth record."""
+    shards = {
+        str(item["metadata"]["labels"].get(names.LABEL_SHARD))
+        for (kind, _, _), item in objects.items()
+        if kind == "ConfigMap"
+        and any(owner["uid"] == ref.uid for owner in item["metadata"].get("ownerReferences") or [])
+    }
+    found = (ShardFacts(shard, (), published_spec(objects, ref, shard)) for shard in sorted(shards))
+    return tuple(seen for seen in found if seen.published is not None)
+
+
+def published_spec(objects: Mapping[Key, Manifest], ref: ClusterRef, shard: str) -> ShardSpec | None:
+    """Read the spec that is published for the agents of a shard, None if it cannot be."""
+    found = objects.get(("ConfigMap", ref.namespace, names.shard_config(ref.name, shard)))
+    text = (found.get("data") or {}).get(configs.SPEC_KEY, "") if found is not None else ""
+    try:
+        return codec.decode(text, ShardSpec) if text else None
+    except CovetError:
+        return None
+
+
+def endpoint(found: Manifest | None) -> Endpoint | None:
+    """Read where `-rw` leads, None if there is no slice."""
+    if found is None:
+        return None
+    for entry in found.get("endpoints") or []:
+        addresses: list[Any] = entry.get("addresses") or []
+        if addresses:
+            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")))
+    return Endpoint()
+
+
+def destination(seen: ShardFacts, identity: Identity) -> tuple[Endpoint, str | None, str | None]:
+    """Return where `-rw` should lead, with the instance and the node behind it."""
+    leads = endpoints.read_write(seen, identity.shard(seen.name))
+    for instance in seen.instances:
+        if leads.address is not None and instance.pod is not None and instance.pod.address == leads.address:
+            return leads, instance.name, instance.pod.node
+    return leads, None, None
+
+
+def last_status(body: Manifest) -> ClusterStatus | None:
+    """Read what was reported last."""
+    try:
+        return ClusterStatus.model_validate(body.get("status") or {})
+    except pydantic.ValidationError:
+        # An older or damaged status is a cache of no worth: it is written anew.
+        return None

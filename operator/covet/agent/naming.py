@@ -123,6 +123,7 @@ class Names(abc.AbstractResolver):
         """
         known = dict(self._known)
         if known != self._stored:
+            durable.make_folder(self._path.parent)
             durable.write(self._path, codec.encode(Kept(known)) + b"\n")
             self._stored = known
 

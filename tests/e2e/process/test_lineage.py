@@ -165,3 +165,18 @@ async def test_a_replica_whose_replay_is_paused_shuts_its_readers_out(three: Sha
         await three.connect(follower)
     follower.superuser("SELECT pg_wal_replay_resume()")
     await three.wait(follower, lambda s: s.serving is Serving.READ_ONLY)
+
+
+async def test_i2_a_commit_whose_wait_is_cancelled_is_not_called_acknowledged(three: Shard) -> None:
+    """Whoever cancels the agent's waiting session makes the server say success; the order fails all the same."""
+    epoch = ((await three.status(three.leader)).map_epoch or 0) + 1
+    for agent in three.followers:
+        agent.freeze_server()
+    storing = asyncio.create_task(three.client.put_map(three.leader.peer, MapOrder(epoch, "{}")))
+    waiting = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    async with asyncio.timeout(3.0):
+        while not three.leader.superuser(waiting):  # noqa: ASYNC110  a view has no event
+            await asyncio.sleep(0.02)
+    with pytest.raises(UnreachableError) as refused:
+        await storing
+    assert "CommitUnacknowledged" == refused.value.reason

@@ -118,9 +118,9 @@ class Fleet:
 
 
 def _wait_after(error: Exception, cause: CovetError, pace: Pace) -> float:
-    """Return how long to wait after a failure: an agent that is busy is asked again soon."""
+    """Return how long to wait after a failure: soon after a lost race or where an agent is busy, longer each time."""
     if isinstance(cause, ConflictError):
-        return 0.2
+        return pace.after_failure(first=0.2, longest=10.0)
     if isinstance(error, ActionError) and getattr(error.action, "shard", None) is not None:
         return pace.after_failure(first=0.3, longest=5.0)
     return pace.after_failure()

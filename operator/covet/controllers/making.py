@@ -103,6 +103,8 @@ async def _apply(means: Means, seen: Seen, key: tuple[str, str, str]) -> None:
     manifest = entry.manifest
     if entry.metadata_only:
         patch = {"metadata": {field: manifest["metadata"][field] for field in ("labels", "ownerReferences")}}
+        if "data" in manifest:
+            patch["data"] = manifest["data"]
         answer = await means.kube.merge(resources.of(manifest), key[1], key[2], patch)
     else:
         answer = await means.kube.apply(manifest)

@@ -100,6 +100,7 @@ class Observer:
             certificates=reading.certificates_of(objects, ref, shards, self._clock.wall()),
             user_secret=in_force is not None
             and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
+            password=_password(objects, ref, in_force),
             ring_map=reading.ring_map(objects, ref),
             shards=shards,
             status=reading.last_status(body) if loaded is None else loaded.status,
@@ -279,3 +280,10 @@ def _askable(pod: PodFacts) -> bool:
 
 def _peer(ref: ClusterRef, shard: str, instance: str) -> Peer:
     return agents.peer_of(instance, names.shard_set(ref.name, shard), ref.namespace)
+
+
+def _password(objects: Mapping[Key, Manifest], ref: ClusterRef, in_force: EffectiveSpec | None) -> str | None:
+    owner = in_force.database.owner if in_force is not None else ""
+    found = objects.get(("Secret", ref.namespace, names.user_secret(ref.name, owner)))
+    authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    return secrets.password_digest(found, authority) if found is not None else None

@@ -1,5 +1,6 @@
 """Actions on one shard: orders to its agents, and the steps of its birth record."""
 
+import dataclasses
 import functools
 
 from covet.controllers import agents, freshness
@@ -46,7 +47,7 @@ async def record_system_id(means: Means, seen: Seen, action: act.RecordSystemId)
     def change(known: ShardRecord) -> ShardRecord:
         if known.system_id not in {None, action.system_id}:
             raise ConflictError("RecordChanged", f"{action.shard} has another system id by now.")
-        return ShardRecord(known.name, known.uid, known.bootstrapped_by, action.system_id, known.opened)
+        return dataclasses.replace(known, system_id=action.system_id)
 
     await freshness.change_record(means, seen, action.shard, change)
 
@@ -70,7 +71,7 @@ async def grow_cohort(means: Means, seen: Seen, action: act.GrowCohort) -> None:
 
 
 async def put_database(means: Means, seen: Seen, action: act.PutDatabase) -> None:
-    """Have the leader make database and owner; the verifier is computed here."""
+    """Have the leader make database and owner, then record a digest of the password; the verifier is computed here."""
     database = freshness.born(seen).database
     name = names.user_secret(seen.ref.name, database.owner)
     found = await means.kube.get(resources.SECRET, seen.ref.namespace, name)
@@ -84,6 +85,12 @@ async def put_database(means: Means, seen: Seen, action: act.PutDatabase) -> Non
         ) from error
     order = DatabaseOrder(name=database.name, owner=database.owner, verifier=verifier)
     await means.agents.orders.put_database(_peer(seen, action.shard, action.leader), order)
+    authority = seen.objects.get(("Secret", seen.ref.namespace, names.authority_secret(seen.ref.name)))
+    digest = secrets.password_digest(found or {}, authority)
+    if digest is not None:
+        await freshness.change_record(
+            means, seen, action.shard, lambda known: dataclasses.replace(known, password=digest)
+        )
 
 
 async def put_map(means: Means, seen: Seen, action: act.PutMap) -> None:
@@ -101,7 +108,7 @@ async def record_opened(means: Means, seen: Seen, action: act.RecordOpened) -> N
     def change(known: ShardRecord) -> ShardRecord:
         if known.system_id is None:
             raise ConflictError("RecordChanged", f"{action.shard} has no system id in its record.")
-        return ShardRecord(known.name, known.uid, known.bootstrapped_by, known.system_id, opened=True)
+        return dataclasses.replace(known, opened=True)
 
     await freshness.change_record(means, seen, action.shard, change)
 

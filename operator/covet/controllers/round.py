@@ -16,7 +16,7 @@ from covet.controllers.report import Reporter
 from covet.core import events
 from covet.core.agentapi import AgentStatus
 from covet.core.clock import Clock
-from covet.core.errors import ConflictError, CovetError, RefusedError, UnreachableError
+from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.core.settings import Settings
 from covet.kube import resources
 from covet.kube.client import Kube
@@ -143,9 +143,10 @@ class Reconciler:
                 await self._reporter.tell(seen, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
 
     def _remember(self, error: ActionError) -> None:
-        """Make a finding of a failure that a person should know of: at once if Kubernetes refuses."""
-        if isinstance(error.cause, ConflictError):
-            return
+        """Make a finding of a failure that a person should know of: at once if Kubernetes refuses.
+
+        A conflict is a race, and the next round sees who won; one that comes again and again is none.
+        """
         kind = type(error.action).__name__
         same, count = self._failures
         self._failures = (kind, count + 1 if same == kind else 1)

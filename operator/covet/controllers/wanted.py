@@ -9,7 +9,7 @@ from covet.core.agentapi import ShardSpec
 from covet.core.settings import Settings
 from covet.kube import ledger
 from covet.kube.resources import Manifest
-from covet.manifests import configs, instances, policies, services
+from covet.manifests import configs, instances, policies, secrets, services
 from covet.manifests import metadata as labelled
 from covet.manifests.metadata import ClusterRef
 from covet.manifests.pods import Image
@@ -24,7 +24,7 @@ class Wanted:
 
     Args:
         metadata_only: the content was made once and is not ours to repeat (identity, map, authority,
-            password); only labels and owners are kept true.
+            password); only labels, owners, and what `data` derives from it are kept true.
     """
 
     manifest: Manifest
@@ -89,7 +89,24 @@ def _kept(plan: Blueprint, observed: Objects) -> Iterator[Wanted]:
             continue
         metadata = labelled.kept(plan.cluster, object_name, plan.spec.deletion.volumes)
         metadata.setdefault("ownerReferences", [])
-        yield Wanted({"apiVersion": "v1", "kind": kind, "metadata": metadata}, metadata_only=True)
+        manifest: Manifest = {"apiVersion": "v1", "kind": kind, "metadata": metadata}
+        if object_name == names.user_secret(name, plan.spec.database.owner):
+            manifest.update(_derived(plan, observed[kind, plan.cluster.namespace, object_name]))
+        yield Wanted(manifest, metadata_only=True)
+
+
+def _derived(plan: Blueprint, user_secret: Manifest) -> Manifest:
+    """Return the data of the owner's Secret that follows from its password and from the authority."""
+    database = plan.spec.database
+    try:
+        password = secrets.values_of(user_secret)["password"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    if plan.trust is None:
+        return {}
+    shards = [known.name for known in plan.identity.shards]
+    values = secrets.derived(plan.cluster, database.name, database.owner, password, plan.trust, shards)
+    return {"data": secrets.coded(values)}
 
 
 def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:

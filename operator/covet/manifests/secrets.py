@@ -5,6 +5,7 @@ what is applied and what is read back can be compared.
 """
 
 import base64
+import hmac
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -65,12 +66,22 @@ def user(
         volumes: the Secret stays with kept volumes.
     """
     values = {
+        "username": username,
+        "password": password,
+        **derived(cluster, database, username, password, trust, shards),
+    }
+    return _secret(metadata.kept(cluster, names.user_secret(cluster.name, username), volumes), BINDING_TYPE, values)
+
+
+def derived(  # noqa: PLR0917 -- the six facts that the Secret is made of
+    cluster: ClusterRef, database: str, username: str, password: str, trust: str, shards: Sequence[str]
+) -> dict[str, str]:
+    """Return what follows from user and password in a user's Secret, and is kept true as they and trust change."""
+    values = {
         "type": "postgresql",
         "provider": names.APP,
         "port": str(names.SQL_PORT),
         "database": database,
-        "username": username,
-        "password": password,
         TRUST: trust,
     }
     for shard in shards:
@@ -78,7 +89,24 @@ def user(
         host = f"{names.read_write_service(cluster.name, shard)}.{cluster.namespace}.svc"
         values[f"host{suffix}"] = host
         values[f"uri{suffix}"] = uri(host, database, username, password)
-    return _secret(metadata.kept(cluster, names.user_secret(cluster.name, username), volumes), BINDING_TYPE, values)
+    return values
+
+
+def password_digest(user_secret: Mapping[str, object], authority_secret: Mapping[str, object] | None) -> str | None:
+    """Return a digest of a user's password, None without an authority to key it with.
+
+    It may stand where more people read than in Secrets: without the authority's key no guess can be checked.
+    A password that cannot be read has the digest of none, so that it is tried and refused in words.
+    """
+    try:
+        key = values_of(authority_secret or {})[KEY]
+    except (KeyError, ValueError, TypeError):
+        return None
+    try:
+        password = values_of(user_secret).get("password", "")
+    except (ValueError, TypeError):
+        password = ""
+    return hmac.digest(key.encode(), b"covet password\n" + password.encode(), "sha256").hex()
 
 
 def uri(host: str, database: str, username: str, password: str) -> str:
@@ -104,5 +132,9 @@ def _certificate(meta: Manifest, issued: Issued) -> Manifest:
 
 
 def _secret(meta: Manifest, kind: str, values: Mapping[str, str]) -> Manifest:
-    coded = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": kind, "data": coded}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": kind, "data": coded(values)}
+
+
+def coded(values: Mapping[str, str]) -> dict[str, str]:
+    """Return text values as they stand in `data` of a Secret."""
+    return {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}

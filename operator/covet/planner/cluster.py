@@ -127,7 +127,7 @@ def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]
         if known is None or wanted is None:
             yield ShardPlan(seen.name, (), "Unrecorded", f"{seen.name} has no birth record.")
             continue
-        wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map)
+        wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map, facts.password)
         yield shard.plan_shard(seen, known, wish)
 
 
@@ -138,12 +138,13 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
 def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
     free = ("Secret", facts.namespace, names.authority_secret(facts.name)) not in facts.taken
-    if facts.authority is None and free:
+    lost = facts.authority is None and bool(facts.certificates)
+    if facts.authority is None and free and not lost:
         yield CreateAuthority()
     due = tuple(_due_certificates(facts))
-    if due and free and (facts.authority is None or facts.authority.valid):
+    if due and free and not lost and (facts.authority is None or facts.authority.valid):
         yield IssueCertificates(due)
-    if not facts.user_secret and not _is_user_taken(facts):
+    if not facts.user_secret and not lost and not _is_user_taken(facts):
         yield CreateUser()
     map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken
     if facts.ring_map is None and map_free and _newest_epoch(facts) <= 1:
@@ -173,6 +174,15 @@ def _due_certificates(facts: ClusterFacts) -> Iterator[str]:
 
 def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
     subject = f"Secret/{names.authority_secret(facts.name)}"
+    if facts.authority is None and facts.certificates:
+        yield Finding(
+            events.AUTHORITY_INVALID,
+            f"The Secret {names.authority_secret(facts.name)} is gone, and certificates that it issued are in use. Put"
+            " it back from a copy. Without one, delete all Secrets of this cluster whose names end in -tls as well: a"
+            " new authority is made, and instances and clients trust each other again once all have taken it up.",
+            stalls=True,
+            subject=subject,
+        )
     if facts.authority is None or ("Secret", facts.namespace, names.authority_secret(facts.name)) in facts.taken:
         return
     if not facts.authority.valid:

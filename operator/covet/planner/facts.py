@@ -147,6 +147,7 @@ class ClusterFacts:
         problems: what is wrong with the spec or its surroundings, before anything is made.
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.
+        password: keyed digest of the owner's password in its Secret, None if there is none.
         wanted_specs: by shard, what the agents should work by.
         taken: names that an object of another owner has, with what to say of it; it is never touched.
         stale: objects that differ from what they should be.
@@ -167,6 +168,7 @@ class ClusterFacts:
     authority: CertificateFacts | None = None
     certificates: dict[str, CertificateFacts] = dataclasses.field(default_factory=dict)
     user_secret: bool = False
+    password: str | None = None
     ring_map: MapFacts | None = None
     shards: tuple[ShardFacts, ...] = ()
     wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)

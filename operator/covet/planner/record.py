@@ -31,6 +31,7 @@ class ShardRecord:
         bootstrapped_by: instance that runs initdb, once.
         system_id: PostgreSQL's system identifier, None until it is known.
         opened: True once clients were let in.
+        password: keyed digest of the owner's password that the shard was given last, None before.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ShardRecord:
     bootstrapped_by: str
     system_id: str | None = None
     opened: bool = False
+    password: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +129,8 @@ def _encode_shard(record: ShardRecord) -> dict[str, Any]:
     }
     if record.system_id is not None:
         document["systemId"] = record.system_id
+    if record.password is not None:
+        document["passwordDigest"] = record.password
     return document
 
 
@@ -137,4 +141,5 @@ def _decode_shard(entry: dict[str, Any]) -> ShardRecord:
         bootstrapped_by=entry["bootstrappedBy"],
         system_id=entry.get("systemId"),
         opened=bool(entry["opened"]),
+        password=entry.get("passwordDigest"),
     )

@@ -35,11 +35,13 @@ class Wish:
     Args:
         database: name of the application's database.
         ring_map: the published map, None before there is one.
+        password: digest of the owner's password, None if it is not known.
     """
 
     spec: ShardSpec
     database: str
     ring_map: MapFacts | None
+    password: str | None = None
 
     @property
     def acks(self) -> int:
@@ -181,7 +183,7 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
         actions.append(order)
     complete = _complete(seen, wish, answer)
     if (complete and not record.opened) or answer.serving is Serving.READ_WRITE:
-        actions.extend(_furnish(seen, wish, leader))
+        actions.extend(_furnish(seen, record, wish, leader))
     if complete and not record.opened and wish.ring_map is not None:
         actions.append(RecordOpened(seen.name))
         return _Step("Opening", "Every instance votes; the shard opens.", tuple(actions))
@@ -244,9 +246,9 @@ def _complete(seen: ShardFacts, wish: Wish, leader: AgentStatus) -> bool:
     return len(seen.instances) == len(wish.spec.peers) == len(rule.cohort) and members == set(rule.cohort)
 
 
-def _furnish(seen: ShardFacts, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
+def _furnish(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
     instance, answer = leader
-    if answer.database != wish.database:
+    if answer.database != wish.database or wish.password not in {None, record.password}:
         yield PutDatabase(seen.name, instance.name)
     if wish.ring_map is not None and (answer.map_epoch or 0) < wish.ring_map.epoch:
         yield PutMap(seen.name, instance.name, wish.ring_map.epoch)

@@ -39,6 +39,7 @@ class Volume:
 
     Args:
         promised: the newest rule confirmed here.
+        verifier: of the owner's password.
         opened: the agent was told that clients may enter.
         shard_uid: set if the volume is of another shard than the record's.
     """
@@ -48,6 +49,7 @@ class Volume:
     promised: Rule | None = None
     opened: bool = False
     database: str | None = None
+    verifier: str | None = None
     map_epoch: int | None = None
     shard_uid: str | None = None
 
@@ -197,6 +199,7 @@ class FakeAgent:
         """Make the database and its owner."""
         volume, _ = self._led("database")
         volume.database = order.name
+        volume.verifier = order.verifier
 
     def put_map(self, order: MapOrder) -> None:
         """Store a newer map."""

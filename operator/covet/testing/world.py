@@ -75,6 +75,7 @@ class World:
         self.authority = False
         self.certificates: set[str] = set()
         self.user = False
+        self.password = "digest"  # noqa: S105 -- stands for the digest of one
         self.ring_map: MapFacts | None = None
         self.published: dict[str, ShardSpec] = {}
         self.endpoints: dict[str, Endpoint] = {}
@@ -99,6 +100,7 @@ class World:
             authority=CertificateFacts(NOW + dt.timedelta(days=3650)) if self.authority else None,
             certificates={subject: CertificateFacts(NOW + dt.timedelta(days=90)) for subject in self.certificates},
             user_secret=self.user,
+            password=self.password if self.user else None,
             ring_map=self.ring_map,
             shards=tuple(self._shard(record) for record in self.identity.shards) if self.identity else (),
         )
@@ -225,6 +227,7 @@ class World:
             case act.PutDatabase():
                 database = self._identity().born.database
                 self._reach(action.leader).put_database(DatabaseOrder(database.name, database.owner, "verifier"))
+                self._record_change(dataclasses.replace(self._known(action.shard), password=self.password))
             case act.PutMap():
                 self._reach(action.leader).put_map(MapOrder(action.epoch, "{}"))
             case act.RecordOpened():

@@ -1,0 +1,153 @@
+"""Secrets that people edit or delete: what follows reaches the databases, or a person is asked."""
+
+import base64
+from typing import Any
+
+from covet.controllers import fleet, pace
+from covet.controllers.act import ActionError
+from covet.controllers.round import PATIENCE
+from covet.core import events
+from covet.core.errors import ConflictError
+from covet.kube import resources
+from covet.kube.resources import Resource
+from covet.manifests import passwords
+from covet.testing.apiserver import Refusal
+from tests.unit.controllers.conftest import NAMESPACE, Bench
+
+
+def secret(bench: Bench, name: str) -> dict[str, Any]:
+    """Return a Secret."""
+    found = bench.server.get(resources.SECRET, NAMESPACE, name)
+    assert found is not None
+    return found
+
+
+def value(bench: Bench, key: str) -> str:
+    """Return a value of the owner's Secret."""
+    return base64.b64decode(secret(bench, "shop-app")["data"][key]).decode()
+
+
+def set_password(bench: Bench, password: str) -> None:
+    """Edit the owner's Secret as a person would."""
+    found = secret(bench, "shop-app")
+    coded = base64.b64encode(password.encode()).decode()
+    bench.server.put({**found, "data": {**found["data"], "password": coded}})
+
+
+def in_force(bench: Bench, password: str) -> bool:
+    """Return whether every shard's primary takes a password."""
+    volumes = [bench.kubelet.agents[f"shop-s{index}-a"].volume for index in range(2)]
+    return all(passwords.verifies(password, volume.verifier or "") for volume in volumes if volume is not None)
+
+
+async def test_an_edited_password_reaches_every_shard(bench: Bench) -> None:
+    """The databases take the new password, the addresses in the Secret carry it, and then nothing is written."""
+    bench.declare(shards={"count": 2})
+    await bench.settle()
+    set_password(bench, "new-one")
+    await bench.settle()
+    assert in_force(bench, "new-one")
+    assert ":new-one@" in value(bench, "uri-s1")
+    await bench.reconciler.once()
+    bench.server.writes.clear()
+    await bench.reconciler.once()
+    assert [] == bench.server.writes
+
+
+async def test_a_deleted_user_secret_gets_a_password_that_works(bench: Bench) -> None:
+    """The new Secret's password is the databases' password."""
+    bench.declare(shards={"count": 2})
+    await bench.settle()
+    before = value(bench, "password")
+    bench.server.delete(resources.SECRET, NAMESPACE, "shop-app")
+    await bench.settle()
+    assert before != value(bench, "password")
+    assert in_force(bench, value(bench, "password"))
+
+
+async def test_a_password_is_not_in_the_record(bench: Bench) -> None:
+    """The record, which more people read than Secrets, holds a keyed digest and nothing to guess against."""
+    bench.declare()
+    await bench.settle()
+    set_password(bench, "guess")
+    await bench.settle()
+    digest = bench.record()["shards"][0]["passwordDigest"]
+    assert 64 == len(digest)
+    assert "guess" not in str(bench.record())
+
+
+async def test_an_unusable_password_is_told(bench: Bench) -> None:
+    """A password that no server takes becomes a sentence about the Secret; the old one stays in force."""
+    bench.declare(shards={"count": 2})
+    await bench.settle()
+    old = value(bench, "password")
+    set_password(bench, "schlüssel")
+    for _ in range(PATIENCE + 1):
+        try:
+            await bench.reconciler.once()
+        except ActionError:
+            continue
+    assert "PasswordUnreadable" == bench.condition("Ready")["reason"]
+    assert in_force(bench, old)
+
+
+async def test_a_lost_authority_is_asked_for(bench: Bench) -> None:
+    """No second authority is made while certificates of the first are in use; with a copy all is well again."""
+    bench.declare()
+    await bench.settle()
+    copy = secret(bench, "shop-ca")
+    bench.server.delete(resources.SECRET, NAMESPACE, "shop-ca")
+    bench.server.delete(resources.SECRET, NAMESPACE, "shop-s0-b-tls")
+    for _ in range(3):
+        await bench.reconciler.once()
+    assert bench.server.get(resources.SECRET, NAMESPACE, "shop-ca") is None
+    assert events.AUTHORITY_INVALID == bench.condition("Stalled")["reason"]
+    assert "False" == bench.condition("CertificatesValid")["status"]
+    assert "True" == bench.condition("Available")["status"]
+    bench.server.put(copy)
+    await bench.settle()
+    assert secret(bench, "shop-s0-b-tls")
+
+
+async def test_a_new_authority_reaches_the_applications(bench: Bench) -> None:
+    """Whoever deletes all certificates gets a new authority, and the owner's Secret and the trust name it."""
+    bench.declare()
+    await bench.settle()
+    before = value(bench, "ca.crt")
+    for name in ("shop-ca", "shop-operator-tls", *(f"shop-s0-{letter}-tls" for letter in "abc")):
+        bench.server.delete(resources.SECRET, NAMESPACE, name)
+    for _ in range(3):
+        try:
+            await bench.reconciler.once()
+        except ActionError:
+            continue
+    assert before != value(bench, "ca.crt")
+    trust = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-trust")
+    assert trust is not None
+    assert trust["data"]["ca.crt"] == value(bench, "ca.crt")
+
+
+async def test_a_conflict_without_end_is_told(bench: Bench) -> None:
+    """Something always gets in first: after a while that is a finding, and no longer a race."""
+
+    def refuse(_verb: str, resource: Resource, manifest: dict[str, Any]) -> None:
+        if resource == resources.SECRET and manifest["metadata"]["name"] == "shop-app":
+            raise Refusal(409, "AlreadyExists", "secrets shop-app already exists")
+
+    bench.server.refuse = refuse
+    bench.declare()
+    for _ in range(PATIENCE + 4):
+        try:
+            await bench.reconciler.once()
+        except ActionError:
+            continue
+    assert "AlreadyExists" == bench.condition("Ready")["reason"]
+
+
+def test_lost_races_are_run_ever_more_slowly() -> None:
+    """The first looks follow at once; one that never ends costs a round in ten seconds."""
+    steps = pace.Pace()
+    error = ConflictError("AlreadyExists", "again")
+    waits = [fleet._wait_after(error, error, steps) for _ in range(10)]
+    assert waits[0] < 0.3
+    assert 8.0 <= waits[-1] <= 12.0

@@ -10,7 +10,7 @@ PEER = Peer("shop-s0-a", "shop-s0-a-0.shop-s0", 7443, 7444, 5432)
 
 
 def test_i9_the_last_known_address_is_dialled_after_the_name() -> None:
-    """libpq takes a host without hostaddr to the resolver, and goes on to the next one if that fails."""
+    """The client library takes a host without hostaddr to the resolver, and goes on to the next one if that fails."""
     upstream = Upstream(PEER, "r", "m", "s", Path("/c"), ("10.0.0.7",))
     words = configuration.connection(upstream, "m")
     assert f"host='{PEER.address},{PEER.address}'" in words

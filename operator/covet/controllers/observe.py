@@ -83,7 +83,9 @@ class Observer:
         identity, identity_problem = reading.birth_record(objects, ref)
         if identity is None and spec is not None and not problems:
             problems += await self._surroundings(spec)
-        in_force = reading.in_force(spec, identity)
+        last = reading.last_status(body) if loaded is None else loaded.status
+        accepted = spec if not problems else last.effective if last is not None else None
+        in_force = reading.in_force(accepted, identity)
         shards = await self._shards(ref, identity, objects)
         facts = ClusterFacts(
             name=ref.name,
@@ -103,7 +105,7 @@ class Observer:
             password=_password(objects, ref, in_force),
             ring_map=reading.ring_map(objects, ref),
             shards=shards,
-            status=reading.last_status(body) if loaded is None else loaded.status,
+            status=last,
         )
         if identity is None or in_force is None or identity.cluster_uid != ref.uid:
             return Seen(facts, ref, objects, {})
@@ -150,11 +152,11 @@ class Observer:
             endpoints={seen.name: reading.destination(seen, identity) for seen in facts.shards},
             trust=reading.secret_values(authority).get(secrets.CERTIFICATE) if authority is not None else None,
         )
-        everything: dict[Key, Wanted] = {}
-        if in_force.engine.version in self._settings.postgres_images:
-            everything = wanted.build(blueprint, self._settings, objects)
+        everything = wanted.build(blueprint, self._settings, objects)
         now = self._clock.monotonic()
-        differing = {key for key, entry in everything.items() if self._applied.stale(entry.manifest, objects.get(key))}
+        # A paused cluster is compared, not repeated: a new process has applied nothing, and that is no difference.
+        differs = self._applied.differs if facts.paused else self._applied.stale
+        differing = {key for key, entry in everything.items() if differs(entry.manifest, objects.get(key))}
         complete = dataclasses.replace(
             facts,
             wanted_specs=shard_specs,

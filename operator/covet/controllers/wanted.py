@@ -122,6 +122,9 @@ def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:
 
 
 def _instances(plan: Blueprint, shard: str, settings: Settings, observed: Objects) -> Iterator[Wanted]:
+    if plan.spec.engine.version not in settings.postgres_images:
+        # The operator has no image for it, which is a finding; pods that run go on.
+        return
     image = Image(
         reference=settings.postgres_images[plan.spec.engine.version],
         pull_policy=settings.image_pull_policy,

@@ -55,6 +55,12 @@ class Ledger:
             return False
         return entry.settled != digest(projection(observed, wanted))
 
+    def differs(self, wanted: Manifest, observed: Manifest | None) -> bool:
+        """Return whether an object differs from what it should be, also if this process never applied it."""
+        if observed is not None and key_of(wanted) not in self._entries:
+            return digest(projection(observed, wanted)) != digest(wanted)
+        return self.stale(wanted, observed)
+
     def due(self, wanted: Manifest, now: float) -> bool:
         """Return whether an object that does not differ is to be applied again; `now` in monotonic seconds."""
         entry = self._entries.get(key_of(wanted))

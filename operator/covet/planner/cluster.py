@@ -5,7 +5,7 @@ The birth record comes before everything else, then what pods need in order to s
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from covet.core import events, names
 from covet.planner import endpoints, layout, record, shard
@@ -23,7 +23,7 @@ from covet.planner.actions import (
     RepeatObjects,
     ShardPlan,
 )
-from covet.planner.facts import ClusterFacts, Finding
+from covet.planner.facts import ClusterFacts, Finding, ObjectKey
 from covet.planner.record import Identity
 
 AUTHORITY_WARNING = dt.timedelta(days=90)
@@ -56,6 +56,8 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     held = _held(facts, facts.identity)
     if held is not None:
         actions, reason, message = held
+        if facts.paused:
+            pending = (*pending, *_paused_work(facts, shards))
         return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), findings, pending)
     actions = (*_foundation(facts), *_publish(facts))
     reason, message = _waits_for(actions, shards)
@@ -65,16 +67,40 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
 def _held(facts: ClusterFacts, identity: Identity) -> tuple[tuple[ClusterAction, ...], str, str] | None:
     """Return the little that is done where shards get no orders, with the reason; None if they do."""
     if facts.paused:
-        # What is there goes on and is reported; nothing is done.
-        return (), events.PAUSED, "maintenance.paused: nothing is changed."
+        # What is there goes on: certificates are renewed and what leads to primaries is kept true.
+        actions = (*_certify(facts), *_publish(facts, _kept_while_paused))
+        return actions, events.PAUSED, "maintenance.paused: nothing is changed but certificates and endpoints."
     if facts.problems:
-        # Running databases are left alone; only what leads to them is kept true.
-        return tuple(_publish(facts)), facts.problems[0].reason, facts.problems[0].message
+        # Servers are left alone; whatever they and their clients need otherwise is healed.
+        actions = (*_foundation(facts), *_publish(facts, _kept_while_invalid))
+        return actions, facts.problems[0].reason, facts.problems[0].message
     if facts.taken and all(known.system_id is None for known in identity.shards):
         # Nothing is born yet: a cluster that cannot be whole is not begun.
         found = next(iter(facts.taken.values()))
         return (), found.reason, found.message
     return None
+
+
+def _paused_work(facts: ClusterFacts, shards: tuple[ShardPlan, ...]) -> Iterator[PendingChange]:
+    """Say what the end of the pause will bring."""
+    objects = [f"{kind} {name}" for kind, _, name in facts.stale if not _kept_while_paused((kind, "", name))]
+    orders = [f"{plan.name}: {type(action).__name__}" for plan in shards for action in plan.actions]
+    if objects or orders:
+        waiting = ", ".join((*objects, *orders))
+        yield PendingChange("spec.maintenance.paused", events.PAUSED, f"Waits for the end of the pause: {waiting}.")
+
+
+def _kept_while_paused(key: ObjectKey) -> bool:
+    return key[0] == "EndpointSlice"
+
+
+def _kept_while_invalid(key: ObjectKey) -> bool:
+    """Return whether an object says nothing about how servers run."""
+    return key[0] != "StatefulSet" and not (key[0] == "ConfigMap" and key[2].endswith("-config"))
+
+
+def _anything(_key: ObjectKey) -> bool:
+    return True
 
 
 def _refusal(facts: ClusterFacts) -> Finding | None:
@@ -135,15 +161,25 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
     return ShardPlan(plan.name, (), plan.reason, plan.message, settled=plan.settled, findings=plan.findings)
 
 
+def _certify(facts: ClusterFacts) -> Iterator[ClusterAction]:
+    """Issue what is missing or due, if there is an authority to do it."""
+    due = tuple(_due_certificates(facts))
+    if due and facts.authority is not None and facts.authority.valid and not _is_authority_taken(facts):
+        yield IssueCertificates(due)
+
+
+def _is_authority_taken(facts: ClusterFacts) -> bool:
+    return ("Secret", facts.namespace, names.authority_secret(facts.name)) in facts.taken
+
+
 def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
-    free = ("Secret", facts.namespace, names.authority_secret(facts.name)) not in facts.taken
     lost = facts.authority is None and bool(facts.certificates)
-    if facts.authority is None and free and not lost:
+    if facts.authority is None and not lost and not _is_authority_taken(facts):
         yield CreateAuthority()
-    due = tuple(_due_certificates(facts))
-    if due and free and not lost and (facts.authority is None or facts.authority.valid):
-        yield IssueCertificates(due)
+        yield IssueCertificates(tuple(_due_certificates(facts)))
+    else:
+        yield from _certify(facts)
     if not facts.user_secret and not lost and not _is_user_taken(facts):
         yield CreateUser()
     map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken
@@ -183,7 +219,7 @@ def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
             stalls=True,
             subject=subject,
         )
-    if facts.authority is None or ("Secret", facts.namespace, names.authority_secret(facts.name)) in facts.taken:
+    if facts.authority is None or _is_authority_taken(facts):
         return
     if not facts.authority.valid:
         yield Finding(
@@ -214,11 +250,9 @@ def _lost_map(facts: ClusterFacts) -> Iterator[Finding]:
         )
 
 
-def _publish(facts: ClusterFacts) -> Iterator[ClusterAction]:
-    """What differs from what it should be, and which labels pods lack."""
-    stale = facts.stale
-    if facts.problems:
-        stale = tuple(key for key in stale if key[0] == "EndpointSlice")
+def _publish(facts: ClusterFacts, keep: Callable[[ObjectKey], bool] = _anything) -> Iterator[ClusterAction]:
+    """What differs from what it should be, as far as it is kept true now, and which labels pods lack."""
+    stale = tuple(key for key in facts.stale if keep(key))
     if stale:
         yield ApplyObjects(stale)
     identity = facts.identity
@@ -229,8 +263,9 @@ def _publish(facts: ClusterFacts) -> Iterator[ClusterAction]:
     )
     if roles:
         yield LabelRoles(roles)
-    if facts.repeatable and not facts.problems:
-        yield RepeatObjects(facts.repeatable)
+    repeatable = tuple(key for key in facts.repeatable if keep(key))
+    if repeatable:
+        yield RepeatObjects(repeatable)
 
 
 def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]) -> tuple[str, str]:

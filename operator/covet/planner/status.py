@@ -86,6 +86,9 @@ def _ready(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> Co
     unsettled = [seen for seen in plan.shards if not seen.settled]
     if not plan.settled and (unsettled or not facts.paused or not plan.shards):
         return _condition(facts, "Ready", Truth.FALSE, plan.reason, plan.message)
+    waiting = [change.message for change in plan.pending if change.reason == events.PAUSED]
+    if waiting:
+        return _condition(facts, "Ready", Truth.FALSE, events.PAUSED, " ".join(waiting))
     if facts.paused:
         return _condition(
             facts, "Ready", Truth.TRUE, events.PAUSED, "In order when last seen; nothing is changed meanwhile."
@@ -181,7 +184,8 @@ def _phase(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> st
 
 
 def _effective(facts: ClusterFacts) -> EffectiveSpec | None:
-    if facts.spec is None:
+    if facts.spec is None or facts.problems:
+        # What was accepted last is still in force.
         return facts.status.effective if facts.status is not None else None
     return layout.in_force(facts.spec, facts.identity.born) if facts.identity is not None else facts.spec
 

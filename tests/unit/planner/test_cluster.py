@@ -350,15 +350,20 @@ class TestEdits:
 class TestPaused:
     """A paused cluster is observed and reported, and left alone."""
 
-    def test_nothing_is_done(self) -> None:
-        """Whatever is wrong, a paused cluster gets no action."""
-        world = World(worlds.cluster_spec())
+    def test_only_certificates_and_endpoints_are_kept(self) -> None:
+        """Whatever is wrong, a paused cluster gets its certificates and its endpoint, and the rest is listed."""
+        world = World(worlds.cluster_spec(1, 1))
         settle(world)
         paused = world.wanted.maintenance.model_copy(update={"paused": True})
         world.wanted = world.wanted.model_copy(update={"maintenance": paused})
         world.objects = False
-        world.certificates.clear()
-        assert (True, events.PAUSED) == (plan_of(world).empty, plan_of(world).reason)
+        world.certificates.remove("shop-s0-a")
+        world.endpoints.clear()
+        plan = plan_of(world)
+        endpoint = ("EndpointSlice", "ns", "shop-s0-rw")
+        assert [act.IssueCertificates(("shop-s0-a",)), act.ApplyObjects((endpoint,))] == steps(plan)
+        assert events.PAUSED == plan.reason
+        assert ["Waits for the end of the pause: StatefulSet shop."] == [change.message for change in plan.pending]
 
     def test_a_paused_object_is_not_born(self) -> None:
         """A cluster that is created paused stays unborn."""
@@ -382,8 +387,8 @@ class TestProblems:
         plan = cluster.plan_cluster(facts, NOW)
         assert (True, events.PARAMETER_REFUSED) == (plan.empty, plan.reason)
 
-    def test_only_what_leads_to_the_databases_is_repaired(self) -> None:
-        """After birth `-rw` still follows the primary; nothing else is touched."""
+    def test_only_what_servers_run_by_is_left_alone(self) -> None:
+        """After birth `-rw` still follows the primary and certificates are renewed; no server is touched."""
         world = World(worlds.cluster_spec())
         settle(world)
         world.pods["shop-s0-a"].address = "10.9.9.9"
@@ -391,7 +396,8 @@ class TestProblems:
         world.certificates.remove("shop-s0-b")
         facts = dataclasses.replace(world.facts(), problems=(self.problem(),))
         plan = cluster.plan_cluster(facts, NOW)
-        assert [act.ApplyObjects((("EndpointSlice", "ns", "shop-s0-rw"),))] == steps(plan)
+        endpoint = ("EndpointSlice", "ns", "shop-s0-rw")
+        assert [act.IssueCertificates(("shop-s0-b",)), act.ApplyObjects((endpoint,))] == steps(plan)
 
 
 class TestCertificates:

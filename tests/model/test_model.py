@@ -1,0 +1,133 @@
+"""Every order of events of a small shard, with the decision functions of the core; see docs/failover.md."""
+
+import dataclasses
+from collections.abc import Collection
+
+import pytest
+
+from covet.core.agentapi import Rule
+from covet.planner import quorum
+from covet.planner.election.guards import Guards
+from covet.planner.election.timers import Timers
+from covet.planner.quorum import Step
+from covet.testing.election import checker, leases
+from covet.testing.election.model import Bounds, Shard
+
+ELECTIONS = Bounds(term=3, crashes=1, writes=1)
+
+EXHAUSTIVE = {
+    "elections": ELECTIONS,
+    "two crashes, two writes": Bounds(term=2, crashes=2, writes=2),
+    "switchover": Bounds(term=3, crashes=0, writes=1, switchovers=True),
+    "a lost volume": Bounds(term=2, crashes=1, losses=1),
+    "growth from one to three": Bounds(cohort=1, acks=0, term=2, crashes=1, orders=((3, 1),)),
+    "shrinking from three to one": Bounds(term=2, crashes=0, orders=((1, 0),)),
+}
+
+EXHAUSTIVE_LONG = {
+    "three terms, two crashes": Bounds(term=3, crashes=2, writes=1),
+    "three terms, two writes": Bounds(term=3, crashes=1, writes=2),
+    "switchover and crash": Bounds(term=3, crashes=1, writes=1, switchovers=True),
+    "shrinking with a crash": Bounds(term=2, crashes=1, orders=((1, 0),)),
+}
+
+CORE = {
+    "durable_promise": ELECTIONS,
+    "fence_answers": ELECTIONS,
+    "stop_answers": ELECTIONS,
+    "handed_term": Bounds(term=3, crashes=0, writes=2),
+    "led_mark": ELECTIONS,
+    "own_term": ELECTIONS,
+    "row_opens": ELECTIONS,
+    "lineage": ELECTIONS,
+    "rewinding_mark": Bounds(term=3, crashes=0, writes=2),
+    "position": ELECTIONS,
+    "newest_rule": Bounds(term=2, crashes=1, orders=((1, 0),)),
+    "learner_votes": Bounds(term=2, crashes=1, orders=((1, 0),)),
+    "change_after_row": Bounds(cohort=1, acks=0, term=2, crashes=1, orders=((3, 1),)),
+    "change_order": Bounds(members=4, cohort=3, term=2, crashes=0, orders=((4, 1),)),
+}
+
+EXECUTOR = {
+    "timeline_is_term": ELECTIONS,
+    "position_of_last_byte": ELECTIONS,
+    "new_volume_is_new_member": Bounds(term=2, crashes=1, losses=1),
+}
+
+
+@pytest.mark.parametrize("bounds", EXHAUSTIVE.values(), ids=EXHAUSTIVE)
+def test_no_acknowledged_commit_is_lost_in_any_order_of_events(bounds: Bounds) -> None:
+    """Within the bounds every reachable state was visited, and none breaks I1, I2, I4 or I8."""
+    verdict = checker.explore(Shard(bounds), limit=400_000)
+    assert "" == verdict.problem, str(verdict)
+    assert verdict.exhausted, f"the bounds no longer fit: {verdict}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bounds", EXHAUSTIVE_LONG.values(), ids=EXHAUSTIVE_LONG)
+def test_no_acknowledged_commit_is_lost_within_larger_bounds(bounds: Bounds) -> None:
+    """The same for larger bounds."""
+    verdict = checker.explore(Shard(bounds), limit=2_000_000)
+    assert "" == verdict.problem, str(verdict)
+    assert verdict.exhausted, f"the bounds no longer fit: {verdict}"
+
+
+@pytest.mark.parametrize("walks", [300, pytest.param(10_000, marks=pytest.mark.long)])
+def test_five_members_lose_nothing_on_random_walks(walks: int) -> None:
+    """Five members with W=2 have too many states to visit all; random walks break nothing."""
+    shard = Shard(Bounds(members=5, cohort=5, acks=2, term=5, crashes=3, writes=3, switchovers=True))
+    verdict = checker.wander(shard, seed=4, walks=walks, length=60)
+    assert "" == verdict.problem, str(verdict)
+
+
+@pytest.mark.parametrize("safeguard", CORE)
+def test_without_a_safeguard_of_the_core_a_violation_is_found(
+    safeguard: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each safeguard is there for a reason: without it the search finds a lost commit or a second leader."""
+    shard = Shard(CORE[safeguard], dataclasses.replace(Guards(), **{safeguard: False}))
+    shard.mirror = False
+    _assert_found(safeguard, checker.explore(shard, limit=400_000), capsys)
+
+
+@pytest.mark.parametrize("safeguard", EXECUTOR)
+def test_without_a_safeguard_of_the_executor_a_violation_is_found(
+    safeguard: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the executor has to keep is as necessary as what the core keeps."""
+    shard = Shard(EXECUTOR[safeguard], lapses=frozenset([safeguard]))
+    shard.mirror = False
+    _assert_found(safeguard, checker.explore(shard, limit=400_000), capsys)
+
+
+def test_lowering_w_before_the_followers_leave_loses_a_commit() -> None:
+    """On the way to one member, W=0 in a cohort of three lets the leader acknowledge alone while two elect."""
+
+    class HastyShard(Shard):
+        @staticmethod
+        def plan(rule: Rule, cohort: tuple[str, ...], acks: int, ready: Collection[str] = ()) -> Step | None:
+            del ready
+            return quorum.next_step(rule, cohort, acks)
+
+    verdict = checker.explore(HastyShard(Bounds(term=2, crashes=1, orders=((1, 0),))), limit=400_000)
+    assert verdict.problem.startswith("I2"), str(verdict)
+
+
+def test_no_reader_sees_the_past_whatever_the_timing() -> None:
+    """On a grid of 100 ms and with clocks 10 % apart no new leader opens before the old read lease is over."""
+    tried, found = leases.search(Timers())
+    assert [] == found
+    assert tried > 50_000
+
+
+@pytest.mark.parametrize("safeguard", ["lease_wait", "start_grace"])
+def test_without_a_wait_a_reader_sees_the_past(safeguard: str) -> None:
+    """A new leader that does not wait, or a recruit that forgot its echoes, lets an old lease overlap."""
+    _, found = leases.search(Timers(), dataclasses.replace(Guards(), **{safeguard: False}))
+    assert found
+
+
+def _assert_found(safeguard: str, verdict: checker.Verdict, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nwithout {safeguard}: {verdict}")  # noqa: T201  the counterexample is meant to be read
+    assert verdict.problem, f"without {safeguard} nothing goes wrong within the bounds: {verdict}"

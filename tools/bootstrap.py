@@ -40,6 +40,7 @@ PACKAGES = {
         "mkfs.xfs": "xfsprogs",
         "losetup": "mount",
         "nsenter": "util-linux",
+        "sysctl": "procps",
     },
     "images": {"buildah": "buildah", "mmdebstrap": "mmdebstrap"},
 }

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from tests.e2e.devcluster import preflight
 from tools import bootstrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -74,6 +75,12 @@ def test_every_listed_package_proves_itself_by_a_program() -> None:
     """Each Debian package that the bootstrap installs is looked for by a file or program of its own."""
     names = [name for group in bootstrap.PACKAGES.values() for name in group.values()]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_what_the_devcluster_asks_for_is_installed() -> None:
+    """A bare machine that ran the bootstrap passes the devcluster's own check."""
+    installed = {name for group in bootstrap.PACKAGES.values() for name in group.values()}
+    assert set() == set(preflight.PROGRAMS.values()) - installed
 
 
 def test_ci_runs_the_documented_test_command() -> None:

@@ -211,3 +211,32 @@ def test_a_cohort_of_three_shrinks_to_one_by_way_of_two() -> None:
         second.voters,
         second.needed,
     )
+
+
+def test_a_person_who_accepts_loss_gets_a_leader_of_whoever_answers() -> None:
+    """Without a recruit set nobody leads, unless a person says so; then the cohort is who answered."""
+    driver = started(Sworn(1, RULE))
+    driver.give(events.PromoteOrder())
+    driver.persist()
+    driver.finish(Position(1, 100))
+    driver.give(events.Tick(0), after=Timers().recruit)
+    reign = driver.member.agent.reign
+    assert reign is not None
+    assert Rule(2, 1, "b", ("b",), 0) == reign.rule
+
+
+def test_without_that_word_a_lone_member_waits() -> None:
+    """One of three elects nobody, however long it is alone."""
+    driver = started(Sworn(1, RULE))
+    for _ in range(200):
+        driver.give(events.Tick(500), after=50)
+    assert Role.PROMOTING is not driver.member.agent.role
+    assert 1 == driver.member.agent.sworn.promise
+
+
+def test_a_cohort_of_one_elects_itself() -> None:
+    """After its start a single member waits for a leader that it may have forgotten, then leads."""
+    driver = started(Sworn(1, Rule(1, 1, "b", ("b",), 0)))
+    driver.give(events.Tick(0), after=2000)
+    driver.give(events.Tick(0), after=200)
+    assert Role.CANDIDATE is driver.member.agent.role

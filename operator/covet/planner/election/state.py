@@ -169,7 +169,6 @@ class Agent:
         recruiter: who waits for the answer to a promise under way, empty for nobody.
         answer: given for `term`, for repeated requests.
         retry_at: a failed candidate asks again then.
-        resend_at: the next time a resignation is repeated.
     """
 
     config: Config

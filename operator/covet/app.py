@@ -93,6 +93,7 @@ class Operator:
         holder = self._holder
         if holder is None:
             return 1
+        kube.guard(holder.held)
         tools = Tools(kube, self._settings, self._clock, self._metrics.count_action, self._meter.read, self._note_ready)
         fleet = Fleet(tools, self._metrics.count_round)
         self._fleet = fleet
@@ -111,10 +112,18 @@ class Operator:
         try:
             await asyncio.wait(parts.values(), return_when=asyncio.FIRST_COMPLETED)
             ended = [name for name, task in parts.items() if task.done()]
+            for name in ended:
+                error = parts[name].exception()
+                if error is not None:
+                    _log.error(f"the {name} ended with an error", exc_info=error)
             _log.info(f"ending: {', '.join(ended)}")
             return 0 if "stop" in ended else 1
         finally:
             await fleet.close()
+            # No round is under way any more: a successor need not wait for the watches to end.
+            parts["lease"].cancel()
+            await asyncio.gather(parts["lease"], return_exceptions=True)
+            await holder.release()
             for task in parts.values():
                 task.cancel()
             await asyncio.gather(*parts.values(), return_exceptions=True)
@@ -134,25 +143,30 @@ class Operator:
 
     async def _await_definition(self, kube: Kube) -> None:
         """Wait until the CustomResourceDefinition is there, in a version that we know."""
-        name = f"{names.PLURAL}.{names.GROUP}"
         while True:
             try:
-                found = await kube.get(resources.CUSTOM_RESOURCE, None, name)
-                verdict = judge_definition(found)
+                await self._judge_definition(kube)
             except CovetError as error:
-                verdict = Verdict(good=False, message=error.message)
-            if verdict != self._definition:
-                _log.info(verdict.message)
-            self._definition = verdict
-            if verdict.good:
+                self._note_definition(Verdict(good=False, message=error.message))
+            if self._definition.good:
                 return
             await asyncio.sleep(DEFINITION_EVERY)
 
+    async def _judge_definition(self, kube: Kube) -> None:
+        """Look whether the CustomResourceDefinition is there, in a version that we know."""
+        found = await kube.get(resources.CUSTOM_RESOURCE, None, f"{names.PLURAL}.{names.GROUP}")
+        self._note_definition(judge_definition(found))
+
+    def _note_definition(self, verdict: Verdict) -> None:
+        if verdict != self._definition:
+            _log.info(verdict.message)
+        self._definition = verdict
+
     async def _rescan(self, kube: Kube, fleet: Fleet) -> None:
-        """List all clusters now and then, beside the watch."""
+        """List all clusters at once, for kopf takes its time to begin, and now and then, beside the watch."""
         while True:
-            await asyncio.sleep(RESCAN_EVERY)
             try:
+                await self._judge_definition(kube)
                 for namespace in self._settings.watch_namespaces or (None,):
                     found = await kube.list(resources.CLUSTER, namespace)
                     self._meter.read(_as_observed(found))
@@ -161,6 +175,7 @@ class Operator:
                         fleet.ring(metadata["namespace"], metadata["name"], found=True)
             except CovetError as error:
                 _log.warning(f"cannot list the clusters: {error}")
+            await asyncio.sleep(RESCAN_EVERY)
 
     def _note_ready(self, namespace: str, name: str, ready: bool | None) -> None:
         self._metrics.note_ready(namespace, name, ready)
@@ -209,7 +224,7 @@ def _as_observed(found: Iterable[resources.Manifest]) -> Iterable[Observed]:
     for item in found:
         metadata = item["metadata"]
         key = (metadata["namespace"], metadata["name"])
-        yield Observed(resources.CLUSTER, key, metadata.get("resourceVersion", ""))
+        yield Observed(resources.CLUSTER, key, metadata.get("resourceVersion", ""), metadata["name"])
 
 
 class _Metrics:

@@ -83,6 +83,7 @@ async def _sequence(
     for action in actions:
         kind = type(action).__name__
         try:
+            means.kube.require_leave()
             await _CARRIERS[type(action)](means, seen, action)
         except CovetError as error:
             count(kind, error.reason)

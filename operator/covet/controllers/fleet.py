@@ -40,6 +40,7 @@ class Fleet:
         self._count_round = count_round
         self._bells: dict[tuple[str, str], asyncio.Event] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._closed = False
         self._gate = asyncio.Semaphore(PARALLEL_ROUNDS)
 
     def __len__(self) -> int:
@@ -56,7 +57,7 @@ class Fleet:
         """
         key = (namespace, name)
         if key not in self._tasks:
-            if not found:
+            if not found or self._closed:
                 return
             self._bells[key] = asyncio.Event()
             self._tasks[key] = asyncio.create_task(self._look_after(namespace, name), name=f"{namespace}/{name}")
@@ -64,6 +65,7 @@ class Fleet:
 
     async def close(self) -> None:
         """End every task; what was begun is found again by the next process."""
+        self._closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

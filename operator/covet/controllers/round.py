@@ -36,11 +36,12 @@ PATIENCE: Final = 10
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """What a round read, for whoever compares it with what the watch delivered."""
+    """What a round read of a cluster, for whoever compares it with what the watch delivered."""
 
     resource: resources.Resource
     key: tuple[str, str]
     version: str
+    cluster: str
 
 
 Witness = Callable[[Iterable[Observed]], None]
@@ -195,17 +196,18 @@ def _reason(error: CovetError) -> str:
 
 
 def _witnessed(body: Manifest, seen: Seen) -> Iterable[Observed]:
-    yield _observed(resources.CLUSTER, body)
+    cluster = seen.ref.name
+    yield _observed(resources.CLUSTER, body, cluster)
     for item in seen.objects.values():
         if item["kind"] == resources.POD.kind:
-            yield _observed(resources.POD, item)
+            yield _observed(resources.POD, item, cluster)
         elif item["kind"] == resources.STATEFUL_SET.kind:
-            yield _observed(resources.STATEFUL_SET, item)
+            yield _observed(resources.STATEFUL_SET, item, cluster)
 
 
-def _observed(resource: resources.Resource, item: Manifest) -> Observed:
+def _observed(resource: resources.Resource, item: Manifest, cluster: str) -> Observed:
     metadata = item["metadata"]
-    return Observed(resource, (metadata["namespace"], metadata["name"]), metadata.get("resourceVersion", ""))
+    return Observed(resource, (metadata["namespace"], metadata["name"]), metadata.get("resourceVersion", ""), cluster)
 
 
 def _moment(seen: Seen, plan: Plan, *, acted: bool) -> Moment:

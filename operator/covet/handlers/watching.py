@@ -33,20 +33,22 @@ class WatchMeter:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._delivered: dict[tuple[Resource, _Key], int] = {}
+        self._cluster: dict[tuple[Resource, _Key], str] = {}
         self._overdue: dict[tuple[Resource, _Key], tuple[int, float]] = {}
 
-    def delivered(self, resource: Resource, key: _Key, version: str, *, gone: bool = False) -> None:
-        """Note an event of a watch."""
+    def delivered(self, resource: Resource, key: _Key, version: str, *, cluster: str, gone: bool = False) -> None:
+        """Note an event of a watch about an object of a cluster.
+
+        The version of a deletion is kept: a round that began before it may still tell of the object.
+        """
         at = (resource, key)
         number = _number(version)
         with self._lock:
             overdue = self._overdue.get(at)
             if gone or (overdue is not None and number >= overdue[0]):
                 self._overdue.pop(at, None)
-            if gone:
-                self._delivered.pop(at, None)
-            else:
-                self._delivered[at] = max(number, self._delivered.get(at, 0))
+            self._delivered[at] = max(number, self._delivered.get(at, 0))
+            self._cluster[at] = cluster
 
     def read(self, found: Iterable[Observed]) -> None:
         """Note what a round read."""
@@ -57,13 +59,15 @@ class WatchMeter:
                 number = _number(entry.version)
                 if number > self._delivered.get(at, 0) and at not in self._overdue:
                     self._overdue[at] = (number, now)
+                    self._cluster[at] = entry.cluster
 
-    def forget(self, namespace: str, prefix: str) -> None:
+    def forget(self, namespace: str, cluster: str) -> None:
         """Forget the objects of a cluster that is gone; nobody reads them again."""
         with self._lock:
-            for at in [at for at in (*self._overdue, *self._delivered) if _belongs(at[1], namespace, prefix)]:
+            for at in [at for at, owner in self._cluster.items() if (at[1][0], owner) == (namespace, cluster)]:
                 self._overdue.pop(at, None)
                 self._delivered.pop(at, None)
+                self._cluster.pop(at)
 
     def lag(self, resource: Resource | None = None) -> float:
         """Return for how many seconds the oldest undelivered version is overdue."""
@@ -76,7 +80,3 @@ class WatchMeter:
 def _number(version: str) -> int:
     """Return a resourceVersion as a number: they are ordered (KEP-5504); an opaque one counts as delivered."""
     return int(version) if version.isdecimal() else 0
-
-
-def _belongs(key: _Key, namespace: str, prefix: str) -> bool:
-    return key[0] == namespace and (key[1] == prefix or key[1].startswith(f"{prefix}-"))

@@ -57,7 +57,7 @@ def register(ring: Ring, meter: WatchMeter, login: Callable[[], kopf.ConnectionI
     async def cluster_changed(type: str | None, body: kopf.Body, **_: object) -> None:  # noqa: A002 -- kopf's name
         metadata = body["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
-        meter.delivered(resources.CLUSTER, (namespace, name), _version(metadata), gone=type == "DELETED")
+        meter.delivered(resources.CLUSTER, (namespace, name), _version(metadata), cluster=name, gone=type == "DELETED")
         ring(namespace, name, found=type != "DELETED")
 
     for child in CHILDREN:
@@ -70,8 +70,8 @@ def _register_child(registry: kopf.OperatorRegistry, child: Resource, ring: Ring
     async def child_changed(type: str | None, body: kopf.Body, **_: object) -> None:  # noqa: A002 -- kopf's name
         metadata = body["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
-        meter.delivered(child, (namespace, name), _version(metadata), gone=type == "DELETED")
-        cluster = (metadata.get("labels") or {}).get(names.LABEL_CLUSTER)
+        cluster = str((metadata.get("labels") or {}).get(names.LABEL_CLUSTER) or "")
+        meter.delivered(child, (namespace, name), _version(metadata), cluster=cluster, gone=type == "DELETED")
         if cluster:
             ring(namespace, cluster)
 

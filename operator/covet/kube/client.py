@@ -70,6 +70,22 @@ class Kube:
         self._api.user_agent = "covet-operator"
         self._count = count
         self._timeout = timeout
+        self._may_act: Callable[[], bool] = lambda: True
+
+    def guard(self, may_act: Callable[[], bool]) -> None:
+        """Ask before every write whether this process may still act; the Lease itself is exempt."""
+        self._may_act = may_act
+
+    def require_leave(self) -> None:
+        """Check that this process may still act.
+
+        Raises:
+            UnreachableError: it no longer holds the Lease; another one may be at work.
+        """
+        if not self._may_act():
+            raise UnreachableError(
+                "LeaseLost", "This process no longer holds the Lease: nothing is written or ordered."
+            )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -181,6 +197,8 @@ class Kube:
         query: Mapping[str, str],
         content_type: str = "application/json",
     ) -> Manifest:
+        if resource != resources.LEASE:
+            self.require_leave()
         self._count(verb, resource.plural)
         return await self._call(method, path, query=query, body=body, content_type=content_type)
 

@@ -61,9 +61,16 @@ class LeaseHolder:
     async def keep(self) -> None:
         """Renew the Lease; return when it is lost."""
         while True:
-            await asyncio.sleep(RENEW_EVERY)
-            if await self._attempt():
-                continue
+            left = GIVE_UP - (self._clock.monotonic() - self._renewed_at)
+            await asyncio.sleep(max(0.0, min(RENEW_EVERY, left)))
+            left = GIVE_UP - (self._clock.monotonic() - self._renewed_at)
+            try:
+                # A call that hangs must not outlast our belief to hold the Lease.
+                async with asyncio.timeout(max(0.0, left)):
+                    if await self._attempt():
+                        continue
+            except TimeoutError:
+                _log.warning("the lease was not renewed in time", extra={"holder": self._identity})
             if not self.held():
                 self._held = False
                 _log.error("lost the lease: ending the process", extra={"holder": self._identity})
@@ -75,11 +82,12 @@ class LeaseHolder:
             return
         self._held = False
         try:
-            found = await self._kube.get(resources.LEASE, self._namespace, self._name)
-            if found is not None and _holder(found) == self._identity:
-                await self._kube.replace(self._manifest(found, ""))
-        except CovetError as error:
-            _log.info(f"could not release the lease: {error}")
+            async with asyncio.timeout(RENEW_EVERY):
+                found = await self._kube.get(resources.LEASE, self._namespace, self._name)
+                if found is not None and _holder(found) == self._identity:
+                    await self._kube.replace(self._manifest(found, ""))
+        except (CovetError, TimeoutError) as error:
+            _log.info(f"could not release the lease: {error!r}")
 
     async def _attempt(self) -> bool:
         """Take or renew the Lease once; return whether that worked."""

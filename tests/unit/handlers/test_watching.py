@@ -31,14 +31,14 @@ def meter(time: FakeTime) -> WatchMeter:
     return WatchMeter(time)
 
 
-def seen(version: str, key: tuple[str, str] = KEY) -> list[Observed]:
+def seen(version: str, key: tuple[str, str] = KEY, cluster: str = "shop") -> list[Observed]:
     """Return a pod as a round read it."""
-    return [Observed(resources.POD, key, version)]
+    return [Observed(resources.POD, key, version, cluster)]
 
 
 def test_an_idle_watch_has_no_lag(meter: WatchMeter, time: FakeTime) -> None:
     """Hours without a change are hours without lag."""
-    meter.delivered(resources.POD, KEY, "7")
+    meter.delivered(resources.POD, KEY, "7", cluster="shop")
     meter.read(seen("7"))
     time.now += 10_000
     assert 0.0 == meter.lag()
@@ -46,7 +46,7 @@ def test_an_idle_watch_has_no_lag(meter: WatchMeter, time: FakeTime) -> None:
 
 def test_a_silent_watch_lags(meter: WatchMeter, time: FakeTime) -> None:
     """A version that was read and not delivered is overdue from when it was read first."""
-    meter.delivered(resources.POD, KEY, "7")
+    meter.delivered(resources.POD, KEY, "7", cluster="shop")
     meter.read(seen("8"))
     time.now += 30
     meter.read(seen("9"))
@@ -58,13 +58,13 @@ def test_delivery_ends_the_lag(meter: WatchMeter, time: FakeTime) -> None:
     """A later version stands for all before it."""
     meter.read(seen("8"))
     time.now += 5
-    meter.delivered(resources.POD, KEY, "9")
+    meter.delivered(resources.POD, KEY, "9", cluster="shop")
     assert 0.0 == meter.lag()
 
 
 def test_what_was_delivered_first_is_not_overdue(meter: WatchMeter) -> None:
     """The watch may be ahead of a round."""
-    meter.delivered(resources.POD, KEY, "9")
+    meter.delivered(resources.POD, KEY, "9", cluster="shop")
     meter.read(seen("8"))
     assert 0.0 == meter.lag()
 
@@ -72,7 +72,7 @@ def test_what_was_delivered_first_is_not_overdue(meter: WatchMeter) -> None:
 def test_deletion_ends_the_lag(meter: WatchMeter, time: FakeTime) -> None:
     """What is gone is not waited for."""
     meter.read(seen("8"))
-    meter.delivered(resources.POD, KEY, "9", gone=True)
+    meter.delivered(resources.POD, KEY, "9", cluster="shop", gone=True)
     time.now += 100
     assert 0.0 == meter.lag()
 
@@ -80,7 +80,26 @@ def test_deletion_ends_the_lag(meter: WatchMeter, time: FakeTime) -> None:
 def test_a_cluster_that_is_gone_is_forgotten(meter: WatchMeter, time: FakeTime) -> None:
     """Its objects are waited for no more; those of a cluster with a longer name are."""
     meter.read(seen("8"))
-    meter.read(seen("8", ("ns", "shopping-s0-a-0")))
+    meter.read(seen("8", ("ns", "shopping-s0-a-0"), "shopping"))
     meter.forget("ns", "shop")
     time.now += 10
     assert {("ns", "shopping-s0-a-0")} == {key for _, key in meter._overdue}
+
+
+def test_forgetting_a_cluster_leaves_its_neighbour(meter: WatchMeter, time: FakeTime) -> None:
+    """`shop` is deleted beside `shop-eu`: what was delivered of shop-eu still counts."""
+    key = ("ns", "shop-eu-s0-a-0")
+    meter.delivered(resources.POD, key, "7", cluster="shop-eu")
+    meter.delivered(resources.POD, KEY, "7", cluster="shop")
+    meter.forget("ns", "shop")
+    meter.read(seen("7", key, "shop-eu"))
+    time.now += 100
+    assert 0.0 == meter.lag()
+
+
+def test_a_deletion_that_was_delivered_first_is_no_lag(meter: WatchMeter, time: FakeTime) -> None:
+    """A round that listed a pod just before its deletion tells of it after the watch did."""
+    meter.delivered(resources.POD, KEY, "9", cluster="shop", gone=True)
+    meter.read(seen("8"))
+    time.now += 100
+    assert 0.0 == meter.lag()

@@ -6,6 +6,7 @@ import datetime as dt
 import pytest
 
 from covet.core.clock import Clock
+from covet.core.errors import UnreachableError
 from covet.kube import lease, resources
 from covet.kube.client import Kube
 from covet.kube.lease import LeaseHolder
@@ -129,3 +130,33 @@ async def test_two_installations_in_one_namespace_work_side_by_side(kube: Kube, 
     await canary.release()
     assert await second._attempt()
     assert stable.held()
+
+
+async def test_a_server_that_hangs_costs_the_lease_in_time(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server takes calls and never answers: the holder gives up in time, not a call's limit later."""
+    monkeypatch.setattr(lease, "GIVE_UP", 0.6)
+    monkeypatch.setattr(lease, "RENEW_EVERY", 0.2)
+    first = LeaseHolder(kube, "ns", "one", Clock())
+    await first.acquire()
+    loop = asyncio.get_running_loop()
+
+    async def hang(_request: object) -> None:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(type(kube), "_call", lambda *_args, **_more: hang(None))
+    began = loop.time()
+    await first.keep()
+    await first.release()
+    assert loop.time() - began < 1.2
+    assert not first.held()
+
+
+async def test_nothing_is_written_without_the_lease(kube: Kube, server: ApiServer) -> None:
+    """Once it is lost, the adapter refuses every write but that of the Lease."""
+    kube.guard(lambda: False)
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "ns"}}
+    with pytest.raises(UnreachableError, match="no longer holds"):
+        await kube.apply(manifest)
+    assert [] == server.writes
+    await LeaseHolder(kube, "ns", "one", Clock()).acquire()
+    assert ["leases"] == [write.resource for write in server.writes]

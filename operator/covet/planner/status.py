@@ -20,6 +20,9 @@ from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
 BEHIND_BYTES: Final = 64 << 20
 """Lag from which a replica is called Behind: four segments of write-ahead log."""
 
+MOST_CHANGES: Final = 256
+"""Pending changes that the status holds."""
+
 _STATES: Final = {
     MemberState.EMPTY: "Empty",
     MemberState.BOOTSTRAPPING: "Bootstrapping",
@@ -53,8 +56,10 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding |
         primaries=f"{serving}/{len(facts.shards)}" if facts.shards else None,
         shards=shards,
         pending_changes=tuple(
-            api.PendingChange(field=change.field, reason=change.reason, message=change.message)
-            for change in plan.pending
+            api.PendingChange(
+                field=shorten(change.field, 253), reason=change.reason, message=shorten(change.message, 4096)
+            )
+            for change in plan.pending[:MOST_CHANGES]
         ),
     )
 
@@ -138,6 +143,8 @@ def _certificates(facts: ClusterFacts) -> Condition:
         for subject in (names.OPERATOR_COMMON_NAME, *instances)
         if (found := facts.certificates.get(subject)) is None or not found.valid
     ]
+    if facts.authority is not None and not facts.authority.valid:
+        missing.insert(0, "the authority")
     if facts.identity is None or facts.authority is None or missing:
         which = ", ".join(missing) or "the authority"
         return _condition(facts, "CertificatesValid", Truth.FALSE, "CertificateMissing", f"Missing or ended: {which}.")
@@ -153,8 +160,14 @@ def _condition(facts: ClusterFacts, kind: str, truth: Truth, reason: str, messag
         observed_generation=facts.generation,
         last_transition_time="",
         reason=reason,
-        message=message,
+        message=shorten(message, 8192),
     )
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return a text of at most so many characters; one that was cut says so."""
+    mark = " ... (more)"
+    return text if len(text) <= longest else text[: longest - len(mark)] + mark
 
 
 def _settle(
@@ -271,4 +284,4 @@ def _has_quorum(facts: ClusterFacts, seen: ShardFacts) -> bool:
 
 
 def _sentences(findings: tuple[Finding, ...] | list[Finding]) -> str:
-    return " ".join(dict.fromkeys(finding.message for finding in findings))[:8192]
+    return " ".join(dict.fromkeys(finding.message for finding in findings))

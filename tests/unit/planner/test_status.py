@@ -11,7 +11,7 @@ from covet.core.agentapi import AgentStatus, MemberState
 from covet.planner import actions as act
 from covet.planner import cluster, layout, status
 from covet.planner.actions import Plan
-from covet.planner.facts import ClusterFacts, Finding, ShardFacts
+from covet.planner.facts import CertificateFacts, ClusterFacts, Finding, ShardFacts
 from covet.testing import world as worlds
 from covet.testing.world import NOW, World
 
@@ -205,3 +205,22 @@ def test_a_plan_that_only_repairs_is_not_settled() -> None:
     assert (False, "Repairing") == (plan.settled, plan.reason)
     assert isinstance(plan, Plan)
     assert (act.ApplyObjects((("Service", "ns", "shop-s0"),)),) == plan.actions
+
+
+@pytest.mark.parametrize("length", [0, 252, 4096, 8192, 8193, 40_000])
+def test_a_long_story_fits(length: int) -> None:
+    """However much is wrong with a cluster, its status is one that the definition takes, and says that it was cut."""
+    facts = settled().facts()
+    finding = Finding(events.POD_BLOCKED, "m" * length)
+    changes = tuple(act.PendingChange(f"spec.{'f' * length}{index}", "R", "m" * length) for index in range(3 * 512))
+    plan = Plan((), "R", "m" * length, findings=(finding,), pending=changes)
+    found = status.report(facts, plan, NOW)
+    assert found == ClusterStatus.model_validate(found.document())
+    assert (length > 8192) is condition(found, "Ready").message.endswith("(more)")
+
+
+def test_a_damaged_authority_shows_in_the_certificates() -> None:
+    """Certificates that nobody can renew are not called valid and renewed in time."""
+    facts = settled().facts()
+    facts = dataclasses.replace(facts, authority=CertificateFacts(NOW, valid=False))
+    assert Truth.FALSE is condition(report(facts), "CertificatesValid").status

@@ -15,7 +15,7 @@ from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import layout, quorum, shard
 from covet.planner.actions import Plan
-from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
+from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
 BEHIND_BYTES: Final = 64 << 20
 """Lag from which a replica is called Behind: four segments of write-ahead log."""
@@ -105,6 +105,9 @@ def _available(facts: ClusterFacts) -> Condition:
     missing = [seen.name for seen in facts.shards if not _takes_writes(facts, seen)]
     if facts.identity is None or not facts.shards:
         return _condition(facts, "Available", _unborn(facts), "NotBorn", "No shard takes writes as far as is known.")
+    unheard = [seen.name for seen in facts.shards if seen.name in missing and _is_unheard(facts, seen)]
+    if missing and missing == unheard:
+        return _unheard(facts, "Available", unheard)
     if missing:
         return _condition(
             facts, "Available", Truth.FALSE, "NoPrimary", f"No primary takes writes in {', '.join(missing)}."
@@ -121,6 +124,9 @@ def _durable(facts: ClusterFacts) -> Condition:
     if facts.identity is None or not facts.shards:
         return _condition(facts, "Durable", _unborn(facts), "NotBorn", "No shard keeps data as far as is known.")
     short = [seen.name for seen in facts.shards if not _has_quorum(facts, seen)]
+    unheard = [seen.name for seen in facts.shards if seen.name in short and _is_unheard(facts, seen)]
+    if short and short == unheard:
+        return _unheard(facts, "Durable", unheard)
     if short:
         return _condition(
             facts,
@@ -134,6 +140,28 @@ def _durable(facts: ClusterFacts) -> Condition:
             facts, "Durable", Truth.TRUE, "PrimaryOnly", "Commits are acknowledged by the primary alone, as asked."
         )
     return _condition(facts, "Durable", Truth.TRUE, "QuorumStreams", "Every shard has its quorum.")
+
+
+def _is_unheard(facts: ClusterFacts, seen: ShardFacts) -> bool:
+    """Return whether a shard without a known leader has an instance that did not answer: it may lead."""
+    return _leader(facts, seen) is None and any(isinstance(found.agent, Unreachable) for found in seen.instances)
+
+
+def _unheard(facts: ClusterFacts, kind: str, shards: list[str]) -> Condition:
+    """Return what can be said of shards that nobody heard: for a while what was said before, then nothing."""
+    silences = [
+        found.agent.seconds
+        for seen in facts.shards
+        if seen.name in shards
+        for found in seen.instances
+        if isinstance(found.agent, Unreachable)
+    ]
+    before = facts.status.conditions if facts.status is not None else ()
+    last = next((entry for entry in before if entry.type == kind), None)
+    if last is not None and max(silences, default=0.0) < events.WARN_UNREACHABLE_AFTER:
+        return _condition(facts, kind, last.status, last.reason, last.message)
+    message = f"Nobody who may lead answers in {', '.join(shards)}; databases go on without the operator."
+    return _condition(facts, kind, Truth.UNKNOWN, events.AGENT_UNREACHABLE, message)
 
 
 def _certificates(facts: ClusterFacts) -> Condition:

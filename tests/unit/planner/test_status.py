@@ -11,7 +11,7 @@ from covet.core.agentapi import AgentStatus, MemberState
 from covet.planner import actions as act
 from covet.planner import cluster, layout, status
 from covet.planner.actions import Plan
-from covet.planner.facts import CertificateFacts, ClusterFacts, Finding, ShardFacts
+from covet.planner.facts import CertificateFacts, ClusterFacts, Finding, ShardFacts, Unreachable
 from covet.testing import world as worlds
 from covet.testing.world import NOW, World
 
@@ -224,3 +224,15 @@ def test_a_damaged_authority_shows_in_the_certificates() -> None:
     facts = settled().facts()
     facts = dataclasses.replace(facts, authority=CertificateFacts(NOW, valid=False))
     assert Truth.FALSE is condition(report(facts), "CertificatesValid").status
+
+
+@pytest.mark.parametrize(("seconds", "truth"), [(3.0, Truth.TRUE), (30.0, Truth.UNKNOWN)])
+def test_silence_is_not_taken_for_an_outage(seconds: float, truth: Truth) -> None:
+    """A primary that does not answer may serve: first the last word stands, after twenty seconds nothing is said."""
+    facts = settled().facts()
+    facts = dataclasses.replace(facts, status=report(facts))
+    silent = Unreachable("AgentUnreachable", seconds)
+    first, *others = facts.shards[0].instances
+    shard = dataclasses.replace(facts.shards[0], instances=(dataclasses.replace(first, agent=silent), *others))
+    found = report(dataclasses.replace(facts, shards=(shard,)))
+    assert (truth, truth) == (condition(found, "Available").status, condition(found, "Durable").status)

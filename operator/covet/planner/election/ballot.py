@@ -14,7 +14,7 @@ from covet.planner.election.watch import Ballot, Elect, Role, Watch
 def suspects(state: Watch, now: int) -> bool:
     """Tell whether this member has reason to ask for an election now."""
     view, heard, timers = state.view, state.heard, state.config.timers
-    if view.role not in watch.QUIET or not view.votes or now < state.hold_until:
+    if view.role not in watch.QUIET or not view.votes or not view.rules or now < state.hold_until:
         return False
     if view.retry_at is not None:
         return now >= view.retry_at

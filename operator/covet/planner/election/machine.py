@@ -101,7 +101,7 @@ def describe(agent: Agent, report: watch.Report | None, now: int) -> View:
         flags=flags,
         promise=sworn.promise,
         rules=state.rules_of(agent),
-        votes=agent.sworn.rule is not None and not (sworn.rewinding and agent.config.guards.rewinding_mark),
+        votes=not (sworn.rewinding and agent.config.guards.rewinding_mark),
         following=agent.follows != 0 and agent.follows == sworn.promise,
         reach=agent.reach,
         peers=agent.peers,

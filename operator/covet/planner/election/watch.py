@@ -65,7 +65,7 @@ class View:
         flags: of the heartbeats to send; they are sent only in leading roles.
         promise: the highest term promised, durable or on its way to the disk.
         rules: the newest rule; on a leader that changes it, both. Their cohorts vote.
-        votes: False while a rewind is unfinished or nothing was ever confirmed here.
+        votes: False while a rewind is unfinished. Whether the vote counts is said by the newest rule that is found.
         following: it streams from the leader of `promise`, on its lineage.
         reach: the last position known, for the order of candidacies only.
         peers: everybody who gets heartbeats.

@@ -115,6 +115,9 @@ def volume_lost(world: World, node: Node) -> None:
     """The node loses its volume; a new one is cloned from the leader, as a new member."""
     rules = [other.disk.rule for other in world.nodes.values() if other.disk.rule is not None]
     whole = all(set(rule.cohort) == set(world.nodes) for rule in rules) and len(rules) == len(world.nodes)
+    whole = whole and world.wanted in {None, len(world.nodes)}
+    whole = whole and not any(other.disk.rewinding for other in world.nodes.values())
+    # A second loss at the same time may be one too many: then waiting is right, and not what is looked for here.
     if len(world.nodes) == 1 or not whole or any(other.lost for other in world.nodes.values()):
         return
     node.kill()
@@ -126,7 +129,8 @@ def volume_lost(world: World, node: Node) -> None:
 def shrink(world: World, node: Node) -> None:
     """The operator wants a cohort of one."""
     del node
-    world.wanted = 1
+    if all(len(name) == 1 and not other.lost for name, other in world.nodes.items()):
+        world.wanted = 1
 
 
 def grow(world: World, node: Node) -> None:

@@ -36,7 +36,7 @@ def audited_writes(place: target.Target, since: float) -> list[dict[str, Any]]:
     found = []
     for line in log.read_text().splitlines():
         entry = json.loads(line)
-        by_operator = entry["user"]["username"] == f"system:serviceaccount:{installation.NAMESPACE}:covet"
+        by_operator = entry["user"].get("username") == f"system:serviceaccount:{installation.NAMESPACE}:covet"
         writes = entry["verb"] in {"create", "update", "patch", "delete"}
         lease = entry.get("objectRef", {}).get("resource") == "leases"
         if by_operator and writes and not lease and _moment(entry["requestReceivedTimestamp"]) >= since:

@@ -9,7 +9,7 @@ CARGO := cd rust-hasher && cargo
 PYTEST := $(PY) -m pytest
 PYTHON_CODE := operator tests benchmarks tools examples rust-hasher
 
-.PHONY: help setup check check-python check-rust test test-unit test-rust test-process test-cluster test-long \
+.PHONY: help setup check check-python check-rust test test-unit test-rust test-process test-cluster test-model test-long \
         coverage demo demo-down devcluster-up devcluster-down images generate settings-table bench fmt
 
 help: ## list the verbs
@@ -46,12 +46,15 @@ test-process: setup ## real agents and PostgreSQL as processes on loopback
 test-cluster: setup ## the promises on a real three-node Kubernetes
 	$(PYTEST) tests/e2e -q -m "cluster and not long"
 
+test-model: setup ## the election core: exhaustive model check and 20,000 simulated schedules
+	$(PYTEST) tests/model -q -m "not long"
+
 test-long: setup ## what takes minutes: kills at random moments, side-by-side clusters, long fuzzing
 	$(PYTEST) tests -q -m long --timeout 1800
 
 coverage: ## of the unit and process tiers together; below 85 % fails
-	$(BIN)/coverage combine --quiet --keep --data-file=.coverage-parts/all .coverage-parts
-	$(BIN)/coverage report --data-file=.coverage-parts/all --fail-under=85 --skip-covered
+	$(BIN)/coverage combine --quiet --keep --data-file=.coverage .coverage-parts/*
+	$(BIN)/coverage report --data-file=.coverage --fail-under=85 --skip-covered
 
 demo: setup ## a sharded, replicated PostgreSQL on a real Kubernetes, from nothing to a table of results
 	@$(PY) -m tools.demo up

@@ -118,7 +118,7 @@ class Shard:
             return
         for agent in self.agents:
             tail = agent.log.read_text(errors="replace").splitlines()[-60:] if agent.log.exists() else []
-            print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201
+            print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201 - what pytest shows of a failed test
 
     async def heal(self) -> bool:
         """Undo what a test did to processes; True if the shard then serves and takes a write."""

@@ -15,7 +15,7 @@ from tests.e2e.process.test_access import get
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-# Under `coverage run` and after other tests it failed twice of two; alone it passes: not understood yet.
+# On a busy machine the listening queue overflowed and this failed twice: here until seen to hold under such load.
 @pytest.mark.long
 async def test_probes_answer_while_callers_hold_every_place(one: Shard) -> None:
     """More half-open callers than there are places: probes and status answer at once, and the callers are cut off."""
@@ -33,8 +33,8 @@ async def test_probes_answer_while_callers_hold_every_place(one: Shard) -> None:
         assert time.monotonic() - began < 2.0
         # Each is cut within its bound; a busy machine comes round to all of them later.
         async with asyncio.timeout(60.0):
-            for reader, _ in callers:
-                await until_cut(reader)
+            for line in callers:
+                await until_cut(*line)
     finally:
         for _, writer in callers:
             writer.transport.abort()
@@ -58,8 +58,18 @@ async def dial(shard: Shard, tls: ssl.SSLContext | None) -> Line:
     return await asyncio.open_connection(peer.address, peer.agent_port, ssl=tls)
 
 
-async def until_cut(reader: asyncio.StreamReader) -> None:
-    """Read until the other end closes."""
+async def until_cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read until the other end closes.
+
+    A caller that found the listening queue full may believe itself connected while the kernel never handed it
+    over and forgot it: only something it sends brings the answer that it is not.
+    """
     with contextlib.suppress(OSError):
-        while await reader.read(1024):
-            pass
+        try:
+            async with asyncio.timeout(8.0):
+                while await reader.read(1024):
+                    pass
+        except TimeoutError:
+            writer.write(b"?")
+            while await reader.read(1024):
+                pass

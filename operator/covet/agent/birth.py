@@ -8,11 +8,12 @@ from typing import Final
 
 from covet.agent import running
 from covet.agent.instance import Instance
-from covet.agent.volume import BOOTSTRAP, CLONE, Identity, Promise
+from covet.agent.volume import BOOTSTRAP, CLONE, Identity
 from covet.core import names
 from covet.core.agentapi import BootstrapOrder, Rule, Task
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import programs, statements
+from covet.planner.election.rules import Sworn
 
 LOG: Final = logging.getLogger("covet.birth")
 
@@ -72,12 +73,12 @@ async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
         await running.stop(inst)
         if inst.identity is not None:
             await asyncio.to_thread(volume.wipe_unborn, inst.identity)
-            inst.identity, inst.promise = None, None
+            inst.identity, inst.sworn = None, None
         incarnation = str(uuid.uuid4())
         member = names.member(spec.shard, inst.letters(inst.settings.instance), incarnation)
         identity = Identity(incarnation, member, inst.settings.instance, spec.cluster_uid, spec.shard_uid, BOOTSTRAP)
         await inst.remember_identity(identity)
-        await inst.remember_promise(Promise(1))
+        await inst.remember_promise(Sworn(1))
         await programs.initialise(inst.settings.programs, volume.pgdata, inst.children.spawn)
         system_id = await programs.system_id(inst.settings.programs, volume.pgdata, inst.children.spawn)
         await running.start(inst, primary=True)
@@ -86,7 +87,7 @@ async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
         async with inst.sql(synchronous=True) as session:
             await statements.create_schema(session)
             await statements.write_rule(session, rule, 10.0)
-        await inst.remember_promise(Promise(1, rule))
+        await inst.remember_promise(Sworn(1, rule, led=1))
         await inst.remember_identity(dataclasses.replace(identity, born=True, system_id=system_id))
         inst.confirmed = True
     LOG.info("Born as %s, system id %s.", member, system_id)

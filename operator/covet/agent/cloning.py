@@ -8,11 +8,12 @@ from typing import Final
 
 from covet.agent import following, running
 from covet.agent.instance import Instance
-from covet.agent.volume import CLONE, Identity, Promise
+from covet.agent.volume import CLONE, Identity
 from covet.core import names
 from covet.core.agentapi import CloneOrder, JoinRequest, Task
 from covet.core.errors import RefusedError
 from covet.engines import configuration, programs
+from covet.planner.election.rules import Sworn
 
 LOG: Final = logging.getLogger("covet.cloning")
 
@@ -51,7 +52,7 @@ async def clone(inst: Instance, message: CloneOrder) -> None:
         await running.stop(inst)
         if inst.identity is not None:
             await asyncio.to_thread(volume.wipe_unborn, inst.identity)
-            inst.identity, inst.promise = None, None
+            inst.identity, inst.sworn = None, None
         incarnation = str(uuid.uuid4())
         member = names.member(spec.shard, inst.letters(inst.settings.instance), incarnation)
         identity = Identity(incarnation, member, inst.settings.instance, spec.cluster_uid, spec.shard_uid, CLONE)
@@ -62,7 +63,7 @@ async def clone(inst: Instance, message: CloneOrder) -> None:
                 "SystemForeign",
                 f"{leader.instance} has system id {answer.system_id}, ordered was {message.system_id}.",
             )
-        await inst.remember_promise(Promise(answer.rule.term))
+        await inst.remember_promise(Sworn(answer.rule.term))
         credentials = volume.credentials(answer.rule.term)
         await asyncio.to_thread(inst.certificates.copy_to, credentials)
         await programs.copy_base(
@@ -76,7 +77,6 @@ async def clone(inst: Instance, message: CloneOrder) -> None:
         copied = await programs.system_id(inst.settings.programs, volume.pgdata, inst.children.spawn)
         if copied != message.system_id:
             raise RefusedError("SystemForeign", f"The copy has system id {copied}, ordered was {message.system_id}.")
-        await inst.remember_promise(Promise(answer.rule.term, answer.rule))
         await inst.remember_identity(dataclasses.replace(identity, born=True, system_id=copied))
     LOG.info("Cloned from %s as %s.", leader.instance, member)
 

@@ -6,12 +6,10 @@ from typing import Final
 
 from covet.agent import durable
 from covet.agent.instance import Instance, os_user
-from covet.core.agentapi import Rule
 from covet.core.errors import CovetError
 from covet.engines import configuration, programs
 from covet.engines.configuration import Configuration
 from covet.engines.sessions import Session
-from covet.planner import quorum
 
 RELOAD_SECONDS: Final = 5.0
 _CANDIDATE: Final = "candidate.conf"
@@ -69,19 +67,11 @@ def _wanted(inst: Instance, parameters: Mapping[str, str]) -> Configuration:
         port=inst.own.sql_port,
         folder=settings.conf,
         sockets=settings.sockets,
-        rule=rule_of_setting(inst),
+        rule=inst.setting_rule,
         upstream=inst.upstream,
         parameters=parameters,
         max_slot_wal_keep_bytes=spec.max_slot_wal_keep_bytes,
     )
-
-
-def rule_of_setting(inst: Instance) -> Rule | None:
-    """Return the rule that `synchronous_standby_names` follows; amid a step, the half that comes first (I6)."""
-    promise = inst.promise
-    if promise is None or promise.rule is None or promise.pending is None:
-        return inst.rule
-    return quorum.setting_during(promise.rule, quorum.step_between(promise.rule, promise.pending))
 
 
 async def install_certificate(inst: Instance) -> None:

@@ -18,7 +18,7 @@ from covet.agent import durable, naming, restarts, telemetry, tuning
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
-from covet.agent.volume import Identity, Promise, Volume, VolumeRefusedError
+from covet.agent.volume import Identity, Volume, VolumeRefusedError
 from covet.agent.voting import Voting
 from covet.core import names
 from covet.core.agentapi import Peer, Rule, ShardSpec, Task
@@ -29,6 +29,7 @@ from covet.engines.configuration import Upstream
 from covet.engines.server import Server
 from covet.engines.sessions import Session, Vitals
 from covet.peers.client import AgentClient
+from covet.planner.election.rules import Sworn
 from covet.planner.member import Decision
 
 LOG: Final = logging.getLogger("covet.agent")
@@ -48,6 +49,8 @@ class Instance:
         confirmed: the rule was confirmed by its followers since the server started.
         sealed: a leader that starts: no member may stream before it is known that none is ahead of it (I8).
         upstream: whom the server's settings follow.
+        sworn: promise.json, None on an empty volume.
+        setting_rule: the rule whose members the server's settings name for acknowledgements.
         setting: `synchronous_standby_names` as every process of the server goes by it, None while unknown.
         vitals: what the server last said of itself, None while it does not answer.
         unacknowledged: what orders wrote and no follower acknowledged yet; the status does not speak of it.
@@ -74,7 +77,8 @@ class Instance:
         self.voting = Voting(children, clock)
         self.back_off = restarts.BackOff()
         self.identity: Identity | None = None
-        self.promise: Promise | None = None
+        self.sworn: Sworn | None = None
+        self.setting_rule: Rule | None = None
         self.refusal: VolumeRefusedError | None = None
         self.failure: CovetError | None = None
         self.complaint: CovetError | None = None
@@ -137,7 +141,7 @@ class Instance:
     @property
     def rule(self) -> Rule | None:
         """The newest rule confirmed here."""
-        return self.promise.rule if self.promise else None
+        return self.sworn.rule if self.sworn else None
 
     def leading(self) -> Rule:
         """Return the rule that this member leads by, with its server up as the primary.
@@ -148,7 +152,7 @@ class Instance:
         self.check_staying()
         rule = self.rule
         member = self.identity.member if self.identity else None
-        if rule is None or rule.leader != member or self.promise is None or self.promise.term != rule.term:
+        if rule is None or rule.leader != member or self.sworn is None or self.sworn.promise != rule.term:
             leader = self.instance_of(rule.leader) if rule else "nobody known here"
             raise RefusedError("NotLeader", f"{self.settings.instance} does not lead this shard; {leader} does.")
         if self.vitals is None or self.vitals.standby:
@@ -157,7 +161,7 @@ class Instance:
 
     # ------------------------------------------------------------ the volume
 
-    async def remember_promise(self, promise: Promise) -> None:
+    async def remember_promise(self, promise: Sworn) -> None:
         """Make a promise durable, then go by it.
 
         Raises:
@@ -168,7 +172,7 @@ class Instance:
         async def swear() -> None:
             async with self._writing:
                 await asyncio.to_thread(self.volume.write_promise, promise)
-                self.promise = promise
+                self.sworn = promise
 
         # Whoever waits may be cancelled; what is on the volume and what is gone by stay the same.
         await asyncio.shield(asyncio.create_task(swear(), name="promise"))
@@ -293,7 +297,7 @@ class Instance:
         rule = self.rule
         return {
             "member": self.identity.member if self.identity else "",
-            "term": self.promise.term if self.promise else 0,
+            "term": self.sworn.promise if self.sworn else 0,
             "seq": rule.seq if rule else 0,
             "flags": flags,
             "progress": self.vitals.lsn if self.vitals else 0,

@@ -39,7 +39,7 @@ async def start(inst: Instance, *, primary: bool) -> None:
     except OSError as error:
         inst.back_off.died(inst.clock.monotonic())
         raise CovetError("ServerStartFailed", f"The server could not be started: {error}.") from error
-    inst.setting = configuration.standby_names(configuring.rule_of_setting(inst))
+    inst.setting = configuration.standby_names(inst.setting_rule)
     LOG.info("Started the server as a %s.", "primary" if primary else "standby")
 
 

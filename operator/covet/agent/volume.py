@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from covet.agent import durable
-from covet.core.agentapi import Rule, ShardSpec
+from covet.core.agentapi import ShardSpec
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.peers import codec
+from covet.planner.election.rules import Sworn, age
 
 T = TypeVar("T")
 
@@ -55,21 +56,6 @@ class Identity:
     opened: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Promise:
-    """promise.json: what this member has sworn.
-
-    Args:
-        term: the highest term promised.
-        rule: the newest rule confirmed here.
-        pending: on a leader, the rule that a step under way leads to.
-    """
-
-    term: int
-    rule: Rule | None = None
-    pending: Rule | None = None
-
-
 class Volume:
     """The files of one volume.
 
@@ -87,9 +73,9 @@ class Volume:
         """Return member.json, None if there is none."""
         return self._read("member.json", Identity)
 
-    def read_promise(self) -> Promise | None:
+    def read_promise(self) -> Sworn | None:
         """Return promise.json, None if there is none."""
-        return self._read("promise.json", Promise)
+        return self._read("promise.json", Sworn)
 
     def read_spec(self) -> ShardSpec | None:
         """Return the newest spec seen, None if there is none."""
@@ -99,7 +85,7 @@ class Volume:
         """Make member.json durable."""
         self._write("member.json", identity)
 
-    def write_promise(self, promise: Promise) -> None:
+    def write_promise(self, promise: Sworn) -> None:
         """Make promise.json durable, unless what stands there is newer.
 
         Raises:
@@ -226,24 +212,26 @@ class Volume:
             raise durable.failure(error) from error
 
 
-def check_succession(sworn: Promise, wanted: Promise) -> None:
+def check_succession(sworn: Sworn, wanted: Sworn) -> None:
     """Refuse to follow one promise by another that is lower, or that contradicts it.
 
     Raises:
         RefusedError: a higher term, a newer rule, or another rule of the same number was sworn.
     """
-    if wanted.term < sworn.term:
-        raise RefusedError("PromiseOlder", f"Term {sworn.term} is promised here, higher than {wanted.term}.")
+    if wanted.promise < sworn.promise:
+        raise RefusedError("PromiseOlder", f"Term {sworn.promise} is promised here, higher than {wanted.promise}.")
+    if wanted.led < sworn.led:
+        raise RefusedError("LedOlder", f"Term {sworn.led} was led here; the promise offered forgets it.")
     if sworn.rule is None:
         return
-    known = (sworn.rule.term, sworn.rule.seq)
-    if wanted.rule is None or (wanted.rule.term, wanted.rule.seq) < known:
+    known = age(sworn.rule)
+    if wanted.rule is None or age(wanted.rule) < known:
         raise RefusedError("RuleOlder", f"Rule {known[0]}.{known[1]} is sworn here, newer than the one offered.")
-    if (wanted.rule.term, wanted.rule.seq) == known and wanted.rule != sworn.rule:
+    if age(wanted.rule) == known and wanted.rule != sworn.rule:
         raise RefusedError("RuleContradicted", f"Another rule {known[0]}.{known[1]} is sworn here.")
 
 
-def examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> tuple[Identity | None, Promise | None]:
+def examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> tuple[Identity | None, Sworn | None]:
     """Return who a volume is, after looking for everything that speaks against touching it.
 
     Returns:
@@ -258,7 +246,7 @@ def examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> 
         raise VolumeRefusedError("StateUnreadable", f"The volume cannot be read: {error}.") from error
 
 
-def _examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> tuple[Identity | None, Promise | None]:
+def _examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) -> tuple[Identity | None, Sworn | None]:
     identity, promise = volume.read_identity(), volume.read_promise()
     if identity is None:
         volume.check_empty()
@@ -275,10 +263,8 @@ def _examine(volume: Volume, instance: str, cluster_uid: str, shard_uid: str) ->
         raise VolumeRefusedError("VolumeForeign", f"The volume belongs to {identity.instance}, not to {instance}.")
     if not identity.born:
         return identity, promise
-    if promise is None or promise.rule is None:
-        raise VolumeRefusedError(
-            "PromiseMissing", "The volume holds a finished database but no promise.json with a rule."
-        )
+    if promise is None or (promise.rule is None and identity.origin == BOOTSTRAP):
+        raise VolumeRefusedError("PromiseMissing", "The volume holds a finished database but no promise that fits it.")
     if volume.pgdata.is_symlink() or not (volume.pgdata / "PG_VERSION").exists():
         raise VolumeRefusedError("DatabaseMissing", "The volume has an identity but no database in pgdata.")
     return identity, promise

@@ -73,18 +73,36 @@ def step(member: Member, event: Event, now: int) -> tuple[Member, tuple[Effect, 
 
 def _conclude(member: Member, before: Agent, now: int, out: Out) -> Member:
     """Ask for what follows from a change, and tell the voter half of it."""
+    member, view = conclude(member, before, now, out)
+    if view is None:
+        return member
+    seen, said = voter.told(member.watch, view, now)
+    out.extend(word for word in said if isinstance(word, Send))
+    return Member(member.agent, seen)
+
+
+def conclude(member: Member, before: Agent, now: int, out: Out) -> tuple[Member, View | None]:
+    """Ask for what follows from a change of the agent half, and say what the voter half has to be told.
+
+    Args:
+        member: after the event.
+        before: the agent half before it.
+        now: milliseconds of a monotonic clock.
+        out: effects so far; those that follow are added.
+
+    Returns:
+        The member, and the view for the voter half, None if nothing changed that it would have to know.
+    """
     agent = member.agent
     if agent is before and agent.role not in {Role.PROMOTING, Role.READ_FENCED}:
-        return member
+        return member, None
     report = pulse.report(member.watch) if agent.reign is not None else None
     if agent is not before:
         if agent.reign is not None and report is not None:
             agent = leading.turn(agent, agent.reign, report, now, out)
         agent = settling.settle(agent, out)
         report = report if agent.reign is not None else None
-    seen, said = voter.told(member.watch, describe(agent, report, now), now)
-    out.extend(word for word in said if isinstance(word, Send))
-    return Member(agent, seen)
+    return Member(agent, member.watch), describe(agent, report, now)
 
 
 def describe(agent: Agent, report: watch.Report | None, now: int) -> View:

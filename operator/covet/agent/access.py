@@ -26,7 +26,8 @@ async def close(inst: Instance) -> None:
     Raises:
         CovetError: not proven within the bound; clients may still be in.
     """
-    await configuring.apply(inst, admitting=False)
+    inst.gate = False
+    await configuring.apply(inst)
     await _dial_until(inst, admitted=False)
     # Whoever was forked until now may have read the file of before; whoever comes later has not.
     suspects = _children(inst)
@@ -54,7 +55,7 @@ async def open_to_clients(inst: Instance) -> None:
     Raises:
         CovetError: the server did not take up the access file within the bound.
     """
-    inst.admitting = True
+    inst.admitting = inst.gate = True
     await configuring.apply(inst)
     await _dial_until(inst, admitted=True)
     LOG.info("Open to clients.")

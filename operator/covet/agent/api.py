@@ -12,22 +12,24 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
-from covet.agent import birth, cloning, cohort, following, joining, orders, status
+from covet.agent import birth, cloning, joining, orders, ruling, status
 from covet.agent.door import Door
 from covet.agent.instance import Instance
 from covet.core import names
 from covet.core.agentapi import (
     BootstrapOrder,
+    CheckpointRequest,
     CloneOrder,
     CohortOrder,
-    ConfirmRequest,
     DatabaseOrder,
     JoinRequest,
     MapOrder,
     OpenOrder,
     Problem,
+    PromoteOrder,
     Serving,
     ShardSpec,
+    SwitchoverOrder,
 )
 from covet.core.errors import CovetError, RefusedError, SpecError, UnreachableError
 from covet.engines.programs import ProgramError
@@ -81,16 +83,22 @@ async def _join(inst: Instance, request: web.Request, caller: str) -> object:
     return await joining.admit(inst, caller, await _body(request, JoinRequest))
 
 
-async def _confirm(inst: Instance, request: web.Request, caller: str) -> object:
-    return await following.confirm(inst, caller, await _body(request, ConfirmRequest))
+async def _checkpoint(inst: Instance, request: web.Request, _caller: str) -> object:
+    return await joining.checkpoint(inst, await _body(request, CheckpointRequest))
 
 
 async def _cohort(inst: Instance, request: web.Request, _caller: str) -> object:
-    order = await _body(request, CohortOrder)
-    if inst.acting.locked():
-        raise RefusedError("Busy", "Another change of this instance is under way.")
-    async with inst.acting:
-        return await cohort.advance(inst, order)
+    return await ruling.advance(inst, await _body(request, CohortOrder))
+
+
+async def _switchover(inst: Instance, request: web.Request, _caller: str) -> object:
+    await ruling.switch_over(inst, await _body(request, SwitchoverOrder))
+    return await status.read(inst)
+
+
+async def _promote(inst: Instance, request: web.Request, _caller: str) -> object:
+    await ruling.promote(inst, await _body(request, PromoteOrder))
+    return await status.read(inst)
 
 
 async def _open(inst: Instance, request: web.Request, _caller: str) -> object:
@@ -114,8 +122,10 @@ ROUTES: Final[tuple[tuple[str, str, Caller, Answer], ...]] = (
     ("POST", "/v1/bootstrap", Caller.OPERATOR, _bootstrap),
     ("POST", "/v1/clone", Caller.OPERATOR, _clone),
     ("POST", "/v1/join", Caller.PEER, _join),
-    ("POST", "/v1/confirm", Caller.PEER, _confirm),
+    ("POST", "/v1/checkpoint", Caller.PEER, _checkpoint),
     ("POST", "/v1/cohort", Caller.OPERATOR, _cohort),
+    ("POST", "/v1/switchover", Caller.OPERATOR, _switchover),
+    ("POST", "/v1/promote", Caller.OPERATOR, _promote),
     ("POST", "/v1/open", Caller.OPERATOR, _open),
     ("PUT", "/v1/database", Caller.OPERATOR, _database),
     ("PUT", "/v1/map", Caller.OPERATOR, _map),

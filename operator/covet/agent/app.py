@@ -7,9 +7,10 @@ import signal
 from collections.abc import Iterable
 from typing import Any, Final
 
-from covet.agent import access, logs, loop, opening, probing, running, watching
+from covet.agent import logs, loop, opening, parting, probing, running, watching
 from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans
+from covet.agent.driver import Driver
 from covet.agent.instance import Instance, check_spec
 from covet.agent.settings import Settings, read_settings
 from covet.agent.volume import Volume, VolumeRefusedError
@@ -19,10 +20,8 @@ from covet.core.errors import CovetError, SpecError
 
 LOG: Final = logging.getLogger("covet.agent")
 
-ACTION_SECONDS: Final = 5.0
-"""How long an action under way may delay the stop."""
-CLOSE_SECONDS: Final = 3.0
-"""How long shutting clients out may delay the stop of a leader."""
+PARTING_SECONDS: Final = 6.0
+"""How long handing over to a successor may delay the stop of a leader."""
 
 
 def main() -> int:
@@ -57,10 +56,12 @@ async def live(settings: Settings) -> int:
     await inst.voting.start()
     await api.start()
     LOG.info("Agent of %s is up.", settings.instance)
+    driver = Driver(inst)
     background = [
-        asyncio.create_task(probing.run(inst), name="probing"),
+        asyncio.create_task(driver.run(), name="election"),
+        asyncio.create_task(probing.Prober(inst).run(), name="probing"),
         asyncio.create_task(Watcher(inst, api).run(), name="watching"),
-        asyncio.create_task(loop.run(inst), name="loop"),
+        asyncio.create_task(loop.run(inst, driver), name="loop"),
     ]
     waiters: list[asyncio.Task[Any]] = [
         asyncio.create_task(inst.stopping.wait()),
@@ -68,7 +69,7 @@ async def live(settings: Settings) -> int:
     ]
     done, _ = await asyncio.wait([*background, *waiters], return_when=asyncio.FIRST_COMPLETED)
     code = _verdict(inst, done)
-    await _stop(inst, api, [*background, *waiters])
+    await _stop(inst, api, driver, [*background, *waiters])
     return code
 
 
@@ -102,18 +103,16 @@ def _verdict(inst: Instance, done: Iterable[asyncio.Task[Any]]) -> int:
     return 1 if inst.voting.ended.is_set() else 0
 
 
-async def _stop(inst: Instance, api: Api, tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Stop in order: work under way, clients, the server, the API, the voter."""
+async def _stop(inst: Instance, api: Api, driver: Driver, tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Stop in order: work under way, the reign, the server, the API, the voter."""
     inst.stopping.set()
     if inst.job is not None:
         inst.job.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await inst.job
-    with contextlib.suppress(TimeoutError):  # an action of the loop may be starting the server right now
-        await asyncio.wait_for(inst.acting.acquire(), ACTION_SECONDS)
-    if inst.vitals is not None and not inst.vitals.standby and inst.admitting:
-        with contextlib.suppress(CovetError, TimeoutError):
-            await asyncio.wait_for(access.close(inst), CLOSE_SECONDS)
+    if inst.defect is None and not inst.voting.ended.is_set():
+        await parting.leave(inst, PARTING_SECONDS)
+    await driver.end()
     try:
         await running.stop(inst)
     except CovetError as error:

@@ -88,8 +88,9 @@ async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
             await statements.create_schema(session)
             await statements.write_rule(session, rule, 10.0)
         await inst.remember_promise(Sworn(1, rule, led=1))
+        # From here on it is a member like any other: it starts as a follower of nobody and elects itself.
+        await running.stop(inst)
         await inst.remember_identity(dataclasses.replace(identity, born=True, system_id=system_id))
-        inst.confirmed = True
     LOG.info("Born as %s, system id %s.", member, system_id)
 
 

@@ -15,30 +15,32 @@ RELOAD_SECONDS: Final = 5.0
 _CANDIDATE: Final = "candidate.conf"
 
 
-async def apply(inst: Instance, *, admitting: bool | None = None) -> bool:
+async def apply(inst: Instance) -> bool:
     """Write the server's files as they should be now and reload it if one changed.
 
-    Args:
-        inst: the agent.
-        admitting: which access file; None keeps the one in force.
+    Several actions may ask for this at once: each writes what holds when its turn comes, so the last word wins.
 
     Returns:
         True if a file changed.
     """
     await inst.tuning.settle(inst.spec.parameters, lambda candidate: _try(inst, candidate))
-    files = render(inst, admitting=inst.admitting if admitting is None else admitting)
-    changed = await asyncio.to_thread(_write_changed, inst, files)
-    if changed:
-        inst.server.reload()
-    return changed
+    return await asyncio.shield(asyncio.create_task(_bring(inst), name="settings"))
 
 
-def render(inst: Instance, *, admitting: bool) -> Mapping[str, str]:
+async def _bring(inst: Instance) -> bool:
+    async with inst.writing_files:
+        changed = await asyncio.to_thread(_write_changed, inst, render(inst))
+        if changed:
+            inst.server.reload()
+        return changed
+
+
+def render(inst: Instance) -> Mapping[str, str]:
     """Return the text of each file by its name."""
     roles = [(peer.instance, inst.role(peer.instance)) for peer in inst.spec.peers]
     return {
         "postgresql.conf": configuration.render_settings(_wanted(inst, inst.tuning.in_force)),
-        "pg_hba.conf": configuration.render_access(opened=admitting, sealed=inst.sealed),
+        "pg_hba.conf": configuration.render_access(opened=inst.gate),
         "pg_ident.conf": configuration.render_identities(os_user(), roles),
     }
 

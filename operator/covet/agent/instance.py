@@ -12,9 +12,9 @@ import os
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from covet.agent import durable, naming, restarts, telemetry, tuning
+from covet.agent import durable, election, naming, restarts, telemetry, tuning
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
@@ -29,6 +29,7 @@ from covet.engines.configuration import Upstream
 from covet.engines.server import Server
 from covet.engines.sessions import Session, Vitals
 from covet.peers.client import AgentClient
+from covet.planner.election import events
 from covet.planner.election.rules import Sworn
 from covet.planner.member import Decision
 
@@ -45,9 +46,8 @@ class Instance:
         identity: member.json, None on an empty volume.
         refusal: why the volume is not touched, None if it may be.
         held: the descriptor by which this process holds the volume's lock for life, None before.
-        admitting: clients are, or may be, let in by the access file in force.
-        confirmed: the rule was confirmed by its followers since the server started.
-        sealed: a leader that starts: no member may stream before it is known that none is ahead of it (I8).
+        gate: the access file lets clients in.
+        admitting: clients are in, or may be: what a closing gate has not proven yet.
         upstream: whom the server's settings follow.
         sworn: promise.json, None on an empty volume.
         setting_rule: the rule whose members the server's settings name for acknowledgements.
@@ -57,6 +57,7 @@ class Instance:
         stalled_since: monotonic time since which a standby receives the log and does not replay it, None while it does.
         unready: what the server answered when it last took no session.
         probed_at: monotonic time of that answer.
+        remake: instance to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
         complaint: why the loop's last action failed, until there is nothing left to do.
         defect: an error that nobody expected; the agent ends and is started again.
@@ -73,6 +74,7 @@ class Instance:
         self.names = naming.Names(self.volume.agent / "addresses.json")
         self.client = AgentClient(self.certificates.dialling, CALL_SECONDS)
         self.server = Server(settings.programs, settings.pgdata, settings.conf, children.spawn, self._server_ended)
+        self.election = election.Election(clock)
         self.tuning = tuning.Tuning(self.volume.agent / "parameters.json")
         self.voting = Voting(children, clock)
         self.back_off = restarts.BackOff()
@@ -83,8 +85,7 @@ class Instance:
         self.failure: CovetError | None = None
         self.complaint: CovetError | None = None
         self.admitting = False
-        self.confirmed = False
-        self.sealed = False
+        self.gate = False
         self.upstream: Upstream | None = None
         self.setting: str | None = None
         self.vitals: Vitals | None = None
@@ -98,12 +99,14 @@ class Instance:
         self.task: Task | None = None
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None
+        self.remake: str | None = None
         self.ticked_at = clock.monotonic()
         self.acting = asyncio.Lock()
         self.wake = asyncio.Event()
         self.stopping = asyncio.Event()
         self.held: int | None = None
         self._writing = asyncio.Lock()
+        self.writing_files = asyncio.Lock()
         self.defect: BaseException | None = None
         self.stop_wanted = False
         self.last_exit: int | None = None
@@ -143,20 +146,30 @@ class Instance:
         """The newest rule confirmed here."""
         return self.sworn.rule if self.sworn else None
 
+    def reigning(self) -> Rule:
+        """Return the rule of this member's reign, once its server is on the timeline of the term.
+
+        Raises:
+            RefusedError: it does not reign, or not yet, or no longer for the agent stops.
+        """
+        self.check_staying()
+        reign = self.election.reign
+        if reign is None:
+            leader = self.instance_of(self.rule.leader) if self.rule else "nobody known here"
+            raise RefusedError("NotLeader", f"{self.settings.instance} does not lead this shard; {leader} did last.")
+        if reign.promoted_at is None:
+            raise RefusedError("LeaderNotReady", f"The server of {self.settings.instance} is being promoted.")
+        return reign.rule
+
     def leading(self) -> Rule:
-        """Return the rule that this member leads by, with its server up as the primary.
+        """Return the rule that this member leads by, its row confirmed by enough followers.
 
         Raises:
             RefusedError: it does not lead, or not yet, or no longer for the agent stops.
         """
-        self.check_staying()
-        rule = self.rule
-        member = self.identity.member if self.identity else None
-        if rule is None or rule.leader != member or self.sworn is None or self.sworn.promise != rule.term:
-            leader = self.instance_of(rule.leader) if rule else "nobody known here"
-            raise RefusedError("NotLeader", f"{self.settings.instance} does not lead this shard; {leader} does.")
-        if self.vitals is None or self.vitals.standby:
-            raise RefusedError("LeaderNotReady", f"The server of {self.settings.instance} is not up yet.")
+        rule = self.reigning()
+        if not self.election.seated:
+            raise RefusedError("RuleUnconfirmed", f"Rule {rule.term}.{rule.seq} is not confirmed by followers yet.")
         return rule
 
     # ------------------------------------------------------------ the volume
@@ -241,11 +254,12 @@ class Instance:
 
     def _server_ended(self, code: int) -> None:
         self.last_exit = code
-        self.vitals, self.confirmed, self.upstream, self.setting = None, False, None, None
+        self.vitals, self.upstream, self.setting, self.admitting, self.gate = None, None, None, False, False
         if self.session is not None:
             self.session.terminate()
             self.session = None
         if not self.stop_wanted:
+            self.election.put(events.ServerDied())
             self.tuning.died(code)
             self.metrics.server_deaths.inc()
             delay = self.back_off.died(self.clock.monotonic())
@@ -291,18 +305,6 @@ class Instance:
             self.defect = error
             self.stopping.set()
             self.wake.set()
-
-    def heartbeat_state(self, flags: int) -> dict[str, Any]:
-        """Return what the voter says of this member."""
-        rule = self.rule
-        return {
-            "member": self.identity.member if self.identity else "",
-            "term": self.sworn.promise if self.sworn else 0,
-            "seq": rule.seq if rule else 0,
-            "flags": flags,
-            "progress": self.vitals.lsn if self.vitals else 0,
-            "probed": self.probed_at,
-        }
 
 
 def check_spec(spec: ShardSpec, instance: str) -> None:

@@ -1,13 +1,15 @@
-"""The agent's loop: gather, decide, one action; then again, at a pace or when something happened."""
+"""The agent's loop beside the election: gather, decide, one action; then again, at a pace or when something happened."""
 
 import asyncio
 import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, cohort, durable, following, opening, running
+from covet.agent import access, durable, opening, rejoining, running
+from covet.agent.driver import Driver
 from covet.agent.instance import Instance
-from covet.agent.volume import VolumeInUseError
+from covet.agent.volume import CLONE, VolumeInUseError
+from covet.core.agentapi import Task
 from covet.core.errors import CovetError
 from covet.planner import member
 from covet.planner.member import Act, Decision, Facts, ServerState, VolumeState
@@ -19,7 +21,7 @@ RETRY: Final = 0.2
 """Seconds between two rounds while an action keeps failing or something is on its way."""
 
 
-async def run(inst: Instance) -> None:
+async def run(inst: Instance, driver: Driver) -> None:
     """Turn until the agent stops."""
     while not inst.stopping.is_set():
         inst.wake.clear()
@@ -27,7 +29,7 @@ async def run(inst: Instance) -> None:
         pace = PACE
         try:
             with inst.metrics.tick_seconds.time():
-                decision = await tick(inst)
+                decision = await tick(inst, driver)
             pace = PACE if decision.act is Act.WAIT else RETRY
             if decision.act is Act.WAIT:
                 inst.complaint = None
@@ -48,7 +50,7 @@ def _complain(inst: Instance, error: CovetError) -> None:
     inst.complaint = error
 
 
-async def tick(inst: Instance) -> Decision:
+async def tick(inst: Instance, driver: Driver) -> Decision:
     """Look, decide, do one thing.
 
     Raises:
@@ -56,40 +58,32 @@ async def tick(inst: Instance) -> Decision:
     """
     if isinstance(inst.refusal, VolumeInUseError):
         await opening.look(inst)
-    facts = gather(inst)
-    decision = member.decide(facts)
+    decision = member.decide(gather(inst))
     if inst.decision != decision:
         LOG.info("%s (%s): %s.", decision.state, decision.reason, decision.act.value)
     inst.decision = decision
-    if decision.act is Act.WAIT or inst.acting.locked():
-        return decision
-    async with inst.acting:
-        await _act(inst, decision.act)
+    await _act(inst, driver, decision.act)
     return decision
 
 
 def gather(inst: Instance) -> Facts:
     """Return what is known now, frozen."""
-    rule, identity, vitals = inst.rule, inst.identity, inst.vitals
+    vitals, election = inst.vitals, inst.election
     now = inst.clock.monotonic()
-    leader = inst.instance_of(rule.leader) if rule else ""
-    own = inst.settings.instance
     return Facts(
         volume=_volume(inst),
         server=_server(inst),
-        member=identity.member if identity else None,
-        promise=inst.promise.term if inst.promise else 0,
-        rule=rule,
+        role=election.role,
+        writes=election.service.writes,
+        follows=election.follows != 0,
         busy=inst.task is not None,
+        remake=inst.remake is not None,
         may_start=inst.back_off.ready(now),
         open=inst.admitting,
         shard_opened=inst.shard_opened,
-        confirmed=inst.confirmed,
-        following=rule.leader if rule and inst.upstream and inst.upstream.peer.instance == leader else None,
         streaming=vitals is not None and vitals.streaming,
         unstreamed_seconds=now - inst.unstreamed_since if inst.unstreamed_since is not None else 0.0,
         stalled_seconds=now - inst.stalled_since if inst.stalled_since is not None else 0.0,
-        leader_reachable=leader != own and any(peer.instance == leader for peer in inst.spec.peers),
         stopping=inst.stopping.is_set(),
     )
 
@@ -110,21 +104,26 @@ def _server(inst: Instance) -> ServerState:
     return ServerState.STANDBY if inst.vitals.standby else ServerState.PRIMARY
 
 
-async def _act(inst: Instance, act: Act) -> None:
+async def _act(inst: Instance, driver: Driver, act: Act) -> None:
     match act:
-        case Act.START_PRIMARY:
-            await running.start(inst, primary=True)
-        case Act.START_STANDBY:
-            await running.start(inst, primary=False)
-        case Act.STOP:
+        case Act.HALT:
+            await driver.end()
             await running.stop(inst)
+        case Act.BEGIN:
+            driver.begin()
+        case Act.REMAKE:
+            await _remake(inst, driver)
         case Act.CLOSE:
-            await access.close(inst)
+            driver.executor.admit(lambda: access.close(inst))
         case Act.OPEN:
-            await access.open_to_clients(inst)
-        case Act.FOLLOW:
-            await following.follow(inst)
-        case Act.CONFIRM:
-            await cohort.resume(inst)
+            driver.executor.admit(lambda: access.open_to_clients(inst))
         case Act.WAIT:
             pass
+
+
+async def _remake(inst: Instance, driver: Driver) -> None:
+    leader, inst.remake = inst.remake, None
+    if leader is None:
+        return
+    await driver.end()
+    inst.begin(Task(CLONE), lambda: rejoining.reclone(inst, leader))

@@ -24,7 +24,7 @@ async def open_shard(inst: Instance, order: OpenOrder) -> None:
     """
     if order.shard_uid != inst.spec.shard_uid:
         raise RefusedError("ShardForeign", f"The order is for shard {order.shard_uid}, not for {inst.spec.shard_uid}.")
-    _confirmed(inst)
+    inst.leading()
     if inst.identity is not None and not inst.identity.opened:
         await inst.remember_identity(dataclasses.replace(inst.identity, opened=True))
     inst.wake.set()
@@ -37,7 +37,7 @@ async def put_database(inst: Instance, order: DatabaseOrder) -> None:
         RefusedError: this is not the confirmed leader.
         SpecError: a name or the verifier cannot be taken.
     """
-    _confirmed(inst)
+    inst.leading()
     async with _acknowledged(inst, DATABASE), inst.sql(synchronous=True) as session:
         await statements.ensure_database(session, order, ROW_SECONDS)
 
@@ -48,7 +48,7 @@ async def put_map(inst: Instance, order: MapOrder) -> None:
     Raises:
         RefusedError: this is not the confirmed leader.
     """
-    _confirmed(inst)
+    inst.leading()
     async with _acknowledged(inst, MAP), inst.sql(synchronous=True) as session:
         await statements.store_map(session, order, ROW_SECONDS)
 
@@ -62,9 +62,3 @@ async def _acknowledged(inst: Instance, what: str) -> AsyncIterator[None]:
     inst.unacknowledged.add(what)
     yield
     inst.unacknowledged.discard(what)
-
-
-def _confirmed(inst: Instance) -> None:
-    rule = inst.leading()
-    if not inst.confirmed:
-        raise RefusedError("RuleUnconfirmed", f"Rule {rule.term}.{rule.seq} is not confirmed since the last start.")

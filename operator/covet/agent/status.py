@@ -21,28 +21,33 @@ SENTENCES: Final = {
     "DatabaseUnfinished": "The volume holds a database that was not finished; the next order wipes and repeats it.",
     "OrderUnderWay": "An order is under way.",
     "Stopping": "The agent was told to end and stops the server.",
-    "RuleMissing": "The volume holds a database and no rule to go by.",
     "ServerBackOff": "The server ended; it is started again after a pause.",
-    "ResumingTerm": "The server starts, closed, to resume its term.",
-    "StartingStandby": "The server starts, closed, as a standby.",
+    "ClonedAnew": "The volume left the log of its shard and is cloned anew, as a new member.",
+    "StartingStandby": "The server starts, closed, as a follower of nobody.",
     "ServerStarting": "The server recovers and takes no sessions yet.",
-    "StandbyMustLead": "The server runs as a standby though this member leads; it is started again.",
-    "RuleUnconfirmed": "The rule is not confirmed by enough followers yet; clients stay outside.",
+    "Promoting": "The member was elected; clients stay outside until its rule is confirmed by enough followers.",
+    "LeaderDown": "The server of the leader is down; the member stands down.",
+    "HandingOver": "The leader hands over to a successor; clients stay outside.",
+    "ReadFenced": "Too few followers echo: routers return no reads, and a commit takes as long as its acknowledgement.",
+    "Boot": "The member waits for word of a leader, or asks for an election.",
+    "Candidate": "The member gathers promises for an election.",
+    "Recruited": "The member promised a term to a candidate and acknowledges nothing until it has a leader.",
+    "Stopped": "The member stopped leading: it was outvoted, or too few followers answered.",
+    "Resigned": "The member stood down; others elect a leader.",
+    "Rejoin": "The member left the log of its shard and is brought back to it.",
     "ShardNotOpened": "The shard was not opened yet; clients stay outside.",
     "Leading": "The server leads its shard and serves reads and writes.",
-    "ReadWriteWithoutTerm": "The server ran read-write without a term and is stopped.",
     "Following": "The server follows its leader and serves reads.",
     "StreamLost": "The server does not stream from its leader.",
     "ReplayStalled": "The server receives the log and does not replay it: clients would read old rows, and stay out.",
     "NotFollowing": "The server has not begun to follow its leader.",
-    "LeaderAddressUnknown": "The spec names no address for the leader of the newest rule.",
     "Unexamined": "The agent has not looked at the volume yet.",
 }
 
 
 async def read(inst: Instance) -> AgentStatus:
     """Return the status; what the server cannot tell now is left out."""
-    rule, identity, vitals, promise = inst.rule, inst.identity, inst.vitals, inst.promise
+    rule, identity, vitals = inst.election.rule or inst.rule, inst.identity, inst.vitals
     state, reason, message = explain(inst)
     contents, followers = await _ask_server(inst, state)
     return AgentStatus(
@@ -57,7 +62,7 @@ async def read(inst: Instance) -> AgentStatus:
         incarnation=identity.incarnation if identity and identity.born else None,
         system_id=identity.system_id if identity and identity.born else None,
         server_version=contents.server_version if contents else None,
-        promise=promise.term if promise else 0,
+        promise=inst.sworn.promise if inst.sworn else 0,
         rule=rule,
         position=Position(vitals.term, vitals.lsn) if vitals else None,
         streaming=vitals is not None and vitals.streaming,
@@ -107,7 +112,7 @@ def serving(inst: Instance) -> Serving:
 
 async def _ask_server(inst: Instance, state: MemberState) -> tuple[Contents | None, tuple[FollowerLink, ...]]:
     """Ask on a session of its own: a slow answer must not hold up the probe of the server."""
-    rule = inst.rule
+    rule = inst.election.rule
     if inst.vitals is None or state not in {MemberState.LEADER, MemberState.FOLLOWER}:
         return None, ()
     contents: Contents | None = None

@@ -127,6 +127,14 @@ class Position:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ancestor:
+    """A timeline that a log came from: it ends at `lsn`, in bytes, and a later one goes on from there."""
+
+    timeline: int
+    lsn: int
+
+
+@dataclasses.dataclass(frozen=True)
 class FollowerLink:
     """A follower as its leader sees it.
 
@@ -245,36 +253,46 @@ class JoinAnswer:
     """What a joining member needs before it may follow: it promises `rule.term` first.
 
     Args:
+        rule: of the leader's reign; its row may not be confirmed yet.
         timeline: of the leader's server, 0 if it does not say.
         flushed: end of the leader's flushed log, in bytes; None if it does not say. Who holds more of the
             same timeline must not follow (I8).
+        history: the timelines before it, oldest first; the last one ends at the fork. Who holds log past the
+            end of one of them must not follow either.
+        oldest: where the oldest log begins that the leader still has, in bytes.
     """
 
     rule: Rule
     system_id: str
     timeline: int = 0
     flushed: int | None = None
+    history: tuple[Ancestor, ...] = ()
+    oldest: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class ConfirmRequest:
-    """POST /v1/confirm, leader's agent to a follower's: confirm this rule.
+class CheckpointRequest:
+    """POST /v1/checkpoint, agent to the leader's agent: I rewind from you. Answer: CheckpointAnswer.
 
-    Args:
-        lsn: end of the rule row's commit; the follower answers once it flushed it and has fsynced
-            the rule in its promise.json.
+    Refused unless the leader reigns in this very term.
     """
 
-    rule: Rule
-    lsn: int
+    term: int
 
 
 @dataclasses.dataclass(frozen=True)
-class ConfirmAnswer:
-    """A follower's word that it flushed and remembers the rule."""
+class CheckpointAnswer:
+    """The leader's control file says its timeline now; pg_rewind goes by that.
 
-    member: str
-    rule: Rule
+    Args:
+        timeline, flushed, history: as in JoinAnswer.
+        oldest: where the oldest log begins that the leader still has, in bytes.
+    """
+
+    timeline: int
+    flushed: int
+    history: tuple[Ancestor, ...]
+    oldest: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,6 +309,27 @@ class CohortOrder:
 
     instances: tuple[str, ...]
     acks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchoverOrder:
+    """POST /v1/switchover, operator to the leader: hand over to this instance. Answer: AgentStatus.
+
+    Refused unless the instance votes and streams close behind. Done when the new leader's status says so.
+    """
+
+    to: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PromoteOrder:
+    """POST /v1/promote, operator to the instance that shall lead though a quorum is missing. Answer: AgentStatus.
+
+    Args:
+        accept_loss: a person accepts that acknowledged commits may be lost; anything else is refused.
+    """
+
+    accept_loss: bool
 
 
 @dataclasses.dataclass(frozen=True)

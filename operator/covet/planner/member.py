@@ -1,8 +1,7 @@
-"""What a member does next: gather, decide, one action. This is the deciding, without any I/O.
+"""What the agent does beside the election: whether a server may run at all, and who is let in. Without any I/O.
 
 The rules that hold whatever the facts are (each has a property test):
-- the server starts read-write only on a volume that leads by its newest rule (I7);
-- a leader serves only with its rule confirmed and the shard opened (I4);
+- a leader lets clients in only while the election core says so and the shard was opened (I4);
 - a follower serves reads only while it streams, or lost the stream a moment ago;
 - nothing here ever makes or removes a database: that needs an order (I13).
 """
@@ -11,10 +10,11 @@ import dataclasses
 import enum
 from typing import Final
 
-from covet.core.agentapi import MemberState, Rule
+from covet.core.agentapi import MemberState
+from covet.planner.election.watch import Role
 
 STREAM_LOST_SECONDS: Final = 5.0
-"""How long a follower that stopped streaming goes on serving reads; a leader's restart is shorter."""
+"""How long a follower that stopped streaming goes on serving reads; an election is shorter."""
 STALLED_SECONDS: Final = 10.0
 """How long a follower that stopped replaying goes on serving reads; its rows grow older meanwhile."""
 
@@ -41,13 +41,14 @@ class Act(enum.Enum):
     """The one thing to do next."""
 
     WAIT = "Wait"
-    START_STANDBY = "StartStandby"
-    START_PRIMARY = "StartPrimary"
-    STOP = "Stop"
+    HALT = "Halt"
+    """End the member and its server: no server may run here."""
+    BEGIN = "Begin"
+    """Give the member to the election core."""
+    REMAKE = "Remake"
+    """Clone the volume anew, as a new member."""
     CLOSE = "Close"
     OPEN = "Open"
-    FOLLOW = "Follow"
-    CONFIRM = "Confirm"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,38 +58,34 @@ class Facts:
     Args:
         volume: what the volume holds.
         server: what the server does.
-        member: this member's name, None on an empty volume.
-        promise: the highest term promised.
-        rule: the newest rule confirmed here.
+        role: in the election, None before the core has the member.
+        writes: the core's last word lets clients in.
+        follows: the server's settings point to the leader.
         busy: an order that takes long is under way and owns the server.
+        remake: nothing but a new clone brings the volume back.
         may_start: the back-off after the last death of the server is over.
         open: clients are, or may be, let in.
         shard_opened: the operator recorded that clients may enter this shard.
-        confirmed: a leader: W followers confirmed the rule since the server started.
-        following: member name that the server's settings follow, None for nobody.
-        streaming: the receiver streams from that leader.
+        streaming: the receiver streams from the leader.
         unstreamed_seconds: since when it does not, 0 while it does.
         stalled_seconds: since when a standby receives the log and does not replay it, 0 while it does.
-        leader_reachable: the spec names an address for the rule's leader.
         stopping: the agent was told to end.
     """
 
     volume: VolumeState
     server: ServerState
-    member: str | None
-    promise: int
-    rule: Rule | None
+    role: Role | None
+    writes: bool
+    follows: bool
     busy: bool
+    remake: bool
     may_start: bool
     open: bool
     shard_opened: bool
-    confirmed: bool
-    following: str | None
     streaming: bool
     unstreamed_seconds: float
-    leader_reachable: bool
+    stalled_seconds: float
     stopping: bool = False
-    stalled_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,14 +97,8 @@ class Decision:
     reason: str
 
 
-def leads(facts: Facts) -> bool:
-    """Tell whether this member is the leader of its newest rule and promised no other term."""
-    rule = facts.rule
-    return rule is not None and rule.leader == facts.member and rule.term == facts.promise
-
-
 def decide(facts: Facts) -> Decision:
-    """Return what the member does next. Total: every combination of facts has an answer."""
+    """Return what the agent does next. Total: every combination of facts has an answer."""
     if facts.volume is VolumeState.REFUSED:
         return Decision(_halt(facts), MemberState.REFUSED, "VolumeRefused")
     if facts.busy or facts.stopping:
@@ -115,46 +106,53 @@ def decide(facts: Facts) -> Decision:
     if facts.volume is not VolumeState.BORN:
         reason = "WaitsForOrder" if facts.volume is VolumeState.EMPTY else "DatabaseUnfinished"
         return Decision(_halt(facts), MemberState.EMPTY, reason)
-    if facts.rule is None or facts.member is None:
-        return Decision(_halt(facts), MemberState.REFUSED, "RuleMissing")
-    return _run(facts, facts.rule.leader)
-
-
-def _run(facts: Facts, leader: str) -> Decision:
-    if facts.server is ServerState.DOWN:
-        return _start(facts)
-    if leads(facts):
-        return _lead(facts)
-    if facts.server is ServerState.PRIMARY:
-        return Decision(Act.STOP, MemberState.STOPPED, "ReadWriteWithoutTerm")
-    return _follow(facts, leader)
+    if facts.remake:
+        return Decision(Act.REMAKE, MemberState.STARTING, "ClonedAnew")
+    if facts.role is None:
+        return Decision(Act.BEGIN, MemberState.STARTING, "StartingStandby")
+    return _serve(facts, facts.role)
 
 
 def _halt(facts: Facts) -> Act:
     """Where no server may run, one that does is stopped."""
-    return Act.WAIT if facts.server is ServerState.DOWN else Act.STOP
+    return Act.WAIT if facts.server is ServerState.DOWN and facts.role is None else Act.HALT
 
 
-def _start(facts: Facts) -> Decision:
-    if not facts.may_start:
-        return Decision(Act.WAIT, MemberState.STOPPED, "ServerBackOff")
-    if leads(facts):
-        return Decision(Act.START_PRIMARY, MemberState.STARTING, "ResumingTerm")
-    return Decision(Act.START_STANDBY, MemberState.STARTING, "StartingStandby")
-
-
-def _lead(facts: Facts) -> Decision:
+def _serve(facts: Facts, role: Role) -> Decision:
+    if role in {Role.LEADER, Role.READ_FENCED}:
+        return _lead(facts, role)
+    if role is Role.PROMOTING:
+        return Decision(Act.WAIT, MemberState.STARTING, "Promoting")
+    if facts.server is ServerState.DOWN:
+        reason = "StartingStandby" if facts.may_start else "ServerBackOff"
+        return Decision(Act.WAIT, MemberState.STOPPED, reason)
     if facts.server is ServerState.STARTING:
         return Decision(Act.WAIT, MemberState.STARTING, "ServerStarting")
-    if facts.server is ServerState.STANDBY:
-        return Decision(Act.STOP, MemberState.STARTING, "StandbyMustLead")
-    if not facts.confirmed:
-        if facts.open:
-            return Decision(Act.CLOSE, MemberState.LEADER, "RuleUnconfirmed")
-        return Decision(Act.CONFIRM, MemberState.LEADER, "RuleUnconfirmed")
+    if role is Role.FOLLOWER:
+        return _follow(facts)
+    late = facts.open and facts.unstreamed_seconds > STREAM_LOST_SECONDS
+    return Decision(Act.CLOSE if late else Act.WAIT, MemberState.STARTING, role.value)
+
+
+def _lead(facts: Facts, role: Role) -> Decision:
+    if facts.server is ServerState.DOWN:
+        return Decision(Act.WAIT, MemberState.STOPPED, "LeaderDown")
+    outside = Act.CLOSE if facts.open else Act.WAIT
     if not facts.shard_opened:
-        return Decision(Act.CLOSE if facts.open else Act.WAIT, MemberState.LEADER, "ShardNotOpened")
-    return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.LEADER, "Leading")
+        return Decision(outside, MemberState.LEADER, "ShardNotOpened")
+    if not facts.writes:
+        # A switchover shuts clients out by itself; what it decided is not undone here.
+        return Decision(Act.WAIT, MemberState.LEADER, "HandingOver")
+    reason = "Leading" if role is Role.LEADER else "ReadFenced"
+    return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.LEADER, reason)
+
+
+def _follow(facts: Facts) -> Decision:
+    if facts.streaming and facts.follows:
+        return _serve_reads(facts)
+    reason = "StreamLost" if facts.follows else "NotFollowing"
+    late = facts.open and facts.unstreamed_seconds > STREAM_LOST_SECONDS
+    return Decision(Act.CLOSE if late else Act.WAIT, MemberState.FOLLOWER, reason)
 
 
 def _serve_reads(facts: Facts) -> Decision:
@@ -165,15 +163,3 @@ def _serve_reads(facts: Facts) -> Decision:
     if facts.stalled_seconds > STALLED_SECONDS:
         return Decision(outside, MemberState.FOLLOWER, "ReplayStalled")
     return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.FOLLOWER, "Following")
-
-
-def _follow(facts: Facts, leader: str) -> Decision:
-    if facts.server is ServerState.STARTING:
-        return Decision(Act.WAIT, MemberState.STARTING, "ServerStarting")
-    if facts.streaming and facts.following == leader:
-        return _serve_reads(facts)
-    if facts.open and (facts.following != leader or facts.unstreamed_seconds > STREAM_LOST_SECONDS):
-        return Decision(Act.CLOSE, MemberState.FOLLOWER, "StreamLost")
-    if not facts.leader_reachable:
-        return Decision(Act.WAIT, MemberState.FOLLOWER, "LeaderAddressUnknown")
-    return Decision(Act.FOLLOW, MemberState.FOLLOWER, "StreamLost" if facts.following else "NotFollowing")

@@ -1,0 +1,216 @@
+"""The election core's effects, carried out: one on the server at a time, and each ticket answered once.
+
+Whatever begins on the server first ends what is still under way there, so that nothing of the old happens
+after the new: `Stop` overtakes everything, and `Fence` overtakes `Follow`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from covet.agent import durable, fencing, following, handing, joining, promoting, rejoining, ruling, running
+from covet.agent.election import CLOSED, Service
+from covet.agent.instance import Instance
+from covet.core.errors import CovetError
+from covet.planner.election import effects
+from covet.planner.election.effects import Effect
+from covet.planner.election.events import Done, Persisted, Progressed
+
+LOG: Final = logging.getLogger("covet.election")
+
+RETRY_SECONDS: Final = 0.5
+"""Pause before a promise that the volume did not take is written again, and before a failed start is answered."""
+
+Work = Callable[[int], Awaitable[Done]]
+
+
+class Executor:
+    """What is under way for the core.
+
+    Args:
+        inst: the agent.
+    """
+
+    def __init__(self, inst: Instance) -> None:
+        self._inst = inst
+        self._server: asyncio.Task[None] | None = None
+        self._admission: asyncio.Task[None] | None = None
+        self._others: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    @property
+    def busy(self) -> bool:
+        """True while something is done to the server."""
+        return self._server is not None and not self._server.done()
+
+    def perform(self, effect: Effect) -> None:
+        """Begin an effect; its answer comes as an event."""
+        match effect:
+            case effects.Send(to, message):
+                self._inst.voting.send(to, message)
+            case effects.Persist():
+                self._beside(self._persist(effect))
+            case effects.Serve(reads, writes):
+                self._inst.election.service = Service(reads, writes)
+                self._inst.wake.set()
+            case effects.Note():
+                LOG.info("%s", effect.message, extra={"fields": {"reason": effect.reason}})
+                self._inst.election.notes.append((time.time(), effect))
+            case effects.WriteRow() | effects.AwaitRow() | effects.ApplySetting():
+                self._beside(self._answer(effect.ticket, self._row(effect)))
+            case effects.Start() if self._inst.stopping.is_set():
+                LOG.debug("The agent stops; its server is not started again.")
+            case _:
+                self._overtake(effect.ticket, self._on_server(effect))
+
+    def admit(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin to let clients in or out, unless that or something on the server is under way."""
+        if self.busy or self._stopping or (self._admission is not None and not self._admission.done()):
+            return
+        self._admission = self._start(_complaining(self._inst, work()), "admission")
+
+    async def halt(self) -> None:
+        """End everything under way; nothing of it happens afterwards."""
+        self._stopping = True
+        tasks = [t for t in (self._server, self._admission, *self._others) if t is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._server = self._admission = None
+        self._stopping = False
+
+    # ------------------------------------------------------------ tasks
+
+    def _start(self, work: "asyncio._CoroutineLike[None]", name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._others.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._inst.defect = error
+            self._inst.stopping.set()
+            self._inst.wake.set()
+
+    def _beside(self, work: "asyncio._CoroutineLike[None]") -> None:
+        self._others.add(self._start(work, "election-beside"))
+
+    def _overtake(self, ticket: int, work: Work) -> None:
+        if self._stopping:
+            return
+        before = [task for task in (self._server, self._admission) if task is not None and not task.done()]
+        self._server = self._start(self._after(before, ticket, work), "election-server")
+
+    async def _after(self, before: list[asyncio.Task[None]], ticket: int, work: Work) -> None:
+        for task in before:
+            task.cancel()
+        await asyncio.gather(*before, return_exceptions=True)
+        await self._answer(ticket, work)
+
+    async def _answer(self, ticket: int, work: Work) -> None:
+        try:
+            done = await work(ticket)
+        except (CovetError, OSError, TimeoutError) as error:
+            reason = error.reason if isinstance(error, CovetError) else type(error).__name__
+            LOG.warning("%s", error, extra={"fields": {"reason": reason}})
+            done = Done(ticket, ok=False)
+        self._inst.election.put(done)
+
+    # ------------------------------------------------------------ the effects
+
+    async def _persist(self, effect: effects.Persist) -> None:
+        """Write promise.json; a volume that refuses is asked until it takes it, and nothing goes on before."""
+        while True:
+            try:
+                await self._inst.remember_promise(effect.sworn)
+            except (CovetError, OSError) as error:
+                LOG.error("The promise is not on the volume yet: %s", error)  # noqa: TRY400  the sentence says it
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._inst.election.put(Persisted(effect.sworn))
+                return
+
+    def _row(self, effect: effects.WriteRow | effects.AwaitRow | effects.ApplySetting) -> Work:
+        inst = self._inst
+
+        async def work(ticket: int) -> Done:
+            match effect:
+                case effects.WriteRow():
+                    return Done(ticket, ok=True, lsn=await ruling.write_row(inst, effect.rule))
+                case effects.AwaitRow():
+                    await following.await_row(inst, effect.rule, effect.lsn)
+                case effects.ApplySetting():
+                    await ruling.apply_setting(inst, effect.rule)
+            return Done(ticket, ok=True)
+
+        return work
+
+    def _on_server(self, effect: Effect) -> Work:
+        inst = self._inst
+        if isinstance(effect, effects.Promote | effects.HandOff):
+            inst.election.service = CLOSED
+
+        async def work(ticket: int) -> Done:
+            match effect:
+                case effects.Start():
+                    await self._await_back_off()
+                    await running.start_closed(inst)
+                case effects.Stop():
+                    await running.stop_at_once(inst)
+                case effects.Fence(_, term):
+                    return Done(ticket, ok=True, position=await fencing.fence(inst, term))
+                case effects.Promote(_, term, rule):
+                    await promoting.promote(inst, term, rule, lambda: inst.election.put(Progressed()))
+                    self._beside(_complaining(inst, keep_slots(inst)))
+                case effects.Follow(_, leader, term):
+                    followed = await following.follow(inst, leader, term)
+                    return Done(ticket, ok=followed, reason="" if followed else "Diverged")
+                case effects.Rejoin(_, leader, term):
+                    return await self._rejoin(ticket, leader, term)
+                case effects.HandOff(_, to, term):
+                    return await self._hand_off(ticket, to, term)
+            return Done(ticket, ok=True)
+
+        return work
+
+    async def _await_back_off(self) -> None:
+        while not self._inst.back_off.ready(self._inst.clock.monotonic()):
+            await asyncio.sleep(0.05)
+
+    async def _rejoin(self, ticket: int, leader: str, term: int) -> Done:
+        """Rewind; where that cannot succeed, have the volume cloned anew, as a new member."""
+        inst = self._inst
+        try:
+            await rejoining.rejoin(inst, leader, term)
+        except rejoining.RewindImpossibleError as error:
+            LOG.warning("%s The volume is cloned anew.", error.message, extra={"fields": {"reason": error.reason}})
+            inst.remake = leader
+            inst.wake.set()
+            return Done(ticket, ok=False)
+        return Done(ticket, ok=True)
+
+    async def _hand_off(self, ticket: int, to: str, term: int) -> Done:
+        try:
+            return Done(ticket, ok=await handing.hand_off(self._inst, to, term))
+        except handing.HandOffBrokenError as error:
+            LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
+            return Done(ticket, ok=False, reason="Stopped")
+
+
+async def keep_slots(inst: Instance) -> None:
+    """Make the slots of all other members, so that the log they need stays."""
+    rule = inst.election.rule
+    if rule is not None:
+        await joining.make_slots(inst, [member for member in rule.cohort if member != rule.leader])
+
+
+async def _complaining(inst: Instance, work: Awaitable[None]) -> None:
+    """Do something whose failure is said, and whose next turn comes by itself."""
+    try:
+        await work
+    except (CovetError, OSError, TimeoutError) as error:
+        LOG.warning("%s", error)
+        inst.complaint = error if isinstance(error, CovetError) else durable.failure(error)

@@ -1,0 +1,61 @@
+"""A leader that is told to end hands over first: its shard then misses it for a moment, not for an election."""
+
+import asyncio
+import logging
+from typing import Final
+
+from covet.agent.instance import Instance
+from covet.core.errors import CovetError
+from covet.planner.election import events
+from covet.planner.election.state import Work
+from covet.planner.election.watch import LEADING, Role
+
+LOG: Final = logging.getLogger("covet.parting")
+
+FAREWELL_SECONDS: Final = 0.3
+"""How long the resignation may travel before the voter ends with its agent."""
+
+
+async def leave(inst: Instance, limit: float) -> None:
+    """Switch over to the follower that is closest behind; resign if there is none, or it does not work out.
+
+    Args:
+        inst: the agent.
+        limit: seconds for all of it.
+    """
+    if inst.election.role not in LEADING:
+        return
+    try:
+        async with asyncio.timeout(limit):
+            if not await _hand_over(inst):
+                await inst.election.order(events.ResignOrder("the agent was told to end"))
+                await _resigned(inst)
+            await asyncio.sleep(FAREWELL_SECONDS)
+    except (TimeoutError, CovetError) as error:
+        LOG.warning("The shard was left without a word: %s", str(error) or "it took too long")
+
+
+async def _hand_over(inst: Instance) -> bool:
+    reign = inst.election.reign
+    if reign is None or not reign.seated:
+        return False
+    ready = sorted(reign.caught_up & set(reign.rule.cohort) - {reign.rule.leader})
+    for successor in ready[:1]:
+        await inst.election.order(events.SwitchoverOrder(successor))
+        agent = inst.election.agent
+        if agent is not None and agent.task is not None and agent.task.work is Work.HAND_OFF:
+            return await _resigned(inst)
+    return False
+
+
+async def _resigned(inst: Instance) -> bool:
+    """Wait until the server is reaped and the cohort was told; False if the member goes on leading."""
+    while True:
+        agent = inst.election.agent
+        if agent is None or (agent.role is Role.RESIGNED and agent.parting is not None and agent.parting.sent_at):
+            return True
+        if agent.role not in LEADING and agent.role is not Role.RESIGNED:
+            return True
+        if agent.role in LEADING and agent.task is None:
+            return False
+        await asyncio.sleep(0.01)

@@ -1,21 +1,30 @@
-"""One heartbeat connection: non-blocking TLS on a socket that the voter's selector watches.
+"""One connection between voters: non-blocking TLS on a socket that the voter's selector watches.
 
 Standard library only. A link knows its state, its buffers and whose certificate stands at the
-other end; what a message means is the voter's business.
+other end; what a message means, and when to dial again, is the business of others.
 """
 
 import enum
+import errno
 import selectors
 import socket
 import ssl
 from pathlib import Path
 from typing import Final
 
-from covet.agent import heartbeats
+from covet.agent.frames import Outbox, take
+from covet.planner.election.messages import NonsenseError
 
 _READ_BYTES: Final = 4096
-_MAX_QUEUE: Final = 8192
-"""Bytes that may wait for a peer that does not read; then the link ends."""
+_KEEPALIVE: Final = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
+)
+"""A line whose other end vanished is found out by the kernel within 4 s, though nobody speaks on it."""
 
 
 class Phase(enum.Enum):
@@ -26,12 +35,15 @@ class Phase(enum.Enum):
     OPEN = "Open"
 
 
-class LinkLostError(Exception):
-    """The link ended; `nonsense` tells a broken line from a peer that broke the rules."""
+class End(enum.Enum):
+    """Why a link ended."""
 
-    def __init__(self, cause: str, *, nonsense: bool = False) -> None:
-        super().__init__(cause)
-        self.nonsense = nonsense
+    REFUSED = "Refused"
+    """The host is up and nobody listens there."""
+    BROKEN = "Broken"
+    """It was closed or reset, or there is no way there."""
+    NONSENSE = "Nonsense"
+    """The other side broke the rules."""
 
 
 class Link:
@@ -42,69 +54,86 @@ class Link:
         context: of the voter's certificate.
         host: name that the peer's certificate must have; None for a link that a peer dialled.
         allowed: common names that may stand at the other end.
-        deadline: monotonic time at which the link ends unless `extend` was called.
+        now: monotonic seconds.
+
+    Attributes:
+        instance: common name at the other end, empty until the link is open.
+        made_at, opened_at, heard_at: monotonic seconds; the owner sets `heard_at` with each message.
+        end: why it is of no more use; None while it is.
+        closed: its socket is gone.
+
+    Raises:
+        OSError: the other side hung up already.
     """
 
     def __init__(
-        self, sock: socket.socket, context: ssl.SSLContext, host: str | None, allowed: frozenset[str], deadline: float
+        self, sock: socket.socket, context: ssl.SSLContext, host: str | None, allowed: frozenset[str], now: float
     ) -> None:
         self.dialled = host is not None
-        self.deadline = deadline
+        self.made_at = self.opened_at = self.heard_at = now
         self.instance = ""
-        self.received = bytearray()
-        self._queue = bytearray()
+        self.end: End | None = None
+        self.closed = False
+        self.outbox = Outbox()
+        self._received = bytearray()
         self._allowed = allowed
         self._context = context
         self._host = host
-        self.sock: socket.socket = sock
+        self._sock: socket.socket = sock
+        self.fd = sock.fileno()
         self.phase = Phase.CONNECTING if self.dialled else Phase.HANDSHAKING
         self.events = selectors.EVENT_WRITE if self.dialled else selectors.EVENT_READ
+        for level, option, value in _KEEPALIVE:
+            sock.setsockopt(level, option, value)
         if not self.dialled:
             self._wrap()
 
     def _wrap(self) -> None:
-        self.sock = self._context.wrap_socket(
-            self.sock, server_side=not self.dialled, do_handshake_on_connect=False, server_hostname=self._host
+        # The TLS socket takes the descriptor over, so whoever watches its number need not know.
+        self._sock = self._context.wrap_socket(
+            self._sock, server_side=not self.dialled, do_handshake_on_connect=False, server_hostname=self._host
         )
 
-    def send(self, message: heartbeats.Heartbeat) -> None:
-        """Queue a message and write what the line takes.
+    def send(self, body: bytes) -> None:
+        """Queue a message and write what the line takes; `end` tells if it is broken."""
+        self.outbox.put(body)
+        if self.phase is Phase.OPEN and self.end is None:
+            try:
+                self._flush()
+            except OSError:
+                self.end = End.BROKEN
 
-        Raises:
-            LinkLostError: the line is broken, or the peer has not read for long.
-        """
-        if len(self._queue) > _MAX_QUEUE:
-            raise LinkLostError("the peer does not read")
-        self._queue += heartbeats.encode(message)
-        if self.phase is Phase.OPEN:
-            self._flush()
-
-    def advance(self) -> list[heartbeats.Heartbeat]:
-        """Do what the socket is ready for and return the messages that came.
-
-        Raises:
-            LinkLostError: the link is of no more use.
-        """
+    def advance(self) -> list[bytes]:
+        """Do what the socket is ready for and return the messages that came, also those before an `end`."""
+        bodies: list[bytes] = []
         try:
             if self.phase is Phase.CONNECTING:
                 self._connected()
             if self.phase is Phase.HANDSHAKING:
                 self._handshake()
-            if self.phase is not Phase.OPEN:
-                return []
-            self._flush()
-            return self._read()
-        except (ssl.SSLError, OSError, ValueError) as error:
-            raise LinkLostError(str(error), nonsense=isinstance(error, ssl.SSLError)) from error
+            if self.phase is Phase.OPEN:
+                self._read(bodies)
+                self._flush()
+        except NonsenseError:
+            self.end = End.NONSENSE
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            self.end = End.BROKEN
+        except ssl.SSLError:
+            self.end = End.NONSENSE
+        except (OSError, ValueError) as error:
+            refused = isinstance(error, OSError) and error.errno == errno.ECONNREFUSED
+            self.end = End.REFUSED if refused else End.BROKEN
+        return bodies
 
     def close(self) -> None:
         """Close the socket without a farewell."""
-        self.sock.close()
+        self.closed = True
+        self._sock.close()
 
     def _connected(self) -> None:
-        error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
-            raise LinkLostError(f"connect: error {error}")
+            raise OSError(error, "connect")
         self._wrap()
         self.phase = Phase.HANDSHAKING
 
@@ -118,46 +147,46 @@ class Link:
         except ssl.SSLWantWriteError:
             self.events = selectors.EVENT_WRITE
             return
-        self.instance = common_name(secured)
-        if self.instance not in self._allowed:
-            raise LinkLostError("a subject that is no peer", nonsense=True)
+        name = common_name(secured)
+        if name not in self._allowed:
+            raise NonsenseError("SubjectForeign", f"{name!r} is no peer.")
+        self.instance = name
         self.phase = Phase.OPEN
         self.events = selectors.EVENT_READ
 
     def _flush(self) -> None:
         self.events = selectors.EVENT_READ
-        while self._queue:
+        while head := self.outbox.head():
             try:
-                sent = self.sock.send(self._queue)
+                self.outbox.wrote(self._sock.send(head))
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 self.events = selectors.EVENT_READ | selectors.EVENT_WRITE
                 return
-            except OSError as error:
-                raise LinkLostError(str(error)) from error
-            del self._queue[:sent]
 
-    def _read(self) -> list[heartbeats.Heartbeat]:
-        messages: list[heartbeats.Heartbeat] = []
+    def _read(self, bodies: list[bytes]) -> None:
+        """Take one TLS record at most, so that no peer holds the voter for itself.
+
+        Raises:
+            NonsenseError: what came is no frame.
+            OSError: the line ended.
+        """
         while True:
             try:
-                chunk = self.sock.recv(_READ_BYTES)
+                chunk = self._sock.recv(_READ_BYTES)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return messages
+                return
             if not chunk:
-                raise LinkLostError("the peer closed")
-            self.received += chunk
-            try:
-                while (message := heartbeats.take(self.received)) is not None:
-                    messages.append(message)
-            except heartbeats.NonsenseError as error:
-                raise LinkLostError(str(error), nonsense=True) from error
+                raise ConnectionResetError(errno.ECONNRESET, "the peer closed")
+            self._received += chunk
+            while (body := take(self._received)) is not None:
+                bodies.append(body)
             if self._secured().pending() == 0:
-                return messages
+                return
 
     def _secured(self) -> ssl.SSLSocket:
-        if not isinstance(self.sock, ssl.SSLSocket):
-            raise LinkLostError("the line is not encrypted", nonsense=True)
-        return self.sock
+        if not isinstance(self._sock, ssl.SSLSocket):
+            raise NonsenseError("PlainText", "The line is not encrypted.")
+        return self._sock
 
 
 def common_name(sock: ssl.SSLSocket) -> str:

@@ -1,251 +1,295 @@
-"""The voter: a process of its own that sends and answers heartbeats, whatever the agent is doing.
+"""The voter: a process of its own that runs the time-critical half of the elections, whatever the agent is doing.
 
 Standard library only. It resolves no names (a resolver that hangs would silence it): the agent
-hands it addresses. It speaks only while the agent's probe of the server is recent, so that a
-heartbeat means "the server beside me answers". It ends when the agent does.
+hands it addresses. It answers nothing before the agent told it who it is and what it promised, and
+it ends when the agent does.
 
-`python -I -m covet.agent.voter FD`, where FD is a packet socket to the agent: one JSON text each.
-From the agent, each repeated until it is old: `{"config": {...}}`, `{"state": {...}}`. To the agent,
-twice a second: `{"heard": {instance: {...}}, "dropped": n}`, times on the monotonic clock.
+`python -I -m covet.agent.voter FD`, where FD is a packet socket to the agent: one JSON object each.
+
+From the agent: `config` (addresses, certificate, peers), `view` with its `number` (see `packets`),
+`probed` and `advanced` with the millisecond it happened, `send` with member and message.
+To the agent: `facts` with `seen`, the number of the newest view taken: at once after each view, at most
+every 100 ms while heartbeats are echoed, at once when an echo says something new or the lease begins or ends;
+`leader`, `elect`, `got` (a message of the agent half), each with the millisecond it was said;
+`heard` and `dropped` twice a second.
 """
 
-import contextlib
-import errno
+import collections
+import dataclasses
 import json
+import os
 import selectors
 import socket
-import ssl
 import sys
 import time
-from pathlib import Path
 from typing import Any, Final
 
-from covet.agent import heartbeats, links
+from covet.agent import packets
+from covet.agent.links import Link
+from covet.agent.mesh import Mesh
+from covet.planner.election import due, messages, pulse, voter, watch
+from covet.planner.election.effects import Send
+from covet.planner.election.events import Advanced, Probed, Received, Refused, Tick
+from covet.planner.election.hearing import Out
+from covet.planner.election.messages import Beat, Echo, Message, NonsenseError
+from covet.planner.election.watch import LEADING, Config, Leader, Role, View, Watch
 
-INTERVAL: Final = 0.2
-"""Seconds between two heartbeats to a peer."""
-RECENT: Final = 1.0
-"""Age in seconds at which a probe of the server no longer vouches for it."""
 REPORT: Final = 0.5
-"""Seconds between two reports to the agent."""
-SILENCE: Final = 3.0
-"""Seconds after which a link without a message ends."""
-REDIAL: Final = 0.5
-"""Seconds between two dials of a peer."""
-MAX_PACKET: Final = 65536
+"""Seconds between two reports of who was heard."""
+FACTS: Final = 0.1
+"""Seconds between two packets of facts that say nothing but that time passed."""
+MAX_WORDS: Final = 256
+"""Packets that wait for an agent that does not read; the oldest go."""
+MAX_NAMES: Final = 32
+"""Members of which a leader keeps echoes, before it forgets those that neither count nor are peers now."""
 
 
 class Voter:
-    """Everything the process holds. Time is the monotonic clock, in seconds."""
+    """Everything the process holds.
+
+    Args:
+        control: the line to the agent.
+    """
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._selector = selectors.DefaultSelector()
-        self._config: dict[str, Any] = {}
-        self._state: dict[str, Any] = {}
-        self._peers: dict[str, dict[str, Any]] = {}
-        self._listener: socket.socket | None = None
-        self._contexts: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
-        self._dialled: dict[str, links.Link] = {}
-        self._answered: set[links.Link] = set()
-        self._dialled_at: dict[str, float] = {}
+        self._mesh = Mesh(self._selector, self._hear, self._refused)
+        self._cluster = ""
+        self._started = milliseconds()
+        self._state: Watch | None = None
+        self._seen = 0
+        self._members: dict[str, str] = {}
         self._heard: dict[str, dict[str, Any]] = {}
-        self._nonce = 0
-        self._dropped = 0
+        self._words: collections.deque[bytes] = collections.deque(maxlen=MAX_WORDS)
+        self._owed = False
+        self._told: tuple[object, ...] = ()
+        self._told_pulse: watch.Pulse | None = None
+        self._facts_at = self._report_at = time.monotonic()
+        self._over = False
         control.setblocking(False)  # noqa: FBT003  the socket API
-        self._selector.register(control, selectors.EVENT_READ)
+        self._selector.register(control, selectors.EVENT_READ, self._attend)
 
     def run(self) -> None:
         """Turn until the agent closes the line."""
-        beat_at = report_at = time.monotonic()
-        while True:
-            pause = max(0.0, min(beat_at, report_at) - time.monotonic())
+        while not self._over:
+            pause = max(0.0, self._due() - time.monotonic())
             for key, _ in self._selector.select(pause):
-                if key.fileobj is self._control:
-                    if not self._listen_to_agent():
-                        return
-                elif key.fileobj is self._listener:
-                    self._accept()
-                else:
-                    self._advance(key.data)
-            now = time.monotonic()
-            if now >= beat_at:
-                beat_at = max(beat_at + INTERVAL, now)
-                self._beat(now)
-            if now >= report_at:
-                report_at = max(report_at + REPORT, now)
-                if not self._report():
-                    return
+                key.data()
+            self._turn()
 
-    def _listen_to_agent(self) -> bool:
-        try:
-            packet = self._control.recv(MAX_PACKET)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        if not packet:
-            return False
-        self._obey(json.loads(packet))
-        return True
-
-    def _obey(self, message: dict[str, Any]) -> None:
-        if "state" in message:
-            self._state = message["state"]
-        if "config" in message and message["config"] != self._config:
-            self._configure(message["config"])
-
-    def _configure(self, config: dict[str, Any]) -> None:
-        """Take the list of peers; listen anew if the own address changed."""
-        moved = (config["listen"], config["port"]) != (self._config.get("listen"), self._config.get("port"))
-        if config["certificate"] != self._config.get("certificate"):
-            try:
-                self._contexts = links.contexts(Path(config["tls"]))
-            except (OSError, ssl.SSLError):
-                return  # a half-written renewal: the agent sends the message again
-        self._config = config
-        self._peers = {peer["instance"]: peer for peer in config["peers"]}
-        self._heard = {name: heard for name, heard in self._heard.items() if name in self._peers}
-        for name in [name for name in self._dialled if name not in self._peers]:
-            self._drop(self._dialled[name])
-        if not moved:
-            return
-        if self._listener is not None:
-            self._selector.unregister(self._listener)
-            self._listener.close()
-            self._listener = None
-        try:
-            self._listen()
-        except OSError:
-            self._config = {}  # the port is still taken by a predecessor: the agent sends the message again
-
-    def _listen(self) -> None:
-        config = self._config
-        family = socket.AF_INET6 if ":" in config["listen"] else socket.AF_INET
-        self._listener = socket.create_server((config["listen"], config["port"]), family=family, backlog=64)
-        self._listener.setblocking(False)  # noqa: FBT003  the socket API
-        self._selector.register(self._listener, selectors.EVENT_READ)
-
-    def _accept(self) -> None:
-        if self._listener is None or self._contexts is None:
-            return
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._answered) >= 8 + 4 * len(self._peers):
-            self._dropped += 1
-            sock.close()
-            return
-        sock.setblocking(False)  # noqa: FBT003  the socket API
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        allowed = frozenset(self._peers)
-        try:
-            link = links.Link(sock, self._contexts[0], None, allowed, time.monotonic() + SILENCE)
-        except OSError:  # it hung up before the handshake
-            sock.close()
-            return
-        self._answered.add(link)
-        self._selector.register(link.sock, link.events, link)
-
-    def _dial(self, name: str, now: float) -> None:
-        peer = self._peers[name]
-        if self._contexts is None or not peer["ips"] or now - self._dialled_at.get(name, 0.0) < REDIAL:
-            return
-        self._dialled_at[name] = now
-        ip = peer["ips"][int(now) % len(peer["ips"])]
-        try:
-            sock = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET)
-        except OSError:  # out of descriptors: dialled again in a moment
-            return
-        try:
-            sock.setblocking(False)  # noqa: FBT003  the socket API
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if sock.connect_ex((ip, peer["port"])) not in {0, errno.EINPROGRESS}:
-                sock.close()
-                return
-            link = links.Link(sock, self._contexts[1], peer["host"], frozenset({name}), now + SILENCE)
-            self._selector.register(link.sock, link.events, link)
-        except OSError:  # refused at once, or no way there
-            sock.close()
-            return
-        self._dialled[name] = link
-
-    def _advance(self, link: links.Link) -> None:
-        before = link.sock
-        try:
-            messages = link.advance()
-            for message in messages:
-                self._take(link, message)
-            if link.sock is not before:
-                # The plain socket became a TLS one with the same descriptor.
-                self._selector.unregister(before)
-                self._selector.register(link.sock, link.events, link)
-            else:
-                self._selector.modify(link.sock, link.events, link)
-        except links.LinkLostError as error:
-            self._dropped += error.nonsense
-            self._drop(link, before)
-
-    def _take(self, link: links.Link, message: heartbeats.Heartbeat) -> None:
-        now = time.monotonic()
-        link.deadline = now + SILENCE
-        heard = self._heard.setdefault(link.instance, {})
-        if message.kind == heartbeats.ECHO:
-            heard["echoed"] = now
-            return
-        heard.update(
-            at=now,
-            member=message.member,
-            term=message.term,
-            seq=message.seq,
-            flags=message.flags,
-            progress=message.progress,
-        )
-        link.send(self._message(heartbeats.ECHO, message.nonce))
-
-    def _beat(self, now: float) -> None:
-        for stale in [*self._dialled.values(), *self._answered]:
-            if now > stale.deadline:
-                self._drop(stale)
-        speaks = now - self._state.get("probed", 0.0) < RECENT
-        for name in self._peers:
-            link = self._dialled.get(name)
-            if link is None:
-                self._dial(name, now)
-            elif speaks and link.phase is links.Phase.OPEN:
-                self._nonce += 1
-                try:
-                    link.send(self._message(heartbeats.BEAT, self._nonce))
-                    self._selector.modify(link.sock, link.events, link)
-                except links.LinkLostError:
-                    self._drop(link)
-            elif link.phase is links.Phase.OPEN:
-                link.deadline = now + SILENCE  # nothing was asked, so no echo is due
-
-    def _message(self, kind: str, nonce: int) -> heartbeats.Heartbeat:
+    def _due(self) -> float:
+        """Return the monotonic second at which time alone changes something."""
+        moment = min(self._report_at, self._mesh.due())
         state = self._state
-        numbers = (state.get("term", 0), state.get("seq", 0), nonce, state.get("flags", 0), state.get("progress", 0))
-        return heartbeats.Heartbeat(kind, state.get("member", ""), *numbers)
+        if state is None:
+            return moment
+        now = milliseconds()
+        moment = min(moment, due.due(state, now) / 1000)
+        if state.view.role in LEADING:
+            end = pulse.report(state).lease_end
+            moment = min(moment, end / 1000) if end > now else moment
+            moment = min(moment, self._facts_at + FACTS) if state.pulse.echoed != self._echoed() else moment
+        return moment
 
-    def _drop(self, link: links.Link, sock: socket.socket | None = None) -> None:
-        for known in {sock or link.sock, link.sock}:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(known)
-        link.close()
-        self._answered.discard(link)
-        for name in [name for name, other in self._dialled.items() if other is link]:
-            del self._dialled[name]
+    def _turn(self) -> None:
+        """Let time pass: after everything that came was heard, so that a thawed voter suspects nobody in vain."""
+        self._mesh.turn()
+        state = self._state
+        if state is not None and due.due(state, milliseconds()) <= milliseconds():
+            self._step(Tick(int.from_bytes(os.urandom(4), "big") % 1000))
+        now = time.monotonic()
+        if now >= self._report_at:
+            self._report_at = max(self._report_at + REPORT, now)
+            self._mesh.settle()
+            self._report()
+        self._weigh(now)
+        self._flush()
 
-    def _report(self) -> bool:
-        report = json.dumps({"heard": self._heard, "dropped": self._dropped}, separators=(",", ":"))
+    # The line to the agent
+
+    def _attend(self) -> None:
+        for _ in range(MAX_WORDS):
+            try:
+                packet = self._control.recv(packets.MAX_PACKET)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._over = True
+                return
+            self._obey(json.loads(packet))
+
+    def _obey(self, packet: dict[str, Any]) -> None:
+        if "view" in packet:
+            self._learn(*packets.unpack_view(packet))
+        elif "config" in packet:
+            self._cluster = packet["config"]["cluster"]
+            self._mesh.configure(packet["config"])
+            known = set(self._mesh.instances())
+            self._heard = {name: heard for name, heard in self._heard.items() if name in known}
+        elif "send" in packet:
+            member, body = packet["send"]
+            self._mesh.send(self._instance(member), body.encode())
+        elif self._state is not None:
+            # What waited on the line while this process was stopped is as old as it says.
+            if "probed" in packet:
+                self._state, _ = voter.step(self._state, Probed(), min(packet["probed"], milliseconds()))
+            else:
+                self._state, _ = voter.step(self._state, Advanced(), min(packet["advanced"], milliseconds()))
+
+    def _learn(self, number: int, config: Config, view: View) -> None:
+        """Take the agent's word, and say that it is taken."""
+        state, now = self._state, milliseconds()
+        if state is None or state.config.me != config.me:
+            # Whoever gets another name forgot what it heard under the old one.
+            began = self._started if state is None else now
+            state = watch.started(config, View(Role.BOOT, view.since), began)
+        state, out = voter.told(state, view, now)
+        self._state, self._seen, self._owed = state, number, True
+        self._carry(out)
+        self._flush()
+
+    def _report(self) -> None:
+        heard = {
+            name: {"linked": self._mesh.linked(name), **self._heard.get(name, {})} for name in self._mesh.instances()
+        }
+        self._say({"heard": heard, "dropped": self._mesh.dropped})
+
+    def _weigh(self, now: float) -> None:
+        """Owe the agent the facts if they say something new, or if time has passed for a leader."""
+        state = self._state
+        if state is None:
+            return
+        leads = state.view.role in LEADING
+        beats, leased = state.pulse, leads and milliseconds() < pulse.report(state).lease_end
+        news = (beats.confirmed, beats.strays, beats.following, leased) if leads else ()
+        aged = leads and now - self._facts_at >= FACTS and beats.echoed != self._echoed()
+        self._owed = self._owed or aged or news != self._told
+
+    def _echoed(self) -> object:
+        return self._told_pulse.echoed if self._told_pulse is not None else None
+
+    def _facts(self, state: Watch) -> bytes:
+        leads = state.view.role in LEADING
+        beats, leased = state.pulse, leads and milliseconds() < pulse.report(state).lease_end
+        self._told = (beats.confirmed, beats.strays, beats.following, leased) if leads else ()
+        self._told_pulse, self._facts_at, self._owed = beats, time.monotonic(), False
+        return packets.encode({"facts": packets.pack_facts(state), "seen": self._seen})
+
+    def _say(self, packet: dict[str, Any]) -> None:
+        self._words.append(packets.encode({**packet, "at": milliseconds()}))
+
+    def _flush(self) -> None:
+        """Write to the agent what its line takes; facts are made when they are sent, so that none is old."""
         try:
-            self._control.send(report.encode())
+            while self._words:
+                self._control.send(self._words[0])
+                self._words.popleft()
+            if self._owed and self._state is not None:
+                self._control.send(self._facts(self._state))
+            waits = selectors.EVENT_READ
         except BlockingIOError:
-            return True  # the agent is late; the next report tells the same and more
+            self._owed = self._owed or not self._words
+            waits = selectors.EVENT_READ | selectors.EVENT_WRITE
         except OSError:
-            return False
-        return True
+            self._over = True
+            return
+        if self._selector.get_key(self._control).events != waits:
+            self._selector.modify(self._control, waits, self._attend)
+
+    # The lines to the peers
+
+    def _instance(self, member: str) -> str:
+        """Return the instance whose volume a member is."""
+        return f"{self._cluster}-{member[:-13]}"
+
+    def _hear(self, link: Link, body: bytes) -> None:
+        try:
+            message = messages.decode(body)
+        except NonsenseError as error:
+            if error.reason == "MessageUnknown":  # of a later version: it is for those who know the word
+                self._mesh.dropped += 1
+                return
+            self._mesh.reject(link)
+            return
+        invented = isinstance(message, Echo) and message.nonce > milliseconds()
+        if invented or not is_member(message.sender) or self._instance(message.sender) != link.instance:
+            self._mesh.reject(link)
+            return
+        self._note(link.instance, message)
+        if self._state is None:
+            return
+        if isinstance(message, voter.HEARS):
+            self._step(Received(message), link)
+        else:
+            self._say({"got": messages.encode(message).decode()})
+
+    def _note(self, instance: str, message: Message) -> None:
+        """Remember who was heard, for people."""
+        now = time.monotonic()
+        self._members[instance] = message.sender
+        heard = self._heard.setdefault(instance, {})
+        heard.update(at=now, member=message.sender)
+        if isinstance(message, Beat):
+            heard.update(term=message.term, seq=message.seq)
+        elif isinstance(message, Echo):
+            heard.update(echoed=now, term=message.promise, seq=message.seq)
+
+    def _refused(self, instance: str) -> None:
+        state = self._state
+        if state is None:
+            return
+        leader = state.heard.leader
+        member = leader if leader and self._instance(leader) == instance else self._members.get(instance)
+        if member is not None:
+            self._step(Refused(member))
+
+    def _step(self, event: voter.VoterEvent, link: Link | None = None) -> None:
+        if self._state is None:
+            return
+        state, out = voter.step(self._state, event, milliseconds())
+        self._state = self._trim(state)
+        self._carry(out, link)
+
+    def _trim(self, state: Watch) -> Watch:
+        """Forget the echoes of names that do not count: a peer may call itself by ever new ones."""
+        beats = state.pulse
+        if max(len(beats.echoed), len(beats.strays)) <= MAX_NAMES:
+            return state
+        known = {*watch.voters(state), *state.view.peers, *self._members.values()}
+        kept = watch.Pulse(
+            beats.beat_at,
+            {name: at for name, at in beats.echoed.items() if name in known},
+            {name: term for name, term in beats.strays.items() if name in known},
+            {name: seq for name, seq in beats.confirmed.items() if name in known},
+            beats.following & known,
+        )
+        return dataclasses.replace(state, pulse=kept)
+
+    def _carry(self, out: Out, link: Link | None = None) -> None:
+        """Carry out what the core wants, in order."""
+        last: tuple[Message | None, bytes] = (None, b"")
+        for word in out:
+            if isinstance(word, Send):
+                if word.message is not last[0]:
+                    last = (word.message, messages.encode(word.message))
+                self._mesh.send(self._instance(word.to), last[1], link)
+            elif isinstance(word, Leader):
+                self._say({"leader": packets.pack(word)})
+            else:
+                self._say({"elect": word.promise, "seen": self._seen})
+
+
+def is_member(name: str) -> bool:
+    """Tell whether a name is that of a member: its instance's short name, a dash, 12 hexadecimal digits."""
+    return len(name) <= 63 and name[-13:-12] == "-" and all(digit in "0123456789abcdef" for digit in name[-12:])
+
+
+def milliseconds() -> int:
+    """Return the time that the elections count in: the kernel's monotonic clock, the same for the agent."""
+    return time.monotonic_ns() // 1_000_000
 
 
 def main() -> None:

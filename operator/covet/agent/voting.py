@@ -1,6 +1,7 @@
-"""The agent's side of the voter: starts it, tells it who we are, hears who was heard."""
+"""The agent's side of the voter: starts it, tells it what the agent half decided, hears its words."""
 
 import asyncio
+import collections
 import contextlib
 import json
 import logging
@@ -9,14 +10,49 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from covet.agent import packets
 from covet.agent.children import Children
 from covet.agent.settings import Settings
 from covet.core.agentapi import ShardSpec
 from covet.core.clock import Clock
+from covet.core.errors import UnreachableError
+from covet.planner.election import messages, pulse, watch
+from covet.planner.election.events import Received
+from covet.planner.election.messages import Message
+from covet.planner.election.watch import Config, Elect, Leader, Report, View, Watch
 
 LOG: Final = logging.getLogger("covet.voting")
 
-_MAX_PACKET: Final = 65536
+TELL_SECONDS: Final = 1.0
+"""How long the voter may take to take a view."""
+LATE_SECONDS: Final = 1.0
+"""A word that waited for so long is not heard: an election won then, a promise asked for then, is over."""
+MAX_WORDS: Final = 256
+MAX_VIEWS: Final = 64
+
+Word = Leader | Elect | Received | Report
+
+
+class Words:
+    """What the voter said and nobody took yet: bounded, the oldest go."""
+
+    def __init__(self) -> None:
+        self._words: collections.deque[Word] = collections.deque(maxlen=MAX_WORDS)
+        self._some = asyncio.Event()
+
+    def put(self, word: Word) -> None:
+        """Add a word; a report replaces one that nobody took yet."""
+        if isinstance(word, Report) and self._words and isinstance(self._words[-1], Report):
+            self._words.pop()
+        self._words.append(word)
+        self._some.set()
+
+    async def get(self) -> Word:
+        """Return the oldest word, once there is one."""
+        while not self._words:
+            self._some.clear()
+            await self._some.wait()
+        return self._words.popleft()
 
 
 class Voting:
@@ -25,6 +61,16 @@ class Voting:
     Args:
         children: starts the process.
         clock: the agent's clock; the voter uses the same monotonic one of the kernel.
+
+    Attributes:
+        ended: set when the voter is gone.
+        words: what the voter said at once: a leader was heard, an election was won, a message of the agent
+            half came, and, while it leads, reports.
+        watch: the voter half as it last told; None before it took a view.
+        heard: per instance what was heard last, times in monotonic seconds: `linked`, `at`, `echoed`,
+            `member`, `term`, `seq`; a key is missing while nothing of the kind was heard.
+        dropped: connections and messages that made no sense.
+        reported_at: monotonic second of the voter's last word of any kind.
     """
 
     def __init__(self, children: Children, clock: Clock) -> None:
@@ -33,7 +79,14 @@ class Voting:
         self._process: asyncio.subprocess.Process | None = None
         self._line: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._config: Config | None = None
+        self._telling = asyncio.Lock()
+        self._number = 0
+        self._views: dict[int, tuple[Config, View]] = {}
+        self._waiting: dict[int, asyncio.Future[Watch]] = {}
         self.ended = asyncio.Event()
+        self.words = Words()
+        self.watch: Watch | None = None
         self.reported_at = clock.monotonic()
         self.heard: dict[str, dict[str, Any]] = {}
         self.dropped = 0
@@ -54,7 +107,7 @@ class Voting:
         self._line = ours
         self._tasks = [
             asyncio.create_task(self._watch(self._process), name="voter"),
-            asyncio.create_task(self._listen(ours), name="voter-reports"),
+            asyncio.create_task(self._listen(ours), name="voter-words"),
         ]
 
     def configure(
@@ -75,6 +128,7 @@ class Voting:
         self._send(
             {
                 "config": {
+                    "cluster": spec.cluster,
                     "listen": settings.listen,
                     "port": own.voter_port,
                     "tls": str(settings.tls),
@@ -92,17 +146,59 @@ class Voting:
             }
         )
 
-    def tell(self, state: dict[str, Any]) -> None:
-        """Tell the voter who we are and when the server last answered."""
-        self._send({"state": state})
+    def enrol(self, config: Config) -> None:
+        """Say which member this is; the views told from now on are in its name. A voter without one answers nobody."""
+        self._config = config
+
+    async def tell(self, view: View) -> Watch:
+        """Tell the voter a view and return the facts it had once it knew; a promise goes to the disk only after.
+
+        Raises:
+            UnreachableError: nobody is enrolled, the voter is gone, or it took longer than a second. It may or may
+                not know the view; tell it again before anything that depends on it.
+        """
+        config, line = self._config, self._line
+        if config is None or line is None or self.ended.is_set():
+            raise UnreachableError("VoterMissing", "There is no voter to tell, or no member to speak for.")
+        self._number += 1
+        number, loop = self._number, asyncio.get_running_loop()
+        self._views[number] = (config, view)
+        seen: asyncio.Future[Watch] = loop.create_future()
+        self._waiting[number] = seen
+        packet = packets.encode(packets.pack_view(number, config, view))
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                async with self._telling:
+                    await loop.sock_sendall(line, packet)
+                return await seen
+        except (TimeoutError, OSError) as error:
+            raise UnreachableError("VoterSilent", "The voter did not take the agent's word in time.") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    def probed(self) -> None:
+        """Tell the voter that the server answered now."""
+        self._send({"probed": self._milliseconds()})
+
+    def advanced(self) -> None:
+        """Tell the voter that the end of the received log moved."""
+        self._send({"advanced": self._milliseconds()})
+
+    def send(self, member: str, message: Message) -> None:
+        """Send a message of the agent half; it may be lost."""
+        self._send({"send": [member, messages.encode(message).decode()]})
+
+    def linked(self, instance: str) -> bool:
+        """Tell whether the voter has an open line to a peer."""
+        return bool(self.heard.get(instance, {}).get("linked", False))
 
     def age(self, instance: str, kind: str) -> float | None:
-        """Return the seconds since a peer's last beat (`at`) or echo (`echoed`), None if never."""
+        """Return the seconds since a peer's last message (`at`) or echo (`echoed`), None if never."""
         moment = self.heard.get(instance, {}).get(kind)
         return None if moment is None else self._clock.monotonic() - moment
 
     def seq_of(self, instance: str, member: str) -> int:
-        """Return the change of the rule that a member's heartbeats carry, 0 while it is not heard."""
+        """Return the change of the rule that a member's messages carry, 0 while it is not heard."""
         heard = self.heard.get(instance, {})
         return int(heard.get("seq", 0)) if heard.get("member") == member else 0
 
@@ -115,25 +211,65 @@ class Voting:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(TimeoutError, ProcessLookupError):
                 await asyncio.wait_for(self._process.wait(), 1.0)
-            if self._process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
-                await self._process.wait()
+                return
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    def _milliseconds(self) -> int:
+        return int(self._clock.monotonic() * 1000)
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._line is None:
             return
-        with contextlib.suppress(OSError):  # a full or broken line: the next message says it all again
-            self._line.send(json.dumps(message, separators=(",", ":")).encode())
+        with contextlib.suppress(OSError):  # a full or broken line: all of these may be lost
+            self._line.send(packets.encode(message))
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         LOG.error("The voter ended with %s.", code)
         self.ended.set()
+        for seen in self._waiting.values():
+            if not seen.done():
+                seen.set_exception(UnreachableError("VoterMissing", "The voter ended."))
 
     async def _listen(self, line: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while packet := await loop.sock_recv(line, _MAX_PACKET):
-            report = json.loads(packet)
-            self.heard, self.dropped = report["heard"], report["dropped"]
+        while packet := await loop.sock_recv(line, packets.MAX_PACKET):
+            self._take(json.loads(packet))
             self.reported_at = self._clock.monotonic()
+
+    def _take(self, packet: dict[str, Any]) -> None:
+        if "facts" in packet:
+            self._mirror(packet["seen"], packet["facts"])
+        elif "heard" in packet:
+            self.heard, self.dropped = packet["heard"], packet["dropped"]
+        elif self._milliseconds() - packet["at"] > LATE_SECONDS * 1000:
+            return
+        elif "leader" in packet:
+            self.words.put(packets.unpack(Leader, packet["leader"]))
+        elif "got" in packet:
+            self.words.put(Received(messages.decode(packet["got"].encode())))
+        elif self._still_holds(packet["seen"]):
+            self.words.put(Elect(packet["elect"]))
+
+    def _mirror(self, number: int, facts: list[Any]) -> None:
+        known = self._views.get(number)
+        if known is None:
+            return
+        self.watch = packets.unpack_facts(*known, facts)
+        for old in [old for old in self._views if old < number or old <= self._number - MAX_VIEWS]:
+            del self._views[old]
+        for waiting, seen in self._waiting.items():
+            if waiting <= number and not seen.done():
+                seen.set_result(self.watch)
+        if self.watch.view.role in watch.LEADING:
+            self.words.put(pulse.report(self.watch))
+
+    def _still_holds(self, number: int) -> bool:
+        """Tell whether an election was won by what the agent still is: it may have promised another meanwhile."""
+        then, now = self._views.get(number), self._views.get(self._number)
+        if then is None or now is None:
+            return False
+        before, after = then[1], now[1]
+        return (before.role, before.since, before.promise) == (after.role, after.since, after.promise)

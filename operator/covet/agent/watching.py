@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from covet.agent import cohort, configuring
+from covet.agent import configuring
 from covet.agent.api import Api
 from covet.agent.instance import CALL_SECONDS, Instance
 from covet.core.agentapi import ShardSpec
@@ -51,7 +51,6 @@ class Watcher:
                 self._certificate,
                 self._addresses,
                 self._settings,
-                self._followers,
                 self._reserve,
             ):
                 await self._try(look)
@@ -138,7 +137,7 @@ class Watcher:
         inst = self._inst
         now = inst.clock.monotonic()
         silent = any(
-            inst.voting.age(p.instance, "at") is None for p in inst.spec.peers if p.instance != inst.settings.instance
+            not inst.voting.linked(p.instance) for p in inst.spec.peers if p.instance != inst.settings.instance
         )
         pace = PACE if silent else RESOLVE_PACE
         if self._resolved_at is not None and now - self._resolved_at < pace:
@@ -154,13 +153,7 @@ class Watcher:
     async def _settings(self) -> None:
         inst = self._inst
         if inst.vitals is not None and not inst.acting.locked():
-            async with inst.acting:
-                await configuring.apply(inst)
-
-    async def _followers(self) -> None:
-        inst = self._inst
-        if inst.vitals is not None and not inst.vitals.standby and not inst.acting.locked():
-            await cohort.remind(inst)
+            await configuring.apply(inst)
 
     async def _reserve(self) -> None:
         inst = self._inst

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from covet.agent import durable, volume
-from covet.agent.volume import BOOTSTRAP, Identity, Promise, Volume, VolumeRefusedError
+from covet.agent.volume import BOOTSTRAP, Identity, Volume, VolumeRefusedError
+from covet.planner.election.rules import Sworn
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_errors_of_the_file_system_get_a_reason(number: int, reason: str) -> Non
 def test_the_reserve_gives_way_to_a_promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full volume the agent's reserve makes room for what it swears; without any it says VolumeFull."""
     made = Volume(tmp_path)
-    made.write_promise(Promise(1))
+    made.write_promise(Sworn(1))
     made.keep_reserve()
     reserve = made.agent / "reserve"
     assert volume.RESERVE_BYTES == reserve.stat().st_size
@@ -43,12 +44,12 @@ def test_the_reserve_gives_way_to_a_promise(tmp_path: Path, monkeypatch: pytest.
         return real(descriptor, content)
 
     monkeypatch.setattr("os.write", full)
-    made.write_promise(Promise(2))
-    assert (Promise(2), False) == (made.read_promise(), reserve.exists())
+    made.write_promise(Sworn(2))
+    assert (Sworn(2), False) == (made.read_promise(), reserve.exists())
     reserve.mkdir()
     with pytest.raises(durable.VolumeError):
-        made.write_promise(Promise(3))
-    assert Promise(2) == made.read_promise()
+        made.write_promise(Sworn(3))
+    assert Sworn(2) == made.read_promise()
 
 
 def test_only_one_process_holds_a_volume(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_what_says_unfinished_is_removed_last(tmp_path: Path, monkeypatch: pytes
     made = Volume(tmp_path)
     identity = Identity("u", "m", "shop-s0-a", "c", "s", BOOTSTRAP)
     made.write_identity(identity)
-    made.write_promise(Promise(1))
+    made.write_promise(Sworn(1))
     made.pgdata.mkdir()
     seen: list[tuple[Path, bool, bool]] = []
 

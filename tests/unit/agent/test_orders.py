@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from covet.agent import birth, cloning, following, loop, opening
+from covet.agent import birth, cloning, loop, opening
+from covet.agent.driver import Driver
 from covet.agent.instance import Instance
-from covet.agent.volume import BOOTSTRAP, CLONE, Identity, Promise
-from covet.core.agentapi import BootstrapOrder, CloneOrder, ConfirmRequest, MemberState, Rule, Task
+from covet.agent.volume import BOOTSTRAP, CLONE, Identity
+from covet.core.agentapi import BootstrapOrder, CloneOrder, MemberState, Rule, Task
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.engines import programs
 from covet.planner import member
+from covet.planner.election.rules import Sworn
 from covet.planner.member import Act, Decision
 from tests.unit.agent import instances
 
@@ -30,69 +32,6 @@ def identity(*, born: bool = True, origin: str = CLONE) -> Identity:
     return Identity("u", A, "shop-s0-a", "c", "s", origin, "42", born=born)
 
 
-def test_i1_a_confirmation_is_answered_after_its_promise_is_durable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While the write of promise.json hangs there is no answer; a write that fails is no yes."""
-    rule = Rule(1, 2, B, (A, B), 1)
-    gate = threading.Event()
-
-    async def log_is_here(*_: Any) -> None:
-        return
-
-    async def scenario() -> None:
-        inst = instances.make(tmp_path)
-        inst.identity = identity()
-        await inst.remember_promise(Promise(1, Rule(1, 1, B, (B,), 0)))
-        real = inst.volume.write_promise
-
-        def slow(promise: Promise) -> None:
-            gate.wait(10.0)
-            real(promise)
-
-        monkeypatch.setattr(following, "_await_log", log_is_here)
-        monkeypatch.setattr(inst.volume, "write_promise", slow)
-        call = asyncio.create_task(following.confirm(inst, "shop-s0-b", ConfirmRequest(rule, 1)))
-        done, _ = await asyncio.wait([call], timeout=0.3)
-        assert set() == done
-        assert Promise(1, Rule(1, 1, B, (B,), 0)) == inst.volume.read_promise()
-        gate.set()
-        assert rule == (await call).rule
-        assert Promise(1, rule) == inst.volume.read_promise()
-
-        def broken(_promise: Promise) -> None:
-            raise CovetError("VolumeFull", "full")
-
-        monkeypatch.setattr(inst.volume, "write_promise", broken)
-        newer = dataclasses.replace(rule, seq=3)
-        with pytest.raises(CovetError, match="full"):
-            await following.confirm(inst, "shop-s0-b", ConfirmRequest(newer, 1))
-        assert Promise(1, rule) == inst.promise
-
-    asyncio.run(scenario())
-
-
-def test_i1_of_two_rules_of_one_number_only_one_is_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two confirmations at once that contradict each other: one yes, one no, and the volume has the yes."""
-
-    async def log_is_here(*_: Any) -> None:
-        await asyncio.sleep(0)
-
-    async def scenario() -> None:
-        inst = instances.make(tmp_path)
-        inst.identity = identity()
-        await inst.remember_promise(Promise(1, Rule(1, 1, B, (B,), 0)))
-        monkeypatch.setattr(following, "_await_log", log_is_here)
-        rules = [Rule(1, 2, B, (A, B), 1), Rule(1, 2, B, (A, B), 0)]
-        calls = (following.confirm(inst, "shop-s0-b", ConfirmRequest(rule, 1)) for rule in rules)
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        said = [answer.rule for answer in answers if not isinstance(answer, BaseException)]
-        assert 1 == len(said)
-        assert Promise(1, said[0]) == inst.volume.read_promise() == inst.promise
-
-    asyncio.run(scenario())
-
-
 def test_a_caller_that_leaves_does_not_part_memory_from_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A promise whose asker was cancelled is finished: what the agent goes by is what stands on the volume."""
 
@@ -100,21 +39,21 @@ def test_a_caller_that_leaves_does_not_part_memory_from_disk(tmp_path: Path, mon
         inst = instances.make(tmp_path)
         gate, real = threading.Event(), inst.volume.write_promise
 
-        def slow(promise: Promise) -> None:
+        def slow(promise: Sworn) -> None:
             gate.wait(10.0)
             real(promise)
 
         monkeypatch.setattr(inst.volume, "write_promise", slow)
-        call = asyncio.create_task(inst.remember_promise(Promise(4)))
+        call = asyncio.create_task(inst.remember_promise(Sworn(4)))
         await asyncio.sleep(0.05)
         call.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await call
         gate.set()
         async with asyncio.timeout(5.0):
-            while inst.promise is None:  # noqa: ASYNC110  what is tested is that it comes at all
+            while inst.sworn is None:  # noqa: ASYNC110  what is tested is that it comes at all
                 await asyncio.sleep(0.01)
-        assert Promise(4) == inst.promise == inst.volume.read_promise()
+        assert Sworn(4) == inst.sworn == inst.volume.read_promise()
 
     asyncio.run(scenario())
 
@@ -267,7 +206,7 @@ def test_the_spec_kept_by_another_cluster(tmp_path: Path, owner: Identity | None
         inst.volume.write_spec(dataclasses.replace(inst.spec, generation=57, cluster_uid="other"))
         if owner is not None:
             inst.volume.write_identity(owner)
-            inst.volume.write_promise(Promise(1, Rule(1, 1, A, (A,), 0)))
+            inst.volume.write_promise(Sworn(1, Rule(1, 1, A, (A,), 0)))
             inst.volume.pgdata.mkdir()
             (inst.volume.pgdata / "PG_VERSION").write_text("15\n")
         await opening.look(inst)
@@ -281,14 +220,14 @@ def test_the_spec_kept_by_another_cluster(tmp_path: Path, owner: Identity | None
 def test_a_full_volume_ends_no_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the file system in an action is told as VolumeFull, and the loop turns on."""
 
-    async def full(_inst: Instance, _act: Act) -> None:
+    async def full(_inst: Instance, _driver: Driver, _act: Act) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async def scenario() -> str:
         inst = instances.make(tmp_path)
         monkeypatch.setattr(loop, "_act", full)
-        monkeypatch.setattr(member, "decide", lambda _facts: Decision(Act.STOP, MemberState.STARTING, "Test"))
-        turning = asyncio.create_task(loop.run(inst))
+        monkeypatch.setattr(member, "decide", lambda _facts: Decision(Act.HALT, MemberState.STARTING, "Test"))
+        turning = asyncio.create_task(loop.run(inst, Driver(inst)))
         await asyncio.sleep(0.1)
         assert not turning.done()
         inst.stopping.set()

@@ -1,12 +1,14 @@
 """The agent's state on the volume: durable, and never guessed at."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from covet.agent import durable, volume
-from covet.agent.volume import BOOTSTRAP, Identity, Promise, Volume, VolumeRefusedError
+from covet.agent.volume import BOOTSTRAP, CLONE, Identity, Volume, VolumeRefusedError
 from covet.core.agentapi import Rule
+from covet.planner.election.rules import Sworn
 
 RULE = Rule(1, 1, "s0-a-0123456789ab", ("s0-a-0123456789ab",), 0)
 IDENTITY = Identity("u", RULE.leader, "shop-s0-a", "c", "s", BOOTSTRAP, "42", born=True)
@@ -18,21 +20,30 @@ def born(root: Path) -> Volume:
     made.pgdata.mkdir(parents=True)
     (made.pgdata / "PG_VERSION").write_text("15\n")
     made.write_identity(IDENTITY)
-    made.write_promise(Promise(1, RULE))
+    made.write_promise(Sworn(1, RULE))
     return made
 
 
-def examine(made: Volume) -> tuple[Identity | None, Promise | None]:
+def examine(made: Volume) -> tuple[Identity | None, Sworn | None]:
     """Examine a volume as instance shop-s0-a of shard s in cluster c."""
     return volume.examine(made, "shop-s0-a", "c", "s")
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    """Identity and promise come back as they were, with the rule amid a step."""
+    """Identity and promise come back as they were, with what the member led and the mark of a rewind."""
     made = born(tmp_path)
-    pending = Promise(1, RULE, Rule(1, 2, RULE.leader, (RULE.leader, "s0-b-0123456789ab"), 1))
-    made.write_promise(pending)
-    assert (IDENTITY, pending) == examine(made)
+    sworn = Sworn(4, RULE, led=3, rewinding=True)
+    made.write_promise(sworn)
+    assert (IDENTITY, sworn) == examine(made)
+
+
+def test_a_clone_that_was_not_admitted_yet_has_no_rule(tmp_path: Path) -> None:
+    """A finished clone holds a promise and no rule until a rule row admits it."""
+    made = born(tmp_path)
+    (made.agent / "promise.json").unlink()
+    made.write_promise(Sworn(2))
+    made.write_identity(dataclasses.replace(IDENTITY, origin=CLONE))
+    assert (dataclasses.replace(IDENTITY, origin=CLONE), Sworn(2)) == examine(made)
 
 
 def test_an_empty_volume_is_nobody(tmp_path: Path) -> None:

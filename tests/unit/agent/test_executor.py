@@ -1,0 +1,163 @@
+"""The core's effects, carried out: each ticket answered once, nothing of what was overtaken, promises durable first."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from covet.agent import fencing, following, running
+from covet.agent.election import Election
+from covet.agent.executor import Executor
+from covet.agent.instance import Instance
+from covet.core.agentapi import Position, Rule
+from covet.core.errors import CovetError
+from covet.planner.election import effects, machine
+from covet.planner.election.events import Done, Persisted, Tick
+from covet.planner.election.rules import Sworn
+from covet.planner.election.watch import Config
+from tests.unit.agent import instances
+
+A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
+RULE = Rule(1, 1, B, (A, B), 1)
+
+
+def enrolled(folder: Path) -> Instance:
+    """Return an instance with a member, so that its queue takes events."""
+    inst = instances.make(folder)
+    inst.election.begin(machine.start(Config(A), Sworn(1, RULE), (A, B), 0))
+    return inst
+
+
+async def told(election: Election) -> AsyncIterator[object]:
+    """Yield what the core is told, without the passing of time."""
+    while True:
+        word = await election.next()
+        if not isinstance(word, Tick):
+            yield word
+
+
+async def first(election: Election) -> object:
+    """Return the next thing that the core is told."""
+    async with asyncio.timeout(5.0):
+        return await anext(told(election))
+
+
+def test_i1_a_promise_is_answered_once_it_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the write of promise.json hangs there is no answer; a write that fails is repeated, not answered."""
+    gate, tries = threading.Event(), []
+
+    async def scenario() -> None:
+        inst = enrolled(tmp_path)
+        real = inst.volume.write_promise
+
+        def slow(promise: Sworn) -> None:
+            tries.append(promise)
+            gate.wait(10.0)
+            if len(tries) == 1:
+                raise CovetError("VolumeFull", "full")
+            real(promise)
+
+        monkeypatch.setattr(inst.volume, "write_promise", slow)
+        Executor(inst).perform(effects.Persist(Sworn(4, RULE)))
+        answer = asyncio.create_task(first(inst.election))
+        done, _ = await asyncio.wait([answer], timeout=0.2)
+        assert set() == done
+        assert inst.volume.read_promise() is None
+        gate.set()
+        assert Persisted(Sworn(4, RULE)) == await answer
+        assert Sworn(4, RULE) == inst.volume.read_promise() == inst.sworn
+        assert 2 == len(tries)
+
+    asyncio.run(scenario())
+
+
+def recording(
+    log: list[str], name: str, gate: asyncio.Event, result: object = None
+) -> Callable[..., Awaitable[object]]:
+    """Return a verb that waits for a gate and notes its begin, its end, and its cancellation."""
+
+    async def verb(*_: object) -> object:
+        log.append(f"{name} begins")
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            log.append(f"{name} is cancelled")
+            raise
+        log.append(f"{name} ends")
+        return result
+
+    return verb
+
+
+def test_i3_a_fence_overtakes_a_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The follow is cancelled to its end before the fence begins, and only the fence is answered."""
+    log: list[str] = []
+
+    async def scenario() -> None:
+        inst, never, now = enrolled(tmp_path), asyncio.Event(), asyncio.Event()
+        now.set()
+        monkeypatch.setattr(following, "follow", recording(log, "follow", never, result=True))
+        monkeypatch.setattr(fencing, "fence", recording(log, "fence", now, Position(1, 7)))
+        executor = Executor(inst)
+        executor.perform(effects.Follow(1, B, 1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        executor.perform(effects.Fence(2, 2))
+        assert Done(2, ok=True, position=Position(1, 7)) == await first(inst.election)
+
+    asyncio.run(scenario())
+    assert ["follow begins", "follow is cancelled", "fence begins", "fence ends"] == log
+
+
+def test_i7_a_stop_overtakes_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on its way up is given up before the stop, which alone is answered."""
+    log: list[str] = []
+
+    async def scenario() -> None:
+        inst, never, now = enrolled(tmp_path), asyncio.Event(), asyncio.Event()
+        now.set()
+        monkeypatch.setattr(running, "start_closed", recording(log, "start", never))
+        monkeypatch.setattr(running, "stop_at_once", recording(log, "stop", now))
+        executor = Executor(inst)
+        executor.perform(effects.Start(1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        executor.perform(effects.Stop(2))
+        assert Done(2, ok=True) == await first(inst.election)
+
+    asyncio.run(scenario())
+    assert ["start begins", "start is cancelled", "stop begins", "stop ends"] == log
+
+
+def test_a_verb_that_fails_is_answered_with_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a verb is an answer, not an end of the agent."""
+
+    async def broken(*_: object) -> None:
+        raise CovetError("ServerDied", "the server ended while it started")
+
+    async def scenario() -> object:
+        inst = enrolled(tmp_path)
+        monkeypatch.setattr(running, "start_closed", broken)
+        Executor(inst).perform(effects.Start(1))
+        return await first(inst.election)
+
+    assert Done(1, ok=False) == asyncio.run(scenario())
+
+
+def test_a_defect_in_a_verb_ends_the_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody expected is never taken for an answer: the agent ends and is started again."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def scenario() -> BaseException | None:
+        inst = enrolled(tmp_path)
+        monkeypatch.setattr(running, "start_closed", broken)
+        Executor(inst).perform(effects.Start(1))
+        async with asyncio.timeout(5.0):
+            await inst.stopping.wait()
+        return inst.defect
+
+    assert isinstance(asyncio.run(scenario()), ZeroDivisionError)

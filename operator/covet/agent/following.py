@@ -1,137 +1,251 @@
-"""A follower's side of streaming: promise first, then join, then the server's settings."""
+"""A follower's side of streaming: lineage first, then credentials, then the server's settings.
+
+A member off the leader's lineage neither streams nor acknowledges (I8). PostgreSQL itself would stream to it
+and find out late, or never; so the end of the own log is compared before the server hears of the leader.
+"""
 
 import asyncio
 import contextlib
 import logging
+import shutil
+import signal
+from pathlib import Path
 from typing import Final
 
-from covet.agent import configuring
-from covet.agent.instance import Instance, ask_vitals
-from covet.agent.volume import Promise
+from covet.agent import configuring, durable, positions, running, threads
+from covet.agent.instance import Instance
 from covet.core import names
-from covet.core.agentapi import ConfirmAnswer, ConfirmRequest, JoinAnswer, JoinRequest, Position, Rule
-from covet.core.errors import RefusedError, UnreachableError
-from covet.engines import statements
+from covet.core.agentapi import JoinAnswer, JoinRequest, Position, Rule
+from covet.core.errors import CovetError, RefusedError, UnreachableError
+from covet.engines import processes, statements, timelines
 from covet.engines.configuration import Upstream
-from covet.engines.sessions import SqlError
+from covet.engines.sessions import Session, SqlError
 from covet.planner import lineage
 
 LOG: Final = logging.getLogger("covet.following")
 
-REJOIN_SECONDS: Final = 2.0
-"""Seconds without a stream after which the leader is asked again to end what runs in our name."""
-RETRY_SECONDS: Final = 0.5
-"""Seconds between two questions to a leader that did not answer with yes."""
-JOIN_SECONDS: Final = 2.0
-"""How long the leader's agent may take: a follower that cannot reach it has to close in time."""
-CONFIRM_SECONDS: Final = 3.0
-"""How long a confirmation waits for the log; shorter than the caller's own bound."""
+JOIN_SECONDS: Final = 4.0
+"""How long the leader's agent may take: it may have to end a stream that still runs in our name."""
+BEGIN_SECONDS: Final = 0.25
+"""How long the receiver may take to appear before the answer is given without it."""
+ROW_SECONDS: Final = 3.0
+POLL_SECONDS: Final = 0.005
+READ_SECONDS: Final = 10.0
+"""How long the end of the own log may take to be read."""
 
 
-async def follow(inst: Instance) -> None:
-    """Follow the leader of the newest rule; asks again every few seconds while it does not stream.
+async def follow(inst: Instance, leader: str, term: int) -> bool:
+    """Follow a leader, if the end of the own log lies on its lineage.
+
+    Args:
+        inst: a standby's agent; its promise is `term`.
+        leader: member name of the leader.
+        term: the one it leads.
+
+    Returns:
+        True once the server's settings point to the leader; streaming may begin a moment later. False if this
+        member is off its lineage, or if the leader no longer has the log that comes next.
 
     Raises:
-        UnreachableError, RefusedError: the leader's agent did not answer, or not with yes.
+        CovetError: the leader's agent is unreachable or does not lead that term, or the own log cannot be read.
     """
-    rule, identity, promise = inst.rule, inst.identity, inst.promise
-    now = inst.clock.monotonic()
-    if rule is None or identity is None or promise is None or now < inst.join_at:
-        return
-    inst.join_at = now + RETRY_SECONDS
-    leader = inst.peer(inst.instance_of(rule.leader))
-    if inst.upstream is None and not await _replayed_all(inst):
-        return  # how far this server's own log reaches is not known yet
+    identity = inst.identity
+    if identity is None:
+        raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
+    if _follows(inst, leader, term):
+        await configuring.apply(inst)
+        return True
+    await detach(inst)
+    try:
+        own, answer = await _compare(inst, leader, term)
+    except RefusedError as error:
+        if error.reason != "LogMissing":
+            raise
+        LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
+        return False
+    if (fault := fault_of(own, leader, answer)) is not None:
+        LOG.warning("Not following %s: %s", leader, fault[1], extra={"fields": {"reason": fault[0]}})
+        return False
+    await align(inst, own.term, answer)
+    await point(inst, Rule(term, 0, leader, (), 0), identity.member)
+    LOG.info("Following %s in term %s.", leader, term)
+    return True
+
+
+async def _compare(inst: Instance, leader: str, term: int) -> tuple[Position, JoinAnswer]:
+    """Return the end of the own log and where the leader stands; both are asked for at once."""
+    asking = asyncio.create_task(ask(inst, leader, term), name="join")
+    reading = asyncio.create_task(read_position(inst), name="position")
+    try:
+        return await reading, await asking
+    finally:
+        for task in (asking, reading):
+            task.cancel()
+        await asyncio.gather(asking, reading, return_exceptions=True)
+
+
+async def ask(inst: Instance, leader: str, term: int) -> JoinAnswer:
+    """Have the leader's agent make the own role and slot, and say where it stands.
+
+    Raises:
+        UnreachableError: it did not answer.
+        RefusedError: it leads another term or system, or refused.
+    """
+    identity, peer = inst.identity, inst.peer(inst.instance_of(leader))
+    if identity is None:
+        raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
     try:
         async with asyncio.timeout(JOIN_SECONDS):
-            answer = await inst.client.join(leader, JoinRequest(inst.settings.instance, identity.member))
+            answer = await inst.client.join(peer, JoinRequest(inst.settings.instance, identity.member))
     except TimeoutError as error:
-        raise UnreachableError("LeaderUnreachable", f"{leader.instance} did not answer in time.") from error
+        raise UnreachableError("LeaderUnreachable", f"{peer.instance} did not answer in time.") from error
     if answer.system_id != identity.system_id:
         raise RefusedError(
-            "SystemForeign", f"{leader.instance} has system id {answer.system_id}, this volume {identity.system_id}."
+            "SystemForeign", f"{peer.instance} has system id {answer.system_id}, this volume {identity.system_id}."
         )
-    if answer.rule.leader != rule.leader or answer.rule.term != promise.term:
-        raise RefusedError(
-            "TermForeign", f"{leader.instance} leads term {answer.rule.term}, promised is {promise.term}."
-        )
-    await _refuse_behind(inst, leader.instance, answer)
-    inst.join_at = inst.clock.monotonic() + REJOIN_SECONDS
-    await asyncio.to_thread(inst.certificates.copy_to, inst.volume.credentials(rule.term))
-    inst.upstream = upstream(inst, rule, identity.member)
-    if await configuring.apply(inst):
-        LOG.info("Following %s in term %s.", rule.leader, rule.term)
+    if (answer.rule.leader, answer.rule.term, answer.timeline) != (leader, term, term) or answer.flushed is None:
+        raise RefusedError("TermForeign", f"{peer.instance} does not lead term {term} as {leader}.")
+    return answer
 
 
-async def _replayed_all(inst: Instance) -> bool:
-    async with inst.sql() as session:
-        return await statements.replayed_all(session)
+def fault_of(own: Position, leader: str, answer: JoinAnswer) -> lineage.Fault | None:
+    """Return why a leader must not be followed from a position, None if it may."""
+    end = Position(answer.timeline, answer.flushed or 0)
+    fault = lineage.fault_of_position(own, leader, end, answer.history)
+    if fault is None and own.lsn // timelines.SEGMENT_BYTES * timelines.SEGMENT_BYTES < answer.oldest:
+        return "LogMissing", f"{leader} has its log from {answer.oldest} on, needed is {own.lsn}."
+    return fault
 
 
-async def _refuse_behind(inst: Instance, leader: str, answer: JoinAnswer) -> None:
-    """Refuse a leader that holds less of the same log, and follow nobody from then on (I8).
+async def read_position(inst: Instance) -> Position:
+    """Return the end of the own log, what is not replayed yet included; nothing is received meanwhile.
 
     Raises:
-        RefusedError: it does, or this server does not say how far it is.
+        RefusedError: it cannot be read.
     """
-    if answer.flushed is None:
-        return
-    vitals = await ask_vitals(inst)
-    fault = lineage.fault_of_leader(
-        Position(vitals.term, vitals.lsn), leader, Position(answer.timeline, answer.flushed)
-    )
-    if fault is None:
-        return
-    inst.upstream = None
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            found = await positions.read(inst)
+    except TimeoutError as error:
+        raise RefusedError("PositionUnknown", "The end of the own log was not found in time.") from error
+    if found is None:
+        raise RefusedError("PositionUnknown", "The end of the own log cannot be read.")
+    return found
+
+
+async def detach(inst: Instance) -> None:
+    """Follow nobody: credentials removed, settings emptied, and no receiver left.
+
+    Raises:
+        CovetError: a receiver does not end.
+    """
+    old, inst.upstream = inst.upstream, None
+    if old is not None:
+        await threads.finish(shutil.rmtree, old.credentials, True)  # noqa: FBT003  ignore_errors has no name there
     await configuring.apply(inst)
-    raise RefusedError(*fault)
+    deadline = inst.clock.monotonic() + 2.0
+    while pids := await asyncio.to_thread(_receivers, inst.server.pid):
+        if inst.clock.monotonic() > deadline:
+            raise CovetError("ReceiverRemains", f"The receivers {pids} do not end.")
+        for pid in pids:
+            processes.send(pid, signal.SIGTERM)
+        await asyncio.sleep(0.01)
+
+
+def _receivers(postmaster: int | None) -> list[int]:
+    """Return the receivers of a server, those that are still connecting included."""
+    found = []
+    for pid in processes.children(postmaster) if postmaster else ():
+        with contextlib.suppress(OSError):
+            if b"walreceiver" in (processes.PROC / str(pid) / "cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+async def align(inst: Instance, above: int, answer: JoinAnswer) -> None:
+    """Give the server the history of its leader's timelines, and none other after the last byte's.
+
+    A server that saw a history of another line may have made that one its aim and is started anew.
+    """
+    pgdata = inst.volume.pgdata
+    strangers = await asyncio.to_thread(timelines.strangers, pgdata, answer.timeline, answer.history, above)
+    if strangers:
+        LOG.warning("Removing %s: not of the leader's line.", ", ".join(path.name for path in strangers))
+        await running.stop(inst)
+        await threads.finish(_remove, inst, strangers)
+        await running.start_closed(inst)
+    await threads.finish(write_chain, inst, answer, above)
+
+
+def _remove(inst: Instance, paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+    durable.sync_folder(inst.volume.pgdata / "pg_wal")
+
+
+def write_chain(inst: Instance, answer: JoinAnswer, above: int) -> None:
+    """Write the history files that are missing after a timeline, up to the leader's; the newest first."""
+    folder = inst.volume.pgdata / "pg_wal"
+    for name, text in timelines.chain(answer.timeline, answer.history, above).items():
+        if not (folder / name).exists():
+            durable.write(folder / name, text.encode())
+
+
+async def point(inst: Instance, rule: Rule, member: str) -> None:
+    """Have the server stream from the leader of a rule, under a name; wait a moment for the receiver."""
+    await threads.finish(inst.certificates.copy_to, inst.volume.credentials(rule.term))
+    inst.upstream = upstream(inst, rule, member)
+    await configuring.apply(inst)
+    with contextlib.suppress(TimeoutError, UnreachableError, SqlError):
+        async with asyncio.timeout(BEGIN_SECONDS), inst.sql() as session:
+            while await statements.receiving(session) is None:  # noqa: ASYNC110  the server tells of no such event
+                await asyncio.sleep(POLL_SECONDS)
 
 
 def upstream(inst: Instance, rule: Rule, member: str) -> Upstream:
-    """Return what the server needs to stream from the leader of a rule."""
+    """Return what the server needs to stream from the leader of a rule, under a name."""
+    own = inst.identity.member if inst.identity else member
     return Upstream(
         peer=inst.peer(inst.instance_of(rule.leader)),
         role=inst.role(inst.settings.instance),
         member=member,
-        slot=names.slot(member),
+        slot=names.slot(own),
         credentials=inst.volume.credentials(rule.term),
         addresses=inst.names.known(inst.peer(inst.instance_of(rule.leader)).address),
     )
 
 
-async def confirm(inst: Instance, caller: str, request: ConfirmRequest) -> ConfirmAnswer:
-    """Answer once the log is flushed up to the rule row, and the rule is fsynced in promise.json.
+def _follows(inst: Instance, leader: str, term: int) -> bool:
+    """Tell whether the settings name this leader in this term."""
+    known = inst.upstream
+    return (
+        known is not None
+        and inst.server.pid is not None
+        and known.peer.instance == inst.instance_of(leader)
+        and known.credentials == inst.volume.credentials(term)
+    )
+
+
+async def await_row(inst: Instance, rule: Rule, lsn: int) -> None:
+    """Wait until the log is flushed here up to an LSN, streamed from the rule's leader in its term.
 
     Raises:
-        RefusedError: a newer rule or a higher promise stands here, or the log does not come.
+        RefusedError: it was not within the bound, or the rule's leader is not followed.
     """
-    rule, identity = request.rule, inst.identity
-    if identity is None or not identity.born or inst.promise is None:
-        raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
-    if caller != inst.instance_of(rule.leader) or rule.leader == identity.member:
-        raise RefusedError("NotLeader", f"{caller} does not lead by the rule that it asks to confirm.")
-    _refuse_faulty(inst, rule, identity.member)
-    await _await_log(inst, rule, request.lsn)
-    # Another confirmation may have come in while this one waited.
-    _refuse_faulty(inst, rule, identity.member)
-    if inst.promise.rule != rule:
-        await inst.remember_promise(Promise(inst.promise.term, rule))
-    return ConfirmAnswer(identity.member, rule)
-
-
-def _refuse_faulty(inst: Instance, rule: Rule, member: str) -> None:
-    if inst.promise is not None and (fault := lineage.fault_of_rule(rule, member, inst.promise.term, inst.rule)):
-        raise RefusedError(*fault)
-
-
-async def _await_log(inst: Instance, rule: Rule, lsn: int) -> None:
-    """Wait until this server flushed the log up to an LSN while streaming the rule's term from its leader."""
-    deadline = inst.clock.monotonic() + CONFIRM_SECONDS
-    while inst.clock.monotonic() < deadline:
-        if inst.upstream is not None:
-            with contextlib.suppress(SqlError, RefusedError):
-                vitals = await ask_vitals(inst)
-                if vitals.streaming and vitals.term == rule.term and vitals.lsn >= lsn:
+    deadline = inst.clock.monotonic() + ROW_SECONDS
+    session: Session | None = None
+    try:
+        while inst.clock.monotonic() < deadline:
+            if not _follows(inst, rule.leader, rule.term):
+                raise RefusedError("NotFollowing", f"{inst.settings.instance} does not follow {rule.leader}.")
+            with contextlib.suppress(SqlError, UnreachableError):
+                if session is None or session.closed:
+                    session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
+                seen = await statements.receiving(session)
+                if seen is not None and seen.streaming and seen.timeline == rule.term and seen.flushed >= lsn:
                     return
-        await asyncio.sleep(0.02)
+            await asyncio.sleep(POLL_SECONDS)
+    finally:
+        if session is not None:
+            session.terminate()
     raise RefusedError("LogBehind", f"{inst.settings.instance} has not flushed the log up to {lsn} yet.")

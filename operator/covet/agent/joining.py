@@ -1,15 +1,26 @@
-"""The leader's side of a member that joins or comes back: its role, its slot, no second stream in its name."""
+"""The leader's side of members that follow it: role, slot, no second stream in one name, and where it stands.
 
+It works as soon as the server is promoted: the row of the term's rule is confirmed only by members that follow.
+Followers keep slots for all others too, so that the log they need is still there after a failover.
+"""
+
+import asyncio
 import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Final
 
 from covet.agent.instance import Instance
 from covet.core import names
-from covet.core.agentapi import JoinAnswer, JoinRequest
+from covet.core.agentapi import Ancestor, CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest, Position
 from covet.core.errors import RefusedError
-from covet.engines import statements
+from covet.engines import statements, timelines
+from covet.engines.sessions import Session
 
 LOG: Final = logging.getLogger("covet.joining")
+
+CHECKPOINT_SECONDS: Final = 120.0
+"""How long a checkpoint for a rewind may take: it is not spread, but the disk may be busy."""
 
 
 async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer:
@@ -23,19 +34,90 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
     Raises:
         RefusedError: this is not the leader, or the caller speaks for somebody else.
     """
-    rule = inst.leading()
+    rule = inst.reigning()
     inst.peer(request.instance)
     prefix = names.member(inst.spec.shard, inst.letters(request.instance), "")
     if caller != request.instance or not request.member.startswith(prefix) or len(request.member) != len(prefix) + 12:
         raise RefusedError("MemberMismatch", f"{caller} cannot join as {request.member} of {request.instance}.")
     if request.instance == inst.settings.instance:
         raise RefusedError("MemberMismatch", "The leader does not join itself.")
+    if inst.identity is None or inst.identity.system_id is None:
+        raise RefusedError("LeaderNotReady", "The leader has no system identifier yet.")
     async with inst.sql() as session:
         await statements.admit_member(
             session, inst.role(request.instance), request.member, names.slot(request.member), names.slot(prefix)
         )
-        flushed = await statements.flushed_end(session)
+        end = await _end(inst, session, rule.term)
+    history, oldest = await asyncio.to_thread(_log, inst.volume.pgdata, end.term)
     LOG.info("Admitted %s.", request.member)
-    if inst.identity is None or inst.identity.system_id is None:
-        raise RefusedError("LeaderNotReady", "The leader has no system identifier yet.")
-    return JoinAnswer(rule, inst.identity.system_id, inst.vitals.term if inst.vitals else 0, flushed)
+    return JoinAnswer(rule, inst.identity.system_id, end.term, end.lsn, history, oldest)
+
+
+async def checkpoint(inst: Instance, request: CheckpointRequest) -> CheckpointAnswer:
+    """Bring the control file to the timeline of the term, for a member that rewinds from here.
+
+    Raises:
+        RefusedError: this is not the leader of that term.
+        SqlError: the checkpoint took too long.
+    """
+    rule = inst.reigning()
+    if rule.term != request.term:
+        raise RefusedError("TermForeign", f"{inst.settings.instance} leads term {rule.term}, not {request.term}.")
+    async with inst.sql() as session:
+        if await statements.control_timeline(session) != rule.term:
+            await statements.checkpoint(session, CHECKPOINT_SECONDS)
+        if await statements.control_timeline(session) != rule.term:
+            raise RefusedError("TimelineForeign", f"The control file does not say timeline {rule.term}.")
+        end = await _end(inst, session, rule.term)
+    history, oldest = await asyncio.to_thread(_log, inst.volume.pgdata, end.term)
+    return CheckpointAnswer(end.term, end.lsn, history, oldest)
+
+
+def _log(pgdata: Path, timeline: int) -> tuple[tuple[Ancestor, ...], int]:
+    """Return the timelines before a timeline, and where the oldest log begins."""
+    return timelines.read(pgdata, timeline), min(map(timelines.begin, timelines.segments(pgdata)), default=0)
+
+
+async def _end(inst: Instance, session: Session, term: int) -> Position:
+    """Return the leader's timeline and the end of its flushed log.
+
+    Raises:
+        RefusedError: the server is not on the timeline of its term.
+    """
+    end = await statements.log_end(session)
+    if end is None or end.term != term:
+        raise RefusedError("TimelineForeign", f"The server of {inst.settings.instance} is not on timeline {term}.")
+    return end
+
+
+async def make_slots(inst: Instance, members: Collection[str]) -> None:
+    """Make the slots of these members, each from the last checkpoint on; those that exist stay as they are.
+
+    Raises:
+        SqlError: the server refused.
+    """
+    async with inst.sql() as session:
+        await statements.make_slots(session, [names.slot(member) for member in members])
+
+
+async def advance_slots(inst: Instance, reached: Mapping[str, int | None]) -> None:
+    """Keep slots for exactly these members on a follower, each up to where the member is, or a checkpoint back.
+
+    A rewind and the replay after it begin at a checkpoint, so no slot goes past the last one here. Called
+    every few seconds it is cheap: one query that changes what has to change.
+
+    Args:
+        inst: a follower's agent.
+        reached: by member, the leader among them: the end of what it flushed as the leader saw it last, in bytes;
+            None for a member that is away, whose slot stays where it is.
+
+    Raises:
+        SqlError: the server refused.
+    """
+    slots = {names.slot(member): lsn for member, lsn in reached.items()}
+    own = names.slot(inst.identity.member) if inst.identity else ""
+    prefix = names.slot(f"{inst.spec.shard}-")
+    async with inst.sql() as session:
+        await statements.make_slots(session, [slot for slot in slots if slot != own])
+        await statements.drop_slots(session, prefix, [slot for slot in slots if slot != own])
+        await statements.advance_slots(session, {slot: lsn for slot, lsn in slots.items() if lsn is not None})

@@ -32,6 +32,7 @@ class Telemetry:
         self.probe_failures = self._counter(metrics.AGENT_PROBE_FAILURES)
         self.orphans = self._counter(metrics.AGENT_ORPHANS)
         self.certificate_loads = self._counter(metrics.AGENT_CERTIFICATE_LOADS)
+        self.discarded_bytes = self._counter(metrics.AGENT_DISCARDED_BYTES)
         self.voter_dropped = self._counter(metrics.VOTER_DROPPED)
         self.tick_seconds = cast("Histogram", metrics.register(metrics.AGENT_TICK_SECONDS, self.registry))
         self._totals: dict[Counter, int] = {}

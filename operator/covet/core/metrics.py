@@ -67,6 +67,9 @@ AGENT_PROBE_FAILURES: Final = Metric(
 )
 AGENT_ORPHANS: Final = Metric("covet_agent_orphans_total", Kind.COUNTER, "Orphaned processes reaped as PID 1.")
 AGENT_TASK_BYTES: Final = Metric("covet_agent_task_bytes", Kind.GAUGE, "Bytes of the copy under way.", ("part",))
+AGENT_DISCARDED_BYTES: Final = Metric(
+    "covet_agent_discarded_bytes_total", Kind.COUNTER, "Log that no leader had and that was discarded to rejoin."
+)
 AGENT_CERTIFICATE_LOADS: Final = Metric(
     "covet_agent_certificate_loads_total", Kind.COUNTER, "Times a renewed certificate was taken up."
 )

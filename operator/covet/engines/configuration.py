@@ -123,7 +123,8 @@ def render_access(*, opened: bool, sealed: bool = False) -> str:
         f"local all {SUPERUSER} peer map=agent",
     ]
     if not sealed:
-        lines.append(f"hostssl replication +{MEMBERS} all cert map=members")
+        # Database postgres for pg_rewind: a member that comes back reads the leader's files.
+        lines.append(f"hostssl replication,postgres +{MEMBERS} all cert map=members")
     if opened:
         lines += [
             f"hostssl all {SUPERUSER} all reject",

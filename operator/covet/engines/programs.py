@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Final
 
@@ -136,7 +136,14 @@ async def _read_progress(stream: asyncio.StreamReader, words: list[str], progres
                 LOG.info(words[-1])
 
 
-async def run(spawn: Spawner, *argv: str, limit: float = 120.0, folder: Path | None = None) -> str:
+async def run(
+    spawn: Spawner,
+    *argv: str,
+    limit: float = 120.0,
+    folder: Path | None = None,
+    codes: Container[int] = (0,),
+    joined: bool = False,
+) -> str:
     """Run a program to its end and return its standard output.
 
     Args:
@@ -144,6 +151,8 @@ async def run(spawn: Spawner, *argv: str, limit: float = 120.0, folder: Path | N
         argv: the program and its arguments.
         limit: seconds after which it is killed.
         folder: its working folder.
+        codes: exit codes that are no error.
+        joined: what it says on standard error is returned too.
 
     Raises:
         ProgramError: it ended with an error, or not in time.
@@ -158,7 +167,7 @@ async def run(spawn: Spawner, *argv: str, limit: float = 120.0, folder: Path | N
         if isinstance(error, asyncio.CancelledError):
             raise
         raise ProgramError("ProgramTooSlow", f"{name} did not end within {limit:.0f} s and was killed.") from error
-    if process.returncode != 0:
+    if process.returncode not in codes:
         last = errors.decode(errors="replace").strip().splitlines()[-4:]
         raise ProgramError("ProgramFailed", f"{name} ended with {process.returncode}: {' '.join(last)}")
-    return output.decode(errors="replace")
+    return (output + errors if joined else output).decode(errors="replace")

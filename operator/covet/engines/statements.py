@@ -6,9 +6,10 @@ can read it and change nothing in it.
 
 import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from covet.core.agentapi import DatabaseOrder, FollowerLink, MapOrder, Rule
+from covet.core.agentapi import DatabaseOrder, FollowerLink, MapOrder, Position, Rule
 from covet.core.errors import RefusedError, SpecError
 from covet.engines.configuration import MEMBERS, SUPERUSER
 from covet.engines.quoting import identifier, literal
@@ -39,6 +40,11 @@ CREATE TABLE covet.application (
     database text NOT NULL, owner text NOT NULL);
 GRANT SELECT ON covet.rule, covet.map, covet.application TO PUBLIC;
 REVOKE ALL ON DATABASE template1 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    pg_catalog.pg_ls_dir(text, boolean, boolean),
+    pg_catalog.pg_stat_file(text, boolean),
+    pg_catalog.pg_read_binary_file(text),
+    pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean) TO covet_members;
 COMMIT;
 """
 
@@ -78,6 +84,96 @@ async def write_rule(session: Session, rule: Rule, limit: float) -> int:
 async def flushed_end(session: Session) -> int:
     """Return the end of the flushed log of a primary, in bytes."""
     return int(await session.value("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"))
+
+
+async def log_end(session: Session) -> Position | None:
+    """Return a primary's timeline and the end of its flushed log; None on a standby.
+
+    The control file speaks of the timeline of the last checkpoint: after a promotion that is the old one.
+    """
+    row = await session.row(
+        "SELECT ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::bigint AS timeline,"
+        " (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS lsn WHERE NOT pg_is_in_recovery()"
+    )
+    return Position(row["timeline"], row["lsn"]) if row is not None else None
+
+
+async def control_timeline(session: Session) -> int:
+    """Return the timeline of the last checkpoint."""
+    return int(await session.value("SELECT timeline_id FROM pg_control_checkpoint()"))
+
+
+async def checkpoint(session: Session, limit: float) -> None:
+    """Write a checkpoint at once, not spread over time.
+
+    Raises:
+        SqlError: it took longer than the limit, in seconds.
+    """
+    await session.execute("CHECKPOINT", limit=limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Receiving:
+    """What a standby's receiver did: the timeline that it flushed last, and up to where, in bytes."""
+
+    streaming: bool
+    timeline: int
+    flushed: int
+
+
+async def receiving(session: Session, limit: float = 1.0) -> Receiving | None:
+    """Return what the receiver does; None while there is none, or it is still connecting."""
+    row = await session.row(
+        "SELECT status = 'streaming' AS streaming, coalesce(received_tli, 0) AS timeline,"
+        " coalesce(flushed_lsn - '0/0'::pg_lsn, 0)::bigint AS flushed"
+        " FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL",
+        limit=limit,
+    )
+    return Receiving(row["streaming"], row["timeline"], row["flushed"]) if row is not None else None
+
+
+async def make_slots(session: Session, slots: Sequence[str]) -> None:
+    """Make physical slots that keep the log from the last checkpoint on, unless they exist."""
+    await session.execute(
+        "SELECT pg_create_physical_replication_slot(wanted, true) FROM unnest($1::text[]) AS wanted"
+        " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = wanted)",
+        list(slots),
+    )
+
+
+async def drop_slots(session: Session, prefix: str, kept: Sequence[str]) -> None:
+    """Drop the slots with a prefix that nobody streams through: all but those to keep, and those whose log is gone."""
+    await session.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        " WHERE slot_type = 'physical' AND starts_with(slot_name, $1) AND NOT active"
+        "   AND (slot_name <> ALL ($2::text[]) OR wal_status = 'lost')",
+        prefix,
+        list(kept),
+    )
+
+
+async def advance_slots(session: Session, reached: Mapping[str, int]) -> None:
+    """Let go of log before these ends, in bytes, and before the last checkpoint; no slot ever goes back."""
+    await session.execute(
+        "SELECT pg_replication_slot_advance(slot_name, wanted.lsn) FROM"
+        " (SELECT slot_name, restart_lsn, least('0/0'::pg_lsn + lsn, control.redo_lsn) AS lsn"
+        "    FROM unnest($1::text[], $2::bigint[]) AS reached (name, lsn)"
+        "    JOIN pg_replication_slots ON slot_name = name CROSS JOIN pg_control_checkpoint() AS control"
+        "   WHERE NOT active AND wal_status <> 'lost') AS wanted WHERE restart_lsn < lsn",
+        list(reached),
+        list(reached.values()),
+    )
+
+
+async def bytes_behind(session: Session, member: str) -> int | None:
+    """Return how many bytes of the log are not flushed yet by a member that streams; None while it does not."""
+    found = await session.value(
+        "SELECT (pg_current_wal_lsn() - flush_lsn)::bigint FROM pg_stat_replication"
+        " WHERE application_name = $1 AND state = 'streaming'",
+        member,
+        limit=1.0,
+    )
+    return int(found) if found is not None else None
 
 
 async def replayed_all(session: Session) -> bool:
@@ -164,6 +260,32 @@ async def walsenders(session: Session) -> tuple[Walsender, ...]:
         Walsender(r["usename"], r["application_name"], r["state"], r["flushed"], max(0, r["lag"]), r["synchronous"])
         for r in rows
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """A member that streams from this primary, and when its last reply was sent.
+
+    Args:
+        at: seconds since the epoch by the clock of the member's host: good for telling one reply from another.
+        lag: bytes that it has not flushed yet.
+    """
+
+    member: str
+    state: str
+    at: float
+    lag: int
+
+
+async def replies(session: Session, limit: float) -> tuple[Reply, ...]:
+    """Return what the walsenders of this primary heard last; copies under way are left out."""
+    rows = await session.rows(
+        "SELECT application_name AS member, state, coalesce(extract(epoch FROM reply_time), 0)::float8 AS at,"
+        " coalesce(pg_current_wal_flush_lsn() - flush_lsn, 0)::bigint AS lag FROM pg_stat_replication"
+        " WHERE NOT starts_with(application_name, 'clone_')",
+        limit=limit,
+    )
+    return tuple(Reply(r["member"], r["state"], r["at"], max(0, r["lag"])) for r in rows)
 
 
 def links(senders: tuple[Walsender, ...], cohort: tuple[str, ...], leader: str) -> tuple[FollowerLink, ...]:

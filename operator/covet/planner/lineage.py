@@ -1,55 +1,59 @@
-"""Whether two members stand in one line of log, and whether a rule may be confirmed: judged without any I/O."""
+"""Whether a log may go on from another one: judged by timelines and ends, without any I/O (I8).
 
-from covet.core.agentapi import Position, Rule
+A log is one line of timelines, each ending where the next one forks off. A member lies on a
+leader's line if the end of its own log does; then everything before that end does too.
+"""
+
+from collections.abc import Sequence
+
+from covet.core.agentapi import Ancestor, Position
 
 Fault = tuple[str, str]
 """A CamelCase reason and a sentence for a person."""
 
 
-def fault_of_leader(own: Position, leader: str, end: Position) -> Fault | None:
-    """Return why a member must not follow a leader (I8), None if it may.
+def fault_of_position(own: Position, leader: str, end: Position, history: Sequence[Ancestor]) -> Fault | None:
+    """Return why a member must not follow a leader, None if it may.
 
     Args:
-        own: what is flushed here.
+        own: the term of the member's last byte and the end of its log, what is not replayed yet included. Nothing
+            is received any more.
         leader: name of the leader.
-        end: what was flushed on the leader, asked before or after `own` was read: neither goes back.
+        end: timeline and flushed end of the leader, asked for at any time: it never goes back.
+        history: the timelines before the leader's.
     """
-    if own.term > end.term:
-        return "TermForeign", f"This server is on timeline {own.term}, the one of {leader} on {end.term}."
-    if own.term == end.term and own.lsn > end.lsn:
-        return (
-            "LeaderBehind",
-            f"{leader} has flushed its log up to {end.lsn}, a follower up to {own.lsn}: the leader lost log.",
-        )
-    return None
+    if own.term == end.term:
+        if own.lsn <= end.lsn:
+            return None
+        return "LeaderBehind", f"{leader} has flushed its log up to {end.lsn}, this member up to {own.lsn}."
+    switch = _end_of(own.term, history)
+    if switch is None:
+        return "TermForeign", f"The log here ends on timeline {own.term}, which {leader} never was on."
+    if own.lsn <= switch:
+        return None
+    return (
+        "PastFork",
+        f"{leader} left timeline {own.term} at {switch}; the log here goes on to {own.lsn}.",
+    )
 
 
-def fault_of_rule(rule: Rule, member: str, promised: int, known: Rule | None) -> Fault | None:
-    """Return why a follower must not confirm a rule, None if it may.
+def common_end(own: Position, ancestors: Sequence[Ancestor], end: Position, history: Sequence[Ancestor]) -> int:
+    """Return up to where two logs are the same, in bytes; 0 if they never were.
 
     Args:
-        rule: what a leader asks to confirm.
-        member: the follower.
-        promised: the highest term that it promised.
-        known: the newest rule that it confirmed.
+        own: end of the one log.
+        ancestors: the timelines before it.
+        end: end of the other log.
+        history: the timelines before that.
     """
-    name = f"{rule.term}.{rule.seq}"
-    if not {rule.leader, member} <= set(rule.cohort) or not 0 <= rule.acks < len(rule.cohort):
-        return "RuleInvalid", f"Rule {name} cannot be: {member} and its leader have to vote, and W be below the voters."
-    if rule.term != promised:
-        return "TermForeign", f"Term {promised} is promised here, not {rule.term}."
-    return None if known is None else _fault_beside(rule, name, known)
+    mine = [*ancestors, Ancestor(own.term, own.lsn)]
+    theirs = {ancestor.timeline: ancestor.lsn for ancestor in (*history, Ancestor(end.term, end.lsn))}
+    for ancestor in reversed(mine):
+        if ancestor.timeline in theirs:
+            return min(ancestor.lsn, theirs[ancestor.timeline])
+    return 0
 
 
-def _fault_beside(rule: Rule, name: str, known: Rule) -> Fault | None:
-    """Return how a rule contradicts a known one."""
-    if (known.term, known.seq) > (rule.term, rule.seq):
-        return "RuleOlder", f"Rule {known.term}.{known.seq} is known here, newer than {name}."
-    if known.term == rule.term and known.leader != rule.leader:
-        return (
-            "LeaderForeign",
-            f"{known.leader} leads term {known.term} here, not {rule.leader}: a term has one leader.",
-        )
-    if (known.term, known.seq) == (rule.term, rule.seq) and known != rule:
-        return "RuleForeign", f"Another rule {name} is known here: a change has one number."
-    return None
+def _end_of(timeline: int, history: Sequence[Ancestor]) -> int | None:
+    """Return where a timeline of a history ends, None if it is not in it."""
+    return next((ancestor.lsn for ancestor in history if ancestor.timeline == timeline), None)

@@ -85,7 +85,10 @@ def test_closed_admits_the_agent_and_replication_alone() -> None:
     """The closed access file has two lines; the open one adds rejects before it admits."""
     closed = _lines(configuration.render_access(opened=False))
     opened = _lines(configuration.render_access(opened=True))
-    assert ["local all covet peer map=agent", "hostssl replication +covet_members all cert map=members"] == closed
+    assert [
+        "local all covet peer map=agent",
+        "hostssl replication,postgres +covet_members all cert map=members",
+    ] == closed
     assert closed == opened[:2]
     assert [
         "hostssl all covet all reject",

@@ -1,0 +1,113 @@
+"""The leader's side of a switchover: everything to the successor, then the server stops for good.
+
+Up to the stop clients may be let in again. After it the former leader needs a new term like anyone.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from covet.agent import access, running
+from covet.agent.instance import Instance
+from covet.core.errors import CovetError, RefusedError
+from covet.engines import statements
+from covet.engines.sessions import Session
+
+LOG: Final = logging.getLogger("covet.handing")
+
+CHECKPOINT_SECONDS: Final = 30.0
+"""How long the checkpoint before may take; clients are in meanwhile."""
+AGAIN_SECONDS: Final = 0.5
+"""A checkpoint that took longer than this is followed by another, so that the one of the stop is short."""
+FLUSH_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 1.0
+"""How long a fast stop may take; past that the server is stopped at once."""
+POLL_SECONDS: Final = 0.005
+
+
+class HandOffBrokenError(CovetError):
+    """The server is gone, and the successor may lack the end of its log."""
+
+
+async def hand_off(inst: Instance, to: str, term: int) -> bool:
+    """Stop the leader's server in such a way that a follower holds its whole log.
+
+    Args:
+        inst: the leader's agent.
+        to: member name of the successor; it has to stream.
+        term: the one this member leads.
+
+    Returns:
+        True once no process of the server is left and the successor has everything. False if nothing was
+        stopped; clients are shut out then, or may be.
+
+    Raises:
+        HandOffBrokenError: the server is gone, but did not drain.
+    """
+    if inst.server.pid is None:
+        raise HandOffBrokenError("ServerGone", "The server does not run: there is nothing to hand over.")
+    started = inst.clock.monotonic()
+    try:
+        await _prepare(inst, to, term)
+        prepared = inst.clock.monotonic()
+        await access.close(inst)
+        closed = inst.clock.monotonic()
+        await _await_flush(inst, to)
+    except CovetError as error:
+        if inst.server.pid is None:
+            raise HandOffBrokenError("ServerDied", f"The server died amid the switchover: {error.message}") from error
+        LOG.warning("Not handed to %s: %s", to, error.message, extra={"fields": {"reason": error.reason}})
+        return False
+    flushed = inst.clock.monotonic()
+    await _stop(inst)
+    stopped = inst.clock.monotonic()
+    times = (prepared - started, closed - prepared, flushed - closed, stopped - flushed)
+    LOG.info(
+        "Handed to %s: checkpoint %.0f ms, closed in %.0f ms, flushed there in %.0f ms, stopped in %.0f ms.",
+        to,
+        *(1000 * seconds for seconds in times),
+    )
+    return True
+
+
+async def _prepare(inst: Instance, to: str, term: int) -> None:
+    """Write what is dirty while clients are in, and see that the successor streams."""
+    async with inst.sql() as session:
+        if await _behind(session, to) is None:
+            raise RefusedError("NotStreaming", f"{to} does not stream from the leader of term {term}.")
+        began = inst.clock.monotonic()
+        await statements.checkpoint(session, CHECKPOINT_SECONDS)
+        if inst.clock.monotonic() - began > AGAIN_SECONDS:
+            await statements.checkpoint(session, CHECKPOINT_SECONDS)
+
+
+async def _await_flush(inst: Instance, to: str) -> None:
+    """Wait until the successor flushed the end of the log."""
+    deadline = inst.clock.monotonic() + FLUSH_SECONDS
+    async with inst.sql() as session:
+        while (behind := await _behind(session, to)) != 0:
+            if behind is None:
+                raise RefusedError("NotStreaming", f"{to} no longer streams.")
+            if inst.clock.monotonic() > deadline:
+                raise RefusedError("SuccessorBehind", f"{to} lacks {behind} bytes of the log.")
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _behind(session: Session, to: str) -> int | None:
+    behind = await statements.bytes_behind(session, to)
+    return None if behind is None else max(0, behind)
+
+
+async def _stop(inst: Instance) -> None:
+    """Stop fast, and reap; a server that ends by itself has drained its walsenders.
+
+    Raises:
+        HandOffBrokenError: it did not end by itself.
+    """
+    inst.last_exit = None
+    try:
+        await running.stop(inst, DRAIN_SECONDS)
+    except CovetError as error:
+        raise HandOffBrokenError(error.reason, error.message) from error
+    if inst.last_exit != 0:
+        raise HandOffBrokenError("NotDrained", f"The server ended with {inst.last_exit} before it had sent everything.")

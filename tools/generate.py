@@ -1,4 +1,4 @@
-"""Write every generated file from its source: CRDs, the chart's copies and the reference pages from the models.
+"""Write every generated file from its source: CRDs, the chart's copies, the reference pages, pages of help.
 
 A unit test compares the bytes, so a forgotten `make generate` fails.
 """
@@ -6,17 +6,20 @@ A unit test compares the bytes, so a forgotten `make generate` fails.
 import sys
 
 from covet.api import crd, reference
+from covet.cli import pages as help_pages
 from tools import bootstrap
 
 FOLDERS = ("crds", "charts/covet-crds/templates")
 PAGES = ("docs/reference",)
+HELP = ("operator/covet/cli/help",)
 
 
 def main() -> None:
     """Write all of it."""
     definitions = crd.main([str(bootstrap.ROOT / folder) for folder in FOLDERS])
     pages = reference.main([str(bootstrap.ROOT / folder) for folder in PAGES])
-    sys.exit(definitions or pages)
+    helped = help_pages.main([str(bootstrap.ROOT / folder) for folder in HELP])
+    sys.exit(definitions or pages or helped)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,75 @@ class InstanceStatus(model.Model):
     """Node that its pod runs on."""
 
 
+class LastFailover(model.Model):
+    """The newest change of a shard's primary; it stands still until the next one."""
+
+    at: Annotated[str, pydantic.Field(json_schema_extra={"format": "date-time"})]
+    """When the new primary took writes."""
+    reason: Annotated[str, pydantic.Field(max_length=253)]
+    """A CamelCase fact: what ended the reign before."""
+    from_: Annotated[str | None, pydantic.Field(alias="from", max_length=63)] = None
+    """Instance that led before; absent if nobody knows."""
+    to: Annotated[str, pydantic.Field(max_length=63)]
+    """Instance that leads since."""
+    term: int
+    """Term that began."""
+    detect_ms: int | None = None
+    """Milliseconds from the last sign of the former primary to the suspicion; absent if it was ordered."""
+    fence_ms: int | None = None
+    """Milliseconds from there until enough members had promised and stopped to acknowledge the old term."""
+    promote_ms: int | None = None
+    """Milliseconds from there until the new primary's server was promoted."""
+    writable_ms: int | None = None
+    """Milliseconds in all, from the last sign of the former primary until writes were acknowledged again."""
+    discarded: int | None = None
+    """Bytes of log that the former primary held and nobody had acknowledged; absent until it came back."""
+
+
+class RuleStatus(model.Model):
+    """Who leads, who votes, and how many followers must flush a commit."""
+
+    term: int
+    """Number of the leader's reign."""
+    seq: int
+    """Number of the change within the term."""
+    leader: Annotated[str, pydantic.Field(max_length=63)]
+    """Member that leads."""
+    cohort: Annotated[
+        tuple[Annotated[str, pydantic.Field(max_length=63)], ...],
+        pydantic.Field(max_length=64, json_schema_extra=model.atomic()),
+    ]
+    """Members that vote, the leader among them."""
+    acks: int
+    """W: followers that must flush before a commit is acknowledged."""
+
+
+class MemberStatus(model.Model):
+    """What the agent of one instance answered last about its member; no positions, they move by themselves."""
+
+    instance: Annotated[str, pydantic.Field(max_length=63)]
+    """Name of the instance."""
+    member: Annotated[str | None, pydantic.Field(max_length=63)] = None
+    """Name of the member that its volume is; absent while the volume is empty or nobody answers."""
+    state: Annotated[str, pydantic.Field(max_length=63)]
+    """Leader, Follower, Starting, Empty, Bootstrapping, Cloning, Stopped, Refused; Unreachable without an answer."""
+    reason: Annotated[str | None, pydantic.Field(max_length=253)] = None
+    """The CamelCase fact behind the state."""
+    promise: int | None = None
+    """Highest term that it promised; it acknowledges no lower one."""
+
+
+class Decision(model.Model):
+    """What was decided about a shard last, by its members or by the operator."""
+
+    at: Annotated[str, pydantic.Field(json_schema_extra={"format": "date-time"})]
+    """When; a decision that stands is not written again."""
+    reason: Annotated[str, pydantic.Field(max_length=253)]
+    """A CamelCase fact."""
+    message: Annotated[str, pydantic.Field(max_length=4096)]
+    """What was decided and why, for a person."""
+
+
 class ShardStatus(model.Model):
     """One shard."""
 
@@ -86,6 +155,16 @@ class ShardStatus(model.Model):
         tuple[InstanceStatus, ...], pydantic.Field(max_length=64, json_schema_extra=model.keyed_by("name"))
     ] = ()
     """The database servers of the shard."""
+    rule: RuleStatus | None = None
+    """The newest rule that a member confirmed; absent while nobody knows one."""
+    members: Annotated[
+        tuple[MemberStatus, ...], pydantic.Field(max_length=64, json_schema_extra=model.keyed_by("instance"))
+    ] = ()
+    """What the agents answered about their members."""
+    last_failover: LastFailover | None = None
+    """The newest change of the primary, planned or not."""
+    decision: Decision | None = None
+    """What was decided last, and why."""
 
 
 class Endpoints(model.Model):

@@ -28,6 +28,10 @@ NAME_TAKEN: Final = "NameTaken"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
 
+# What a person ordered and does not get; the message begins with the shard's name.
+SWITCHOVER_REFUSED: Final = "SwitchoverRefused"
+PROMOTE_REFUSED: Final = "PromoteRefused"
+
 # What happened, and is worth a line.
 SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"
 SHARD_OPENED: Final = "ShardOpened"

@@ -23,6 +23,9 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 
+ANNOTATION_FENCED: Final = f"{GROUP}/fenced"
+"""On a cluster: comma list of instances, sorted, that a person keeps out of service. It stands until it is changed."""
+
 APP: Final = "covet"
 """Value of LABEL_APP and LABEL_PART_OF on everything of Covet."""
 COMPONENT_OPERATOR: Final = "operator"
@@ -45,6 +48,19 @@ MAX_CLUSTER_NAME: Final = 40
 
 OPERATOR_COMMON_NAME: Final = "covet-operator"
 """Subject of the operator's client certificate, the one that agents take orders from."""
+
+
+def switchover_annotation(shard_name: str) -> str:
+    """Return the annotation that orders a planned switchover; its value is the instance to lead.
+
+    The operator removes it when the order is carried out, or refused with an Event.
+    """
+    return f"{GROUP}/switchover.{shard_name}"
+
+
+def promote_annotation(shard_name: str) -> str:
+    """Return the annotation that orders a promotion which may lose acknowledged writes; its value is the instance."""
+    return f"{GROUP}/promote.{shard_name}"
 
 
 def shard(index: int) -> str:

@@ -6,8 +6,10 @@ the fields that we own. Library errors become `covet.core.errors` here and nowhe
 """
 
 import asyncio
+import contextlib
+import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -26,6 +28,24 @@ _PAGE: Final = 500
 
 WriteCounter = Callable[[str, str], None]
 """Called with verb and resource for every write that is sent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Caller:
+    """Who calls: what the API server's logs and `managedFields` say, and which calls are refused unsent.
+
+    Args:
+        agent: the User-Agent.
+        manager: field manager of what is written.
+        require: raises PermissionError for a call outside the table of rights.
+    """
+
+    agent: str
+    manager: str
+    require: rights.Requirement
+
+
+OPERATOR: Final = Caller("covet-operator", names.FIELD_MANAGER, rights.require)
 
 
 async def load_configuration(kubeconfig: str | None) -> configuration.Configuration:
@@ -58,6 +78,7 @@ class Kube:
         loaded: address and credentials.
         count: told of every write.
         timeout: seconds that one call may take.
+        caller: in whose name.
     """
 
     def __init__(
@@ -65,9 +86,12 @@ class Kube:
         loaded: configuration.Configuration,
         count: WriteCounter = lambda _verb, _resource: None,
         timeout: float = TIMEOUT,
+        caller: Caller = OPERATOR,
     ) -> None:
         self._api = api_client.ApiClient(loaded)
-        self._api.user_agent = "covet-operator"
+        self._api.user_agent = caller.agent
+        self._require = caller.require
+        self._fields = {"fieldManager": caller.manager}
         self._count = count
         self._timeout = timeout
         self._may_act: Callable[[], bool] = lambda: True
@@ -93,7 +117,7 @@ class Kube:
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest | None:
         """Return an object as it is now, or None if there is none."""
-        rights.require(resource, "get")
+        self._require(resource, "get")
         try:
             return await self._call("GET", resource.path(namespace, name))
         except _MissingError:
@@ -107,7 +131,7 @@ class Kube:
         fields: str | None = None,
     ) -> list[Manifest]:
         """Return all objects of a kind that carry these labels, page by page."""
-        rights.require(resource, "list")
+        self._require(resource, "list")
         query: dict[str, str] = {"limit": str(_PAGE)}
         if labels:
             query["labelSelector"] = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
@@ -130,8 +154,8 @@ class Kube:
             ConflictError: it exists.
         """
         resource, namespace, _ = _address(manifest)
-        rights.require(resource, "create")
-        return await self._write("create", "POST", resource, resource.path(namespace), manifest, _FIELDS)
+        self._require(resource, "create")
+        return await self._write("create", "POST", resource, resource.path(namespace), manifest, self._fields)
 
     async def replace(self, manifest: Manifest) -> Manifest:
         """Replace an object, if nobody else did since `metadata.resourceVersion` was read.
@@ -143,9 +167,9 @@ class Kube:
         resource, namespace, name = _address(manifest)
         if not manifest["metadata"].get("resourceVersion"):
             raise ValueError("compare-and-set needs metadata.resourceVersion")
-        rights.require(resource, "update")
+        self._require(resource, "update")
         try:
-            return await self._write("update", "PUT", resource, resource.path(namespace, name), manifest, _FIELDS)
+            return await self._write("update", "PUT", resource, resource.path(namespace, name), manifest, self._fields)
         except _MissingError as error:
             raise ConflictError("ObjectGone", f"{resource.kind} {name} is gone: looking again.") from error
 
@@ -156,9 +180,9 @@ class Kube:
             ConflictError: `metadata.resourceVersion` is given and is not the newest, or the object is gone.
         """
         resource, namespace, name = _address(manifest)
-        rights.require(resource, "patch")
-        rights.require(resource, "create")
-        query = {**_FIELDS, "force": "true"}
+        self._require(resource, "patch")
+        self._require(resource, "create")
+        query = {**self._fields, "force": "true"}
         path = resource.path(namespace, name)
         try:
             return await self._write("patch", "PATCH", resource, path, manifest, query, _APPLY_PATCH)
@@ -180,12 +204,42 @@ class Kube:
         Raises:
             ConflictError: the object is gone, or the patch names a uid or version that is not its own.
         """
-        rights.require(resource, "patch", subresource)
+        self._require(resource, "patch", subresource)
         path = resource.path(namespace, name, subresource)
         try:
-            return await self._write("patch", "PATCH", resource, path, patch, _FIELDS, _MERGE_PATCH)
+            return await self._write("patch", "PATCH", resource, path, patch, self._fields, _MERGE_PATCH)
         except _MissingError as error:
             raise ConflictError("ObjectGone", f"{resource.kind} {name} is gone: looking again.") from error
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, resource: Resource, namespace: str, query: Mapping[str, str], silence: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a watch on a collection; its body is one JSON object a line, see `covet.kube.watch`.
+
+        Args:
+            resource: kind of the objects.
+            namespace: where they are.
+            query: selectors and the version to go on from.
+            silence: seconds without a byte after which the stream counts as dead.
+        """
+        self._require(resource, "watch")
+        path = resource.path(namespace)
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=silence)
+        asked = {**query, "watch": "true"}
+        answer = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._send("GET", path, asked, None, {"Accept": "application/json"}, limit)
+                if answer.status != 200:
+                    raise _refusal("GET", path, answer.status, await answer.read())
+            yield answer
+        except (TimeoutError, aiohttp.ClientError, OSError, exceptions.ApiException) as error:
+            what = str(error) or type(error).__name__
+            raise UnreachableError("ApiServerUnreachable", f"The watch of {path} ended: {what}.") from error
+        finally:
+            if answer is not None:
+                answer.close()
 
     async def _write(  # noqa: PLR0917 -- the parts of one HTTP request, passed through
         self,
@@ -215,17 +269,9 @@ class Kube:
             headers["Content-Type"] = content_type
         try:
             async with asyncio.timeout(self._timeout):
-                _, url, headers, content, form = await self._api.param_serialize(
-                    method,
-                    path,
-                    query_params=[item for item in (query or {}).items() if item[1]],
-                    header_params=headers,
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
                 limit = aiohttp.ClientTimeout(total=self._timeout)
-                answer = await self._api.call_api(method, url, headers, content, form, _request_timeout=limit)
-                text = await answer.read()  # type: ignore[no-untyped-call]  # the library annotates nothing here
+                answer = await self._send(method, path, query or {}, body, headers, limit)
+                text = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError, exceptions.ApiException) as error:
             what = str(error) or type(error).__name__
             raise UnreachableError("ApiServerUnreachable", f"{method} {path} got no answer: {what}.") from error
@@ -233,12 +279,32 @@ class Kube:
             return _decoded(text)
         raise _refusal(method, path, answer.status, text)
 
+    async def _send(  # noqa: PLR0917 -- the parts of one HTTP request, passed through
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Manifest | None,
+        headers: dict[str, str],
+        limit: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        _, url, headers, content, form = await self._api.param_serialize(
+            method,
+            path,
+            query_params=[item for item in query.items() if item[1]],
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        answer = await self._api.call_api(method, url, headers, content, form, _request_timeout=limit)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
 
 class _MissingError(CovetError):
     """The object is not there."""
 
 
-_FIELDS: Final = {"fieldManager": names.FIELD_MANAGER}
 _APPLY_PATCH: Final = "application/apply-patch+yaml"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 

@@ -5,7 +5,7 @@ right at once; another test compares the table with the roles of the Helm chart,
 can grow alone; a third drives the whole process and finds every right that nothing exercises.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from covet.kube import resources
 from covet.kube.resources import Resource
@@ -42,6 +42,29 @@ CLUSTERWIDE: Final[dict[Resource, tuple[str, ...]]] = {
     resources.CUSTOM_RESOURCE: ("get",),
 }
 """On objects that belong to no namespace; of definitions, on that of CovetCluster alone."""
+
+PERSON: Final[dict[Resource, tuple[str, ...]]] = {
+    resources.CLUSTER: ("get", "list", "watch", "patch"),
+    resources.EVENT: ("list",),
+}
+"""What `kubectl covet` uses in the name of the person who calls it; `psql` needs `create pods/exec` besides."""
+
+
+class Requirement(Protocol):
+    """Checks that a call stands in a table of rights."""
+
+    def __call__(self, resource: Resource, verb: str, subresource: str | None = None) -> None:
+        """Raise PermissionError if it does not."""
+
+
+def require_of_person(resource: Resource, verb: str, subresource: str | None = None) -> None:
+    """Check that a call stands in the table of what a person's command uses.
+
+    Raises:
+        PermissionError: it does not; add it here and to docs/cli.md, with a reason.
+    """
+    if subresource is not None or verb not in PERSON.get(resource, ()):
+        raise PermissionError(f"{verb} {resource.plural} of group {resource.group!r} is not in the table of rights")
 
 
 def require(resource: Resource, verb: str, subresource: str | None = None) -> None:

@@ -110,9 +110,8 @@ def test_lists_say_how_they_merge() -> None:
     lists = {path: node for path, node in nodes(crd.schema()) if node.get("type") == "array"}
     assert [] == [path for path, node in lists.items() if model.LIST_TYPE not in node]
     keyed = {path: node for path, node in lists.items() if node[model.LIST_TYPE] == "map"}
-    assert {".status.conditions", ".status.shards", ".status.shards[].instances", ".status.pendingChanges"} == set(
-        keyed
-    )
+    shards = {".status.shards", ".status.shards[].instances", ".status.shards[].members"}
+    assert {".status.conditions", ".status.pendingChanges", *shards} == set(keyed)
     for path, node in keyed.items():
         assert set(node[model.LIST_MAP_KEYS]) <= set(node["items"]["required"]), path
 

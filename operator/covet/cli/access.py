@@ -1,0 +1,260 @@
+"""What the command asks of the API server, and the one place that asks it.
+
+A `CovetCluster` is all that is read: its status says what the operator saw, its annotations are the orders.
+Nothing here speaks to an agent, so the command needs no certificate and works wherever `kubectl` does.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from covet.api import cluster as model
+from covet.api.spec import Durability
+from covet.api.status import ClusterStatus, ShardStatus
+from covet.cli import failures
+from covet.core import errors, names
+from covet.core.errors import ConflictError, CovetError
+
+if TYPE_CHECKING:
+    from covet.kube import person
+
+TIMEOUT: Final = 10.0
+"""Seconds that one call to the API server may take."""
+ATTEMPTS: Final = 8
+"""Times that an order is written again after somebody changed the object first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Which API server and namespace; None means what kubectl would take."""
+
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+
+    def over(self, other: "Target") -> "Target":
+        """Return this target, with gaps filled from another."""
+        return Target(
+            self.namespace or other.namespace, self.context or other.context, self.kubeconfig or other.kubeconfig
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A CovetCluster as it was read.
+
+    Args:
+        body: as the API server returned it.
+        cluster: the same, read by the model.
+    """
+
+    body: Mapping[str, Any]
+    cluster: model.CovetCluster
+
+    @property
+    def name(self) -> str:
+        """Return the name of the cluster."""
+        return self.cluster.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Return where it is."""
+        return self.cluster.metadata.namespace
+
+    @property
+    def status(self) -> ClusterStatus:
+        """Return the status, an empty one while the operator has written none."""
+        return self.cluster.status or ClusterStatus()
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Return the annotations, among them the standing orders."""
+        return self.body["metadata"].get("annotations") or {}
+
+    @property
+    def fenced(self) -> tuple[str, ...]:
+        """Return the instances that a person keeps out of service."""
+        listed = self.annotations.get(names.ANNOTATION_FENCED, "").split(",")
+        return tuple(sorted({name.strip() for name in listed} - {""}))
+
+    @property
+    def is_async(self) -> bool:
+        """Return whether commits are acknowledged by the primary alone."""
+        return self.cluster.spec.durability is Durability.ASYNC
+
+    def shard(self, name: str) -> ShardStatus:
+        """Return a shard by its name.
+
+        Raises:
+            Failure: the cluster has no such shard.
+        """
+        for shard in self.status.shards:
+            if shard.name == name:
+                return shard
+        there = ", ".join(shard.name for shard in self.status.shards)
+        known = f"it has {there}" if there else "the operator has not reported any shard of it yet"
+        raise failures.Failure(failures.Exit.NOT_FOUND, f"Cluster {self.name} has no shard {name}: {known}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """An Event about the cluster.
+
+    Args:
+        version: its resourceVersion; an Event that is sent again has another one.
+    """
+
+    reason: str
+    message: str
+    version: str
+
+
+class Access(Protocol):
+    """The API server, as the verbs see it."""
+
+    namespace: str
+    """Namespace in force."""
+
+    async def read(self, name: str) -> Seen:
+        """Return a cluster; Failure if it is not there."""
+
+    async def annotate(self, seen: Seen, changes: Mapping[str, str | None]) -> None:
+        """Set (or, with None, remove) annotations, if nobody changed the object since; else ConflictError."""
+
+    def follow(self, name: str) -> AsyncIterator[Seen]:
+        """Yield a cluster as it is and each time that it changes; Failure once it is gone."""
+
+    async def words(self, seen: Seen) -> tuple[Word, ...]:
+        """Return the Events about a cluster that there are."""
+
+
+class KubeAccess:
+    """Access through the adapter; errors leave it as failures that name what to do."""
+
+    def __init__(self, reach: "person.Reach", namespace: str | None) -> None:
+        self._kube = reach.kube
+        self.namespace = namespace or reach.namespace
+
+    async def read(self, name: str) -> Seen:
+        """Return a cluster."""
+        from covet.kube import resources  # noqa: PLC0415 -- the adapter takes a second to load: help need not wait
+
+        with _translated("get", names.PLURAL, self.namespace):
+            found = await self._kube.get(resources.CLUSTER, self.namespace, name)
+        return seen_of(found) if found is not None else await self._missing(name)
+
+    async def annotate(self, seen: Seen, changes: Mapping[str, str | None]) -> None:
+        """Set or remove annotations by compare-and-set."""
+        from covet.kube import resources  # noqa: PLC0415 -- as above
+
+        metadata = {"resourceVersion": seen.body["metadata"]["resourceVersion"], "annotations": dict(changes)}
+        with _translated("patch", names.PLURAL, self.namespace):
+            await self._kube.merge(resources.CLUSTER, self.namespace, seen.name, {"metadata": metadata})
+
+    async def follow(self, name: str) -> AsyncIterator[Seen]:
+        """Yield a cluster each time that it changes."""
+        from covet.kube import resources, watch  # noqa: PLC0415 -- as above
+
+        with _translated("watch", names.PLURAL, self.namespace):
+            async for found in watch.follow(self._kube, resources.CLUSTER, self.namespace, name):
+                if found is None:
+                    await self._missing(name)
+                else:
+                    yield seen_of(found)
+
+    async def words(self, seen: Seen) -> tuple[Word, ...]:
+        """Return the Events about a cluster."""
+        from covet.kube import resources  # noqa: PLC0415 -- as above
+
+        uid = f"involvedObject.uid={seen.cluster.metadata.uid}"
+        with _translated("list", "events", self.namespace):
+            found = await self._kube.list(resources.EVENT, self.namespace, fields=uid)
+        return tuple(
+            Word(str(item.get("reason")), str(item.get("message")), str(item["metadata"]["resourceVersion"]))
+            for item in found
+        )
+
+    async def _missing(self, name: str) -> Seen:
+        """Fail, naming what is there as far as it may be seen."""
+        from covet.kube import resources  # noqa: PLC0415 -- as above
+
+        try:
+            there = await self._kube.list(resources.CLUSTER, self.namespace)
+        except errors.RefusedError:
+            there = []
+        except CovetError as error:
+            raise failures.of(error) from error
+        known = tuple(sorted(str(item["metadata"]["name"]) for item in there))
+        raise failures.no_cluster(name, self.namespace, known)
+
+
+Opener = Callable[[Target], contextlib.AbstractAsyncContextManager[Access]]
+"""Opens a way to the API server."""
+
+
+@contextlib.asynccontextmanager
+async def connect(target: Target) -> AsyncIterator[Access]:
+    """Open a way to the API server that kubectl would speak to."""
+    from covet.kube import person  # noqa: PLC0415 -- the adapter takes a second to load: help need not wait
+
+    with _translated("get", names.PLURAL, target.namespace or "default"):
+        async with person.connect(target.kubeconfig, target.context, TIMEOUT) as reach:
+            yield KubeAccess(reach, target.namespace)
+
+
+async def order(
+    access: Access, name: str, decide: Callable[[Seen], Mapping[str, str | None]]
+) -> tuple[Seen, Mapping[str, str | None]]:
+    """Read a cluster, decide what to annotate, and write it; start again if somebody changed it meanwhile.
+
+    Args:
+        access: the API server.
+        name: of the cluster.
+        decide: returns the changes, none if there is nothing to do; raises Failure to refuse. It is asked anew
+            after every conflict, for what it decided by may have changed.
+
+    Returns: the cluster that was decided by, and what was written.
+    """
+    for _ in range(ATTEMPTS):
+        seen = await access.read(name)
+        changes = decide(seen)
+        if not changes:
+            return seen, changes
+        try:
+            await access.annotate(seen, changes)
+        except ConflictError:
+            continue
+        return seen, changes
+    raise failures.Failure(
+        failures.Exit.REFUSED,
+        f"Cluster {name} was changed by somebody else {ATTEMPTS} times while the order was written: try again.",
+    )
+
+
+def seen_of(body: Mapping[str, Any]) -> Seen:
+    """Read an object.
+
+    Raises:
+        Failure: this command cannot read its spec.
+    """
+    try:
+        return Seen(body, model.load(body))
+    except errors.SpecError as error:
+        name = body["metadata"]["name"]
+        raise failures.Failure(
+            failures.Exit.REFUSED,
+            f"The spec of cluster {name} cannot be read by this version of kubectl-covet: {error.message}.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _translated(verb: str, plural: str, namespace: str) -> Iterator[None]:
+    try:
+        yield
+    except ConflictError:
+        raise
+    except CovetError as error:
+        if error.reason == "Forbidden" and "Unauthorized" not in error.message:
+            raise failures.forbidden(verb, plural, namespace, error.message) from error
+        raise failures.of(error) from error

@@ -53,7 +53,9 @@ class Driver:
         self._told = None
         config = Config(inst.identity.member)
         inst.voting.enrol(config)
-        inst.election.begin(machine.start(config, inst.sworn, self._peers(), self._now()))
+        peers = self._peers()
+        inst.election.begin(machine.start(config, inst.sworn, peers, self._now()))
+        inst.election.put(events.Peers(peers))  # the first event: it lets the core ask for what it needs
 
     async def end(self) -> None:
         """Forget the member; nothing of it happens afterwards."""

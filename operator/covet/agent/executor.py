@@ -59,11 +59,11 @@ class Executor:
                 LOG.info("%s", effect.message, extra={"fields": {"reason": effect.reason}})
                 self._inst.election.notes.append((time.time(), effect))
             case effects.WriteRow() | effects.AwaitRow() | effects.ApplySetting():
-                self._beside(self._answer(effect.ticket, self._row(effect)))
+                self._beside(self._answer(effect.ticket, self._row(effect), type(effect).__name__))
             case effects.Start() if self._inst.stopping.is_set():
                 LOG.debug("The agent stops; its server is not started again.")
             case _:
-                self._overtake(effect.ticket, self._on_server(effect))
+                self._overtake(effect.ticket, self._on_server(effect), type(effect).__name__)
 
     def admit(self, work: Callable[[], Awaitable[None]]) -> None:
         """Begin to let clients in or out, unless that or something on the server is under way."""
@@ -98,25 +98,28 @@ class Executor:
     def _beside(self, work: "asyncio._CoroutineLike[None]") -> None:
         self._others.add(self._start(work, "election-beside"))
 
-    def _overtake(self, ticket: int, work: Work) -> None:
+    def _overtake(self, ticket: int, work: Work, name: str) -> None:
         if self._stopping:
             return
         before = [task for task in (self._server, self._admission) if task is not None and not task.done()]
-        self._server = self._start(self._after(before, ticket, work), "election-server")
+        self._server = self._start(self._after(before, ticket, work, name), "election-server")
 
-    async def _after(self, before: list[asyncio.Task[None]], ticket: int, work: Work) -> None:
+    async def _after(self, before: list[asyncio.Task[None]], ticket: int, work: Work, name: str) -> None:
         for task in before:
             task.cancel()
         await asyncio.gather(*before, return_exceptions=True)
-        await self._answer(ticket, work)
+        await self._answer(ticket, work, name)
 
-    async def _answer(self, ticket: int, work: Work) -> None:
+    async def _answer(self, ticket: int, work: Work, name: str) -> None:
+        begun = self._inst.clock.monotonic()
         try:
             done = await work(ticket)
         except (CovetError, OSError, TimeoutError) as error:
             reason = error.reason if isinstance(error, CovetError) else type(error).__name__
             LOG.warning("%s", error, extra={"fields": {"reason": reason}})
             done = Done(ticket, ok=False)
+        milliseconds = (self._inst.clock.monotonic() - begun) * 1000
+        LOG.info("%s %s in %.0f ms.", name, "done" if done.ok else "failed", milliseconds)
         self._inst.election.put(done)
 
     # ------------------------------------------------------------ the effects

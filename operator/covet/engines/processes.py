@@ -38,6 +38,14 @@ def children(pid: int) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split())
 
 
+def command(pid: int) -> bytes:
+    """Return a process's command line or title; empty once it is gone."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def send(pid: int, number: signal.Signals) -> bool:
     """Signal a process; False if it is gone."""
     try:

@@ -121,6 +121,25 @@ class Server:
         if not reaped:
             raise TimeoutError("processes of it do not end")
 
+    async def end(self, grace: float = 0.2) -> None:
+        """Stop the server at once: SIGQUIT, SIGKILL to whoever is left after the grace; then reap the folder.
+
+        Raises:
+            TimeoutError: processes of the folder are left.
+        """
+        process, watch = self._process, self._watch
+        if process is not None and watch is not None:
+            processes.send(process.pid, signal.SIGQUIT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(watch), grace)
+            grace = -1.0  # it is over
+        reaped = await processes.reap_folder(self._pgdata, grace)
+        if watch is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(watch), 5.0)
+        if not reaped:
+            raise TimeoutError("processes of it do not end")
+
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
         """Relay the log until the process ends, then say so."""
         log = asyncio.create_task(self._relay(process), name="server-log")

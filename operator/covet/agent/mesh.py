@@ -133,10 +133,7 @@ class Mesh:
             self._loaded = (wanted.tls, wanted.certificate)
         if self._address == (wanted.listen, wanted.port):
             return
-        if self._listener is not None:
-            self._selector.unregister(self._listener)
-            self._listener.close()
-            self._listener, self._address = None, None
+        self._deafen()
         family = socket.AF_INET6 if ":" in wanted.listen else socket.AF_INET
         try:
             listener = socket.create_server((wanted.listen, wanted.port), family=family, backlog=64)
@@ -164,15 +161,15 @@ class Mesh:
         """Send a message by the link it answers, else by the one that was heard last; without one it is lost."""
         link = via if via is not None and via.instance == instance and via.phase is Phase.OPEN else None
         if link is None:
-            link = max(self._open(instance), key=_freshness, default=None)
+            link = max(self.open_lines(instance), key=_freshness, default=None)
         if link is None:
             return
         link.send(body)
         self._settle_link(link)
 
-    def linked(self, instance: str) -> bool:
-        """Tell whether a line to a peer is open."""
-        return bool(self._open(instance))
+    def open_lines(self, instance: str) -> list[Link]:
+        """Return the lines to a peer that messages can take, whoever dialled them."""
+        return [link for link in self._of(instance) if link.phase is Phase.OPEN and link.end is None]
 
     def instances(self) -> tuple[str, ...]:
         """Return the peers."""
@@ -183,6 +180,20 @@ class Mesh:
         link.end = End.NONSENSE
         self._settle_link(link)
 
+    def close(self) -> None:
+        """End every line, and dial and answer nobody any more."""
+        self._peers, self._wanted = {}, None
+        for link in [*self._answered, *(dial.link for dial in self._dials.values() if dial.link)]:
+            self._forget(link)
+        self._dials.clear()
+        self._deafen()
+
+    def _deafen(self) -> None:
+        if self._listener is not None:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+        self._listener, self._address = None, None
+
     def _lacks(self, name: str) -> bool:
         return self._contexts is not None and self._dials[name].link is None and bool(self._peers[name].ips)
 
@@ -190,9 +201,6 @@ class Mesh:
         dial = self._dials.get(instance)
         dialled = [dial.link] if dial is not None and dial.link is not None else []
         return [*dialled, *(link for link in self._answered if link.instance == instance)]
-
-    def _open(self, instance: str) -> list[Link]:
-        return [link for link in self._of(instance) if link.phase is Phase.OPEN and link.end is None]
 
     def _accept(self) -> None:
         if self._listener is None or self._contexts is None:
@@ -250,7 +258,7 @@ class Mesh:
         self._selector.register(link.fd, link.events, functools.partial(self._advance, link))
 
     def _note_failure(self, instance: str, *, refused: bool) -> None:
-        if refused and not self._open(instance):
+        if refused and not self.open_lines(instance):
             self._refused(instance)
 
     def _advance(self, link: Link) -> None:

@@ -8,9 +8,9 @@ it ends when the agent does.
 
 From the agent: `config` (addresses, certificate, peers), `view` with its `number` (see `packets`),
 `probed` and `advanced` with the millisecond it happened, `send` with member and message.
-To the agent: `facts` with `seen`, the number of the newest view taken: at once after each view, at most
-every 100 ms while heartbeats are echoed, at once when an echo says something new or the lease begins or ends;
-`leader`, `elect`, `got` (a message of the agent half), each with the millisecond it was said;
+To the agent: `facts` with `seen`, the number of the newest view taken: at once after each view, for a leader
+at once when an echo says something new or the lease begins or ends, every 100 ms while the lease moves, and
+twice a second; `leader`, `elect`, `got` (a message of the agent half), each with the millisecond it was said;
 `heard` and `dropped` twice a second.
 """
 
@@ -37,7 +37,7 @@ from covet.planner.election.watch import LEADING, Config, Leader, Role, View, Wa
 REPORT: Final = 0.5
 """Seconds between two reports of who was heard."""
 FACTS: Final = 0.1
-"""Seconds between two packets of facts that say nothing but that time passed."""
+"""Seconds between two packets of facts that say nothing but that the lease moved."""
 MAX_WORDS: Final = 256
 """Packets that wait for an agent that does not read; the oldest go."""
 MAX_NAMES: Final = 32
@@ -64,7 +64,7 @@ class Voter:
         self._words: collections.deque[bytes] = collections.deque(maxlen=MAX_WORDS)
         self._owed = False
         self._told: tuple[object, ...] = ()
-        self._told_pulse: watch.Pulse | None = None
+        self._told_end = 0
         self._facts_at = self._report_at = time.monotonic()
         self._over = False
         control.setblocking(False)  # noqa: FBT003  the socket API
@@ -77,6 +77,7 @@ class Voter:
             for key, _ in self._selector.select(pause):
                 key.data()
             self._turn()
+        self._mesh.close()
 
     def _due(self) -> float:
         """Return the monotonic second at which time alone changes something."""
@@ -84,12 +85,13 @@ class Voter:
         state = self._state
         if state is None:
             return moment
-        now = milliseconds()
-        moment = min(moment, due.due(state, now) / 1000)
-        if state.view.role in LEADING:
-            end = pulse.report(state).lease_end
-            moment = min(moment, end / 1000) if end > now else moment
-            moment = min(moment, self._facts_at + FACTS) if state.pulse.echoed != self._echoed() else moment
+        moment = min(moment, due.due(state, milliseconds()) / 1000)
+        if state.view.role in LEADING and not self._owed:
+            end = self._lease_end(state)
+            if end != self._told_end:
+                moment = min(moment, self._facts_at + FACTS)
+            if self._told[3:] == (True,):
+                moment = min(moment, end / 1000)
         return moment
 
     def _turn(self) -> None:
@@ -103,6 +105,7 @@ class Voter:
             self._report_at = max(self._report_at + REPORT, now)
             self._mesh.settle()
             self._report()
+            self._owed = self._state is not None
         self._weigh(now)
         self._flush()
 
@@ -153,29 +156,32 @@ class Voter:
 
     def _report(self) -> None:
         heard = {
-            name: {"linked": self._mesh.linked(name), **self._heard.get(name, {})} for name in self._mesh.instances()
+            name: {"linked": bool(self._mesh.open_lines(name)), **self._heard.get(name, {})}
+            for name in self._mesh.instances()
         }
         self._say({"heard": heard, "dropped": self._mesh.dropped})
 
     def _weigh(self, now: float) -> None:
-        """Owe the agent the facts if they say something new, or if time has passed for a leader."""
-        state = self._state
-        if state is None:
+        """Owe the agent the facts if they say something new, or if a leader's lease has moved for a while."""
+        if self._state is None:
             return
-        leads = state.view.role in LEADING
-        beats, leased = state.pulse, leads and milliseconds() < pulse.report(state).lease_end
-        news = (beats.confirmed, beats.strays, beats.following, leased) if leads else ()
-        aged = leads and now - self._facts_at >= FACTS and beats.echoed != self._echoed()
-        self._owed = self._owed or aged or news != self._told
+        news = self._news(self._state)
+        moved = news != () and now - self._facts_at >= FACTS and self._lease_end(self._state) != self._told_end
+        self._owed = self._owed or moved or news != self._told
 
-    def _echoed(self) -> object:
-        return self._told_pulse.echoed if self._told_pulse is not None else None
+    def _news(self, state: Watch) -> tuple[object, ...]:
+        """Return what a leader's agent has to know at once; empty for everybody else."""
+        if state.view.role not in LEADING:
+            return ()
+        beats = state.pulse
+        return beats.confirmed, beats.strays, beats.following, milliseconds() < self._lease_end(state)
+
+    def _lease_end(self, state: Watch) -> int:
+        return pulse.report(state).lease_end
 
     def _facts(self, state: Watch) -> bytes:
-        leads = state.view.role in LEADING
-        beats, leased = state.pulse, leads and milliseconds() < pulse.report(state).lease_end
-        self._told = (beats.confirmed, beats.strays, beats.following, leased) if leads else ()
-        self._told_pulse, self._facts_at, self._owed = beats, time.monotonic(), False
+        self._told, self._told_end = self._news(state), self._lease_end(state)
+        self._facts_at, self._owed = time.monotonic(), False
         return packets.encode({"facts": packets.pack_facts(state), "seen": self._seen})
 
     def _say(self, packet: dict[str, Any]) -> None:

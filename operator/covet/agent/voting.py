@@ -148,6 +148,8 @@ class Voting:
 
     def enrol(self, config: Config) -> None:
         """Say which member this is; the views told from now on are in its name. A voter without one answers nobody."""
+        if config != self._config:
+            self.watch = None  # it was another member's
         self._config = config
 
     async def tell(self, view: View) -> Watch:
@@ -271,5 +273,5 @@ class Voting:
         then, now = self._views.get(number), self._views.get(self._number)
         if then is None or now is None:
             return False
-        before, after = then[1], now[1]
-        return (before.role, before.since, before.promise) == (after.role, after.since, after.promise)
+        (member, before), (enrolled, after) = then, now
+        return (member, before.role, before.since, before.promise) == (enrolled, after.role, after.since, after.promise)

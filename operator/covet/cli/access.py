@@ -4,6 +4,7 @@ A `CovetCluster` is all that is read: its status says what the operator saw, its
 Nothing here speaks to an agent, so the command needs no certificate and works wherever `kubectl` does.
 """
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 10.0
 """Seconds that one call to the API server may take."""
+RETRY: Final = 1.0
+"""Seconds between attempts to follow a cluster while the API server does not answer."""
 ATTEMPTS: Final = 8
 """Times that an order is written again after somebody changed the object first."""
 
@@ -201,6 +204,29 @@ async def connect(target: Target) -> AsyncIterator[Access]:
     with _translated("get", names.PLURAL, target.namespace or "default"):
         async with person.connect(target.kubeconfig, target.context, TIMEOUT) as reach:
             yield KubeAccess(reach, target.namespace)
+
+
+async def follow_patiently(access: Access, name: str, tell: Callable[[str], None]) -> AsyncIterator[Seen]:
+    """Yield a cluster each time that it changes, also across an API server that is away for a while.
+
+    Args:
+        access: the API server.
+        name: of the cluster.
+        tell: is given a sentence when the API server no longer answers.
+    """
+    silent = False
+    while True:
+        try:
+            async for seen in access.follow(name):
+                silent = False
+                yield seen
+        except failures.Failure as failure:
+            if failure.code is not failures.Exit.UNREACHABLE:
+                raise
+            if not silent:
+                tell("The API server does not answer; trying again.")
+            silent = True
+            await asyncio.sleep(RETRY)
 
 
 async def order(

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import sys
 from typing import Final
 
 import click
@@ -59,7 +58,7 @@ def run(arguments: list[str], outside: session.Outside | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("Interrupted.\n")
+        click.echo("Interrupted.", err=True)
         return failures.Exit.INTERRUPTED
     except failures.Failure as failure:
         return _fail(failure)
@@ -79,5 +78,5 @@ def run(arguments: list[str], outside: session.Outside | None = None) -> int:
 
 
 def _fail(failure: failures.Failure) -> int:
-    sys.stderr.write(f"Error: {failure.message}\n")
+    click.echo(f"Error: {failure.message}", err=True)
     return failure.code

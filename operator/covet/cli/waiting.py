@@ -10,13 +10,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Final
 
+from covet.cli import access as api
 from covet.cli import failures
 from covet.cli.access import Access, Seen, Word
 
-GRACE: Final = 5.0
-"""Seconds that status and Events may come later than the removal of the order."""
-_LOOK: Final = 0.5
-"""Seconds between looks for an Event within that time."""
+_LOOKS: Final = 10
+"""Looks for an Event within the time of grace."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Awaited:
         instance: who shall lead in the end.
         refusal: reason of the Event that refuses it.
         before: versions of the Events that there were before it was written.
+        grace: seconds that status and Events may come later than the removal of the order.
     """
 
     annotation: str
@@ -36,6 +36,7 @@ class Awaited:
     instance: str
     refusal: str
     before: frozenset[str]
+    grace: float = 5.0
 
 
 async def before(access: Access, seen: Seen) -> frozenset[str]:
@@ -71,7 +72,7 @@ async def until_done(access: Access, cluster: str, awaited: Awaited, limit: floa
 async def _follow(access: Access, cluster: str, awaited: Awaited, tell: Callable[[str], None]) -> Seen:
     said = ""
     judging: asyncio.Task[None] | None = None
-    stream = access.follow(cluster)
+    stream = api.follow_patiently(access, cluster, tell)
     following = asyncio.ensure_future(anext(stream))
     try:
         while True:
@@ -101,20 +102,30 @@ async def _follow(access: Access, cluster: str, awaited: Awaited, tell: Callable
 async def _judge(access: Access, seen: Seen, awaited: Awaited) -> None:
     """Fail with the operator's words once they are there; without any, when they should have come."""
     last: Word | None = None
-    for _ in range(int(GRACE / _LOOK)):
-        for word in await access.words(seen):
+    for _ in range(_LOOKS):
+        for word in await _heard(access, seen):
             if word.reason != awaited.refusal or not word.message.startswith(awaited.shard):
                 continue
             if word.version not in awaited.before:
                 raise failures.Failure(failures.Exit.REFUSED, f"The operator refused: {word.message}")
             last = word
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(awaited.grace / _LOOKS)
     heard = f" What it said last: {last.message}" if last is not None else ""
     raise failures.Failure(
         failures.Exit.REFUSED,
         f"The order was removed and {awaited.instance} does not lead {awaited.shard}: the operator refused it, or"
         f" somebody withdrew it.{heard}",
     )
+
+
+async def _heard(access: Access, seen: Seen) -> tuple[Word, ...]:
+    """Return the Events, none while the API server does not answer."""
+    try:
+        return await access.words(seen)
+    except failures.Failure as failure:
+        if failure.code is not failures.Exit.UNREACHABLE:
+            raise
+        return ()
 
 
 def _leads(seen: Seen, awaited: Awaited) -> bool:

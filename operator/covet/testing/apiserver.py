@@ -52,6 +52,8 @@ class Write:
 class ApiServer:
     """The server and what it stores.
 
+    `denied` holds pairs of verb and plural that the caller's role lacks: they are answered with 403. `missing`
+    holds plurals whose definition is not installed.
     `refuse` may be set to a function of (verb, resource, manifest) that raises `Refusal`, to play a
     quota or an admission plugin.
     """
@@ -60,6 +62,8 @@ class ApiServer:
         self.objects: dict[Key, Manifest] = {}
         self.writes: list[Write] = []
         self.refuse: Callable[[str, Resource, Manifest], None] = lambda _verb, _resource, _manifest: None
+        self.denied: set[tuple[str, str]] = set()
+        self.missing: set[str] = set()
         self.silent = False
         """True: watches say nothing any more, without ending."""
         self._applied: dict[tuple[Key, str], Manifest] = {}
@@ -68,13 +72,13 @@ class ApiServer:
         self._runner: web.AppRunner | None = None
         self.url = ""
 
-    async def start(self) -> str:
-        """Listen on loopback; return the URL."""
+    async def start(self, port: int = 0) -> str:
+        """Listen on loopback, on any port or on one that is given; return the URL."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self.url
@@ -122,6 +126,7 @@ class ApiServer:
             if discovered is not None:
                 return web.json_response(discovered)
             resource, namespace, name, subresource = _parse(request.path)
+            self._permit(request, resource, namespace, name)
             if request.method == "GET" and "watch" in request.query:
                 return await self._watch(request, resource, namespace)
             body: Manifest = json.loads(await request.read()) if request.can_read_body else {}
@@ -137,6 +142,20 @@ class ApiServer:
                 "message": refusal.message,
             }
             return web.json_response(status, status=refusal.status)
+
+    def _permit(self, request: web.Request, resource: Resource, namespace: str, name: str) -> None:
+        if resource.plural in self.missing:
+            raise Refusal(404, "NotFound", "the server could not find the requested resource")
+        reading = "watch" if "watch" in request.query else "get" if name else "list"
+        verb = {"GET": reading, "POST": "create", "PUT": "update", "PATCH": "patch"}.get(request.method, "")
+        if (verb, resource.plural) not in self.denied:
+            return
+        subject = f"{resource.plural}.{resource.group} {name!r}".replace("'", '"') if name else resource.plural
+        message = (
+            f'{subject} is forbidden: User "jane" cannot {verb} resource "{resource.plural}" in API group'
+            f' "{resource.group}" in the namespace "{namespace}"'
+        )
+        raise Refusal(403, "Forbidden", message)
 
     def _dispatch(
         self, request: web.Request, resource: Resource, address: tuple[str, str, str], body: Manifest
@@ -268,9 +287,8 @@ class ApiServer:
             while event := await queue.get():
                 item = event["object"]
                 place = item["metadata"].get("namespace", "")
-                if (not namespace or place == namespace) and _selected(
-                    item, request.query.get("labelSelector", ""), ""
-                ):
+                chosen = _selected(item, request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
+                if chosen and (not namespace or place == namespace):
                     await response.write(json.dumps(event).encode() + b"\n")
         finally:
             self._watchers.remove(entry)

@@ -57,7 +57,7 @@ async def _watch(opened: access.Access, cluster: str, draw: Callable[..., Any], 
 
     async def follow() -> None:
         nonlocal newest
-        async for seen in opened.follow(cluster):
+        async for seen in access.follow_patiently(opened, cluster, session.tell):
             draw(seen, again=newest is not None)
             newest = seen
 

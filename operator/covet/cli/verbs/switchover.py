@@ -1,5 +1,7 @@
 """`kubectl covet switchover`: another instance leads, and nothing is lost."""
 
+import asyncio
+
 import click
 
 from covet.cli import access, orders, session, views, waiting
@@ -38,7 +40,11 @@ def command(
         awaited = waiting.Awaited(
             names.switchover_annotation(shard), shard, to, events.SWITCHOVER_REFUSED, before=known
         )
-        after = await waiting.until_done(opened, cluster, awaited, timeout, session.tell)
+        try:
+            after = await waiting.until_done(opened, cluster, awaited, timeout, session.tell)
+        except asyncio.CancelledError:
+            session.tell("No longer waiting; the order stands.")
+            raise
         click.echo(_outcome(after, shard, to))
 
     called.run(session.target_of(options), verb)

@@ -5,16 +5,20 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from covet.agent import configuring, durable
+from covet.agent import configuring, durable, positions
 from covet.agent.instance import Instance
 from covet.core.errors import CovetError, UnreachableError
-from covet.engines import configuration
+from covet.engines import configuration, unled
 from covet.engines.sessions import Session
 
 LOG: Final = logging.getLogger("covet.running")
 
 FAST_SECONDS: Final = 15.0
 """Bound of a fast shutdown; past it the server stops immediately and recovers at the next start."""
+READY_SECONDS: Final = 60.0
+"""How long a closed follower may replay before somebody is told that it does."""
+STANDBY: Final = "standby.signal"
+"""The file that makes a server start as a standby; a promotion removes it."""
 
 
 async def start(inst: Instance, *, primary: bool) -> None:
@@ -25,11 +29,10 @@ async def start(inst: Instance, *, primary: bool) -> None:
     Raises:
         CovetError: the server's program could not be started.
     """
-    inst.upstream, inst.admitting, inst.confirmed, inst.join_at = None, False, False, 0.0
-    inst.sealed = primary and inst.identity is not None and inst.identity.born
+    inst.upstream, inst.admitting, inst.gate = None, False, False
     await asyncio.to_thread(_prepare, inst.volume.pgdata, primary)
     await configuring.install_certificate(inst)
-    await configuring.apply(inst, admitting=False)
+    await configuring.apply(inst)
     inst.stop_wanted = False
     inst.tuning.started()
     inst.back_off.started(inst.clock.monotonic())
@@ -49,15 +52,69 @@ async def stop(inst: Instance, fast_seconds: float = FAST_SECONDS) -> None:
     Raises:
         CovetError: processes of it are left, which nothing ends: nobody may take the volume for free.
     """
+    _let_go(inst)
+    try:
+        await inst.server.stop(fast_seconds)
+    except TimeoutError as error:
+        raise CovetError("ServerWontStop", f"The server could not be stopped: {error}.") from error
+
+
+async def start_closed(inst: Instance) -> None:
+    """Start the server as a closed follower of nobody, and return once it takes sessions.
+
+    Whatever runs over the data directory is ended first, but for a start like this one that is under way.
+
+    Raises:
+        CovetError: it could not be started, ended, or took no session in time; it may still be replaying.
+    """
+    pgdata = inst.volume.pgdata
+    closed = inst.upstream is None and not inst.gate and not inst.admitting and not inst.stop_wanted
+    if inst.server.pid is None or not closed or not await asyncio.to_thread((pgdata / STANDBY).exists):
+        await stop_at_once(inst)
+        await _mend_histories(inst)
+        await start(inst, primary=False)
+    await await_ready(inst, READY_SECONDS)
+
+
+async def _mend_histories(inst: Instance) -> None:
+    """Leave the history files by which a start finds the timeline of the last byte, and no later one.
+
+    Files above it are of promotions that came to nothing, here or elsewhere; a start would look for their log and
+    never find it. One missing below it would hide it.
+
+    Raises:
+        CovetError: what the data directory holds cannot be read.
+    """
+    pgdata = inst.volume.pgdata
+    known, position = await positions.read_resting(inst)
+    timeline = position.term if position is not None else known
+    removed = await asyncio.to_thread(unled.remove_above, pgdata, timeline)
+    filled = await asyncio.to_thread(unled.fill, pgdata, timeline)
+    await asyncio.to_thread(durable.sync_folder, pgdata / "pg_wal")
+    if removed or filled:
+        LOG.info("On timeline %s: %s removed, %s files of unled terms made.", timeline, removed, filled)
+
+
+async def stop_at_once(inst: Instance) -> None:
+    """Stop the server immediately; when this returns no process of the data directory is left.
+
+    Raises:
+        CovetError: processes of it are left, which nothing ends.
+    """
+    _let_go(inst)
+    try:
+        await inst.server.end()
+    except TimeoutError as error:
+        raise CovetError("ServerWontStop", f"The server could not be stopped: {error}.") from error
+
+
+def _let_go(inst: Instance) -> None:
+    """Expect the server's end, and look at it no more."""
     inst.stop_wanted = True
     if inst.session is not None:
         inst.session.terminate()
         inst.session = None
     inst.vitals = None
-    try:
-        await inst.server.stop(fast_seconds)
-    except TimeoutError as error:
-        raise CovetError("ServerWontStop", f"The server could not be stopped: {error}.") from error
 
 
 async def await_ready(inst: Instance, limit: float) -> None:
@@ -73,7 +130,7 @@ async def await_ready(inst: Instance, limit: float) -> None:
         try:
             session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
         except UnreachableError:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
             continue
         await session.close()
         return
@@ -85,7 +142,7 @@ def _prepare(pgdata: Path, primary: bool) -> None:
     # A kubelet that applies fsGroup widens the mode, and the server refuses a wider one.
     pgdata.chmod(0o700)
     durable.sweep(pgdata)
-    signal_file = pgdata / "standby.signal"
+    signal_file = pgdata / STANDBY
     if primary and signal_file.exists():
         signal_file.unlink()
     elif not primary and not signal_file.exists():

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -90,6 +91,7 @@ class Shard:
             max_slot_wal_keep_bytes=slot_bytes,
         )
         self.agents = [Agent(self.folder / peer.instance, peer, self.authority) for peer in peers]
+        self.leader = self.agents[0]
         operator = self.authority.issue(self.folder / "operator", names.OPERATOR_COMMON_NAME)
         self.client = AgentClient(client_context(operator), 8.0)
         self.trust: ssl.SSLContext = trusting_context(operator / "ca.crt")
@@ -138,14 +140,21 @@ class Shard:
         return True
 
     @property
-    def leader(self) -> Agent:
-        """The agent that bootstrapped the shard and leads it."""
-        return self.agents[0]
-
-    @property
     def followers(self) -> list[Agent]:
-        """All others."""
-        return self.agents[1:]
+        """All but the leader as it was last found."""
+        return [agent for agent in self.agents if agent is not self.leader]
+
+    async def find_leader(self, limit: float = LIMIT) -> Agent:
+        """Wait until one agent leads and takes writes, and remember it."""
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            for agent in self.agents:
+                with contextlib.suppress(UnreachableError, RefusedError):
+                    if (await self.status(agent)).serving is Serving.READ_WRITE:
+                        self.leader = agent
+                        return agent
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"nobody takes writes within {limit:.0f} s")
 
     # -------------------------------------------------------- what an operator does
 
@@ -252,8 +261,8 @@ class Shard:
         raise AssertionError(f"{agent.peer.instance} did not get there within {limit:.0f} s: {last}")
 
     async def wait_serving(self) -> None:
-        """Wait until the leader takes writes and every follower reads."""
-        await self.wait(self.leader, lambda s: s.serving is Serving.READ_WRITE)
+        """Find the leader that takes writes, and wait until every follower takes reads."""
+        await self.find_leader()
         for agent in self.followers:
             await self.wait(agent, lambda s: s.serving is Serving.READ_ONLY)
 

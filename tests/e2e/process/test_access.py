@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from covet.core import names
-from covet.core.agentapi import ConfirmRequest, JoinRequest
+from covet.core.agentapi import JoinRequest, PromoteOrder, SwitchoverOrder
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
 from tests.e2e.process.agents import Agent
@@ -43,16 +43,15 @@ async def test_probes_need_no_certificate_and_everything_else_does(three: Shard)
 async def test_a_subject_is_allowed_its_own_routes_only(three: Shard) -> None:
     """A member's certificate gives no orders, a stranger's asks nothing, and nobody joins as another."""
     follower, leader = three.followers[0], three.leader
-    status = await three.status(leader)
-    rule, member = status.rule, (await three.status(three.followers[1])).member
-    assert rule is not None
+    member = (await three.status(three.followers[1])).member
     assert member is not None
     async with AgentClient(client_context(follower.tls)) as client:
         for order in (
             client.bootstrap(leader.peer, three.bootstrap_order()),
             client.put_spec(leader.peer, three.spec),
             client.join(leader.peer, JoinRequest(three.followers[1].peer.instance, member)),
-            client.confirm(three.followers[1].peer, ConfirmRequest(rule, 0)),
+            client.switchover(leader.peer, SwitchoverOrder(follower.peer.instance)),
+            client.promote(follower.peer, PromoteOrder(accept_loss=True)),
         ):
             with pytest.raises(RefusedError):
                 await order

@@ -30,12 +30,12 @@ def rule_row(agent: Agent) -> tuple[int, int, str, tuple[str, ...], int]:
 
 
 async def test_the_row_and_every_promise_say_the_same(three: Shard) -> None:
-    """The rule in the database of each instance is the one in its promise.json, and nothing is pending."""
+    """The rule in the database of each instance is the one in its promise.json, and no rewind is unfinished."""
     for agent in three.agents:
         sworn = Volume(agent.data).read_promise()
         assert sworn is not None
         assert sworn.rule is not None
-        assert (sworn.rule.term, None) == (sworn.term, sworn.pending)
+        assert (sworn.rule.term, False) == (sworn.promise, sworn.rewinding)
         rule = (sworn.rule.term, sworn.rule.seq, sworn.rule.leader, sworn.rule.cohort, sworn.rule.acks)
         assert rule == await asyncio.to_thread(rule_row, agent)
 

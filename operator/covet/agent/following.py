@@ -7,17 +7,15 @@ and find out late, or never; so the end of the own log is compared before the se
 import asyncio
 import contextlib
 import logging
-import shutil
-import signal
 from pathlib import Path
 from typing import Final
 
-from covet.agent import configuring, durable, positions, running, threads
+from covet.agent import configuring, durable, fencing, positions, running, threads
 from covet.agent.instance import Instance
 from covet.core import names
 from covet.core.agentapi import JoinAnswer, JoinRequest, Position, Rule
-from covet.core.errors import CovetError, RefusedError, UnreachableError
-from covet.engines import processes, statements, timelines
+from covet.core.errors import RefusedError, UnreachableError
+from covet.engines import statements, timelines
 from covet.engines.configuration import Upstream
 from covet.engines.sessions import Session, SqlError
 from covet.planner import lineage
@@ -55,7 +53,7 @@ async def follow(inst: Instance, leader: str, term: int) -> bool:
     if _follows(inst, leader, term):
         await configuring.apply(inst)
         return True
-    await detach(inst)
+    await detach(inst, term)
     try:
         own, answer = await _compare(inst, leader, term)
     except RefusedError as error:
@@ -133,33 +131,14 @@ async def read_position(inst: Instance) -> Position:
     return found
 
 
-async def detach(inst: Instance) -> None:
-    """Follow nobody: credentials removed, settings emptied, and no receiver left.
+async def detach(inst: Instance, term: int) -> None:
+    """Follow nobody: no credentials of leaders before a term, settings emptied, and no receiver left.
 
     Raises:
-        CovetError: a receiver does not end.
+        CovetError: a receiver does not end, or the volume refused.
     """
-    old, inst.upstream = inst.upstream, None
-    if old is not None:
-        await threads.finish(shutil.rmtree, old.credentials, True)  # noqa: FBT003  ignore_errors has no name there
-    await configuring.apply(inst)
-    deadline = inst.clock.monotonic() + 2.0
-    while pids := await asyncio.to_thread(_receivers, inst.server.pid):
-        if inst.clock.monotonic() > deadline:
-            raise CovetError("ReceiverRemains", f"The receivers {pids} do not end.")
-        for pid in pids:
-            processes.send(pid, signal.SIGTERM)
-        await asyncio.sleep(0.01)
-
-
-def _receivers(postmaster: int | None) -> list[int]:
-    """Return the receivers of a server, those that are still connecting included."""
-    found = []
-    for pid in processes.children(postmaster) if postmaster else ():
-        with contextlib.suppress(OSError):
-            if b"walreceiver" in (processes.PROC / str(pid) / "cmdline").read_bytes():
-                found.append(pid)
-    return found
+    await threads.finish(fencing.remove_credentials, inst.volume.credentials_root, term)
+    await fencing.end_receiving(inst)
 
 
 async def align(inst: Instance, above: int, answer: JoinAnswer) -> None:

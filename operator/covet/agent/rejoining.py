@@ -13,14 +13,13 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from covet.agent import cloning, durable, following, running, threads
+from covet.agent import cloning, durable, fencing, following, running, threads
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE
 from covet.core.agentapi import CheckpointRequest, CloneOrder, JoinAnswer, Position, Rule
 from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines import configuration, rewinding, statements, timelines
 from covet.engines.programs import ProgramError
-from covet.engines.sessions import Session
 from covet.peers import codec
 from covet.planner import lineage
 
@@ -88,7 +87,7 @@ async def _rejoin(inst: Instance, leader: str, term: int) -> None:
             "RewindOfOtherTerm", f"A rewind from the leader of term {mark.term} was interrupted; {term} leads now."
         )
     answer = await following.ask(inst, leader, term)
-    await following.detach(inst)
+    await following.detach(inst, term)
     if mark is None or not mark.rewound:
         mark = await _rewind(inst, leader, term, answer, mark)
     if mark is not None:
@@ -153,35 +152,13 @@ async def _replay(inst: Instance) -> None:
     Raises:
         CovetError: the server does not come up, or not within the bound.
     """
-    if inst.server.pid is None:
-        await running.start_closed(inst)
-    await _await_standby(inst, REPLAY_SECONDS)
+    await running.start_closed(inst)
     deadline = inst.clock.monotonic() + REPLAY_SECONDS
     async with inst.sql() as session:
         while not await statements.replayed_all(session):
             if inst.clock.monotonic() > deadline:
                 raise CovetError("ReplayTooSlow", f"The own log was not replayed within {REPLAY_SECONDS:.0f} s.")
             await asyncio.sleep(POLL_SECONDS)
-
-
-async def _await_standby(inst: Instance, limit: float) -> None:
-    """Wait until the server takes sessions.
-
-    Raises:
-        CovetError: it ended, or the time is over.
-    """
-    deadline = inst.clock.monotonic() + limit
-    while inst.clock.monotonic() < deadline:
-        if inst.server.pid is None:
-            raise CovetError("ServerDied", f"The server ended with {inst.last_exit} while it recovered.")
-        try:
-            session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
-        except UnreachableError:
-            await asyncio.sleep(POLL_SECONDS)
-            continue
-        session.terminate()
-        return
-    raise CovetError("ServerTooSlow", f"The server took no session within {limit:.0f} s.")
 
 
 async def _remove_signal(inst: Instance) -> None:
@@ -250,14 +227,15 @@ async def _catch_up(inst: Instance, leader: str, term: int, answer: JoinAnswer) 
         RewindImpossibleError: it does not get there.
     """
     await running.stop(inst)
-    await running.start_closed(inst)
     await threads.finish(following.write_chain, inst, answer, 1)
-    await following.point(inst, Rule(term, 0, leader, (), 0), f"rewind_{inst.settings.instance}")
+    # Not a start as any other: the end of the log here is not where the server has to get to.
+    await running.start(inst, primary=False)
+    await following.point(inst, Rule(term, 0, leader, (), 0), f"clone_{inst.settings.instance}")
     try:
-        await _await_standby(inst, CATCH_UP_SECONDS)
+        await running.await_ready(inst, CATCH_UP_SECONDS)
     except CovetError as error:
         raise RewindImpossibleError("RewoundServerFailed", error.message) from error
-    await following.detach(inst)
+    await fencing.end_receiving(inst)
 
 
 async def reclone(inst: Instance, leader: str) -> None:

@@ -51,9 +51,9 @@ class Agent:
         temporary.chmod(0o644)
         temporary.rename(self._spec)
 
-    def start(self) -> None:
-        """Start the agent's process."""
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """Return the environment of an agent."""
+        return {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT / "operator"),
@@ -66,6 +66,10 @@ class Agent:
             "COVET_LISTEN": self.peer.address,
             "COVET_PG_BIN": str(PROGRAMS),
         }
+
+    def start(self) -> None:
+        """Start the agent's process."""
+        environment = self.environment()
         if MEASURED:
             # The agent's user may write nowhere in the checkout but into the folder of the parts.
             environment["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]

@@ -1,0 +1,339 @@
+"""One shard, many runs: strike, wait for the first write, repair, wait until it healed, ask the oracle."""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import os
+import pathlib
+import shutil
+import time
+from typing import Any, Final, Self
+
+import asyncpg
+
+from benchmarks.nemesis import oracle, phases
+from benchmarks.nemesis.crew import Crew
+from benchmarks.nemesis.faults import FAULTS, Scene
+from benchmarks.nemesis.nodes import NodeAgent, NodeShard
+from benchmarks.nemesis.plan import MEMBERS, Plan
+from benchmarks.nemesis.writers import Settings
+from covet.core.agentapi import AgentStatus, CohortOrder, MemberState, Serving
+from covet.core.errors import CovetError
+from covet.planner import quorum
+from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD
+
+HEAL_SECONDS: Final = 60.0
+"""Within which every member streams again after a repair."""
+CATCH_UP_SECONDS: Final = 15.0
+SETTLE_SECONDS: Final = 0.4
+"""Writes go on for so long after the first acknowledgement: the new leader has to keep what it takes."""
+
+TABLE: Final = (
+    "CREATE TABLE nemesis (id bigint NOT NULL, writer int NOT NULL)",
+    "CREATE INDEX nemesis_id ON nemesis (id)",
+)
+"""No unique constraint: a write that is there twice has to be seen."""
+
+
+class BrokenRunError(Exception):
+    """The run cannot go on; the sentence says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Numbers of the writes of a run: first and last, both included."""
+
+    first: int
+    last: int
+
+
+class Bench:
+    """A shard with its writers, for as many runs as it survives.
+
+    Args:
+        folder: where the logs of a failing run go, a folder for each.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self.shard = NodeShard(MEMBERS)
+        self._crew: Crew | None = None
+        self._ranges: dict[int, Range] = {}
+        self._left: dict[int, tuple[int, int]] = {}
+        self._count = 0
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.shard.__aenter__()
+            await self.shard.birth()
+            for statement in TABLE:
+                await self.shard.execute(statement)
+            settings = Settings(
+                hosts=tuple((peer.address, peer.sql_port) for peer in self.shard.spec.peers),
+                user=OWNER,
+                password=PASSWORD,
+                database=DATABASE,
+                authority=str(self.shard.folder / "operator" / "ca.crt"),
+            )
+            self._crew = Crew(settings, self.shard.folder)
+            await self._crew.start()
+        except BaseException:
+            self.keep_logs(self._folder / "birth")
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End writers, shard and networks."""
+        if self._crew is not None:
+            await self._crew.close()
+        await self.shard.close()
+
+    async def run(self, plan: Plan) -> dict[str, Any]:
+        """Do one run and return its result; `problems` is empty if all went as promised."""
+        self._count += 1
+        began = time.time()
+        log = self.shard.folder / f"writes-{self._count}.jsonl"
+        result: dict[str, Any] = {"tier": "process", **dataclasses.asdict(plan), "problems": []}
+        result["started"] = dt.datetime.fromtimestamp(began, dt.UTC).isoformat(timespec="seconds")
+        result["load"] = round(os.getloadavg()[0], 2)
+        try:
+            await self._do(plan, log, result)
+        except (BrokenRunError, CovetError, OSError, TimeoutError, AssertionError, asyncpg.PostgresError) as error:
+            result["problems"].append(f"{type(error).__name__}: {error}"[:500])
+        except asyncpg.InterfaceError as error:
+            result["problems"].append(f"{type(error).__name__}: {error}"[:500])
+        result["seconds"] = round(time.time() - began, 1)
+        if result["problems"]:
+            self.keep_logs(self._folder / f"{plan.fault}-{plan.seed}-{plan.run}", log)
+        log.unlink(missing_ok=True)
+        return result
+
+    def keep_logs(self, folder: pathlib.Path, writes: pathlib.Path | None = None) -> None:
+        """Copy the agents' logs and the writers' log into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for agent in self.shard.agents:
+            for path in (agent.log, agent.data / "agent" / "promise.json"):
+                with contextlib.suppress(OSError):
+                    shutil.copy(path, folder / f"{agent.peer.instance}-{path.name}")
+        if writes is not None and writes.exists():
+            shutil.copy(writes, folder / "writes.jsonl")
+
+    # ------------------------------------------------------------ one run
+
+    async def _do(self, plan: Plan, log: pathlib.Path, result: dict[str, Any]) -> None:
+        assert self._crew is not None
+        fault = FAULTS[plan.fault]
+        leader = await self._healed(HEAL_SECONDS)
+        followers = tuple(member for member in self.shard.members if member is not leader)
+        scene = Scene(self.shard, leader, followers, plan)
+        offset = time.time() - time.monotonic()
+        begun = time.time()
+        term = await self._crew.begin(log)
+        try:
+            await asyncio.sleep(plan.warm)
+            at = time.monotonic_ns()
+            struck = asyncio.create_task(fault.strike(scene))
+            repaired = asyncio.create_task(self._repair(scene, struck))
+            result |= {"leader": leader.peer.instance, "term": term, "fault_at": round(at / 1e9 + offset, 3)}
+            if fault.fails_over:
+                await self._await_write(term, fault.limit, result)
+            await repaired
+            if not fault.fails_over:
+                await self._await_ack(log, fault.limit, result)
+            await self._time_return(leader, at, result)
+            await asyncio.sleep(SETTLE_SECONDS)
+        finally:
+            await self._undo(leader)
+            await self._crew.end()
+        history = oracle.read(log.read_text().splitlines())
+        self._measure(history, at, term, offset, begun, result)
+        await self._judge(history, result)
+
+    async def _repair(self, scene: Scene, struck: asyncio.Task[None]) -> None:
+        fault = FAULTS[scene.plan.fault]
+        began = time.monotonic()
+        await struck
+        if fault.repair is not None:
+            await asyncio.sleep(max(0.0, scene.plan.repair - (time.monotonic() - began)))
+            await fault.repair(scene)
+
+    async def _undo(self, leader: NodeAgent) -> None:
+        """Undo whatever is left of the fault, also after a failure."""
+        for member in self.shard.members:
+            member.restore()
+        del leader
+
+    async def _await_write(self, term: int, limit: float, result: dict[str, Any]) -> None:
+        assert self._crew is not None
+        try:
+            result["new_term"] = await self._crew.await_term(term, limit)
+        except TimeoutError:
+            result["problems"].append(f"no leader of a newer term acknowledged a write within {limit:.0f} s")
+
+    async def _await_ack(self, log: pathlib.Path, limit: float, result: dict[str, Any]) -> None:
+        """Wait for a write that was acknowledged after now."""
+        size, deadline = log.stat().st_size, time.monotonic() + limit
+        while time.monotonic() < deadline:
+            with log.open() as lines:
+                lines.seek(size)
+                if '["ack"' in lines.read():
+                    return
+            await asyncio.sleep(0.1)
+        result["problems"].append(f"no write was acknowledged within {limit:.0f} s after the repair")
+
+    async def _time_return(self, leader: NodeAgent, at: int, result: dict[str, Any]) -> None:
+        """Wait until the shard is whole, and note when."""
+        await self._healed(HEAL_SECONDS)
+        milliseconds = round((time.monotonic_ns() - at) / 1e6)
+        result["healed_ms"] = milliseconds
+        if self.shard.leader is not leader:
+            plan_ms = result["repair"] * 1000
+            result["back_ms"] = round(milliseconds - plan_ms)
+
+    # ------------------------------------------------------------ health
+
+    async def _healed(self, limit: float) -> NodeAgent:
+        """Wait until one member leads and takes writes and all others stream from it; return the leader.
+
+        Raises:
+            BrokenRunError: that does not come.
+        """
+        deadline = time.monotonic() + limit
+        said: list[str] = []
+        while time.monotonic() < deadline:
+            told = await asyncio.gather(*(self._status(member) for member in self.shard.members))
+            leader = whole(told)
+            if leader is not None:
+                self.shard.leader = self.shard.members[leader]
+                return self.shard.members[leader]
+            said = [describe(status) for status in told]
+            await self._tend(told)
+            await asyncio.sleep(0.1)
+        raise BrokenRunError(f"the shard is not whole after {limit:.0f} s: {'; '.join(said)}")
+
+    async def _status(self, member: NodeAgent) -> AgentStatus | None:
+        try:
+            return await self.shard.status(member)
+        except CovetError:
+            return None
+
+    async def _tend(self, told: list[AgentStatus | None]) -> None:
+        """Do the operator's part for a member whose volume was made anew: clone it, admit it."""
+        leading = next((s for s in told if s is not None and s.serving is Serving.READ_WRITE), None)
+        if leading is None or leading.rule is None or leading.system_id is None:
+            return
+        self.shard.leader = next(m for m in self.shard.members if m.peer.instance == leading.instance)
+        for member, status in zip(self.shard.members, told, strict=True):
+            if status is not None and status.state is MemberState.EMPTY:
+                with contextlib.suppress(CovetError, AssertionError):
+                    await self.shard.clone(member)
+        strangers = [s for s in told if s is not None and s.member and s.member not in leading.rule.cohort]
+        if strangers:
+            instances = tuple(member.peer.instance for member in self.shard.members)
+            acks = quorum.acks_for(len(instances), self.shard.spec.durability)
+            with contextlib.suppress(CovetError):
+                await self.shard.client.cohort(self.shard.leader.peer, CohortOrder(instances, acks))
+
+    # ------------------------------------------------------------ judgement
+
+    def _measure(
+        self, history: oracle.History, at: int, term: int, offset: float, begun: float, result: dict[str, Any]
+    ) -> None:
+        result |= {"acknowledged": len(history.acks), "in_doubt": len(history.doubts)}
+        gap = oracle.measure_gap(history, at, term)
+        if gap is None:
+            result["problems"].append("no write was acknowledged after the fault")
+            return
+        result["gap_ms"] = round(gap.any_writer, 1)
+        result["writers_ms"] = None if gap.median_writer is None else round(gap.median_writer, 1)
+        result["longest_ms"] = round(gap.longest, 1)
+        lines = [line for agent in self.shard.agents for line in self._log_lines(agent, begun - 1.0)]
+        reached = next((ack.term for ack in history.acks if ack.term > term), term)
+        result["new_term"] = reached
+        result["phases"] = phases.measure(lines, reached, at / 1e9 + offset, gap.first_at / 1e9 + offset)
+
+    def _log_lines(self, agent: Any, since: float) -> list[phases.Line]:
+        with agent.log.open(errors="replace") as log:
+            return phases.read(log, since)
+
+    async def _judge(self, history: oracle.History, result: dict[str, Any]) -> None:
+        """Hold the rows of every member against what the writers were told."""
+        numbers = [ack.number for ack in history.acks] + list(history.doubts)
+        span = Range(min(numbers), max(numbers))
+        terms = oracle.judge_terms(history)
+        lost: list[str] = []
+        position = await self.shard.value("SELECT pg_current_wal_flush_lsn()::text")
+        for member in (self.shard.leader, *self.shard.followers):
+            if member is not self.shard.leader:
+                await self._await_replay(member.peer.instance, member, position)
+            rows = await self._rows(member, span)
+            lost += oracle.judge_rows(history, rows, member.peer.instance)
+            now = {run: await self._digest(member, earlier) for run, earlier in self._ranges.items()}
+            lost += oracle.judge_earlier(self._left, now)
+        self._ranges[self._count] = span
+        self._left[self._count] = await self._digest(self.shard.leader, span)
+        result |= {"lost": lost, "second_leader": terms}
+        result["problems"] += [*lost, *terms]
+
+    async def _await_replay(self, name: str, member: Any, position: str) -> None:
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        while not await self.shard.value(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn", agent=member):
+            if time.monotonic() > deadline:
+                raise BrokenRunError(f"{name} does not replay up to {position}")
+            await asyncio.sleep(0.05)
+
+    async def _rows(self, member: Any, span: Range) -> list[int]:
+        connection = await self.shard.connect(member)
+        try:
+            found = await connection.fetch(
+                "SELECT id FROM nemesis WHERE id BETWEEN $1 AND $2", span.first, span.last, timeout=10.0
+            )
+        finally:
+            await connection.close(timeout=2.0)
+        return [row["id"] for row in found]
+
+    async def _digest(self, member: Any, span: Range) -> tuple[int, int]:
+        connection = await self.shard.connect(member)
+        try:
+            count, total = await connection.fetchrow(
+                "SELECT count(*), coalesce(sum(id), 0)::numeric FROM nemesis WHERE id BETWEEN $1 AND $2",
+                span.first,
+                span.last,
+                timeout=10.0,
+            )
+        finally:
+            await connection.close(timeout=2.0)
+        return int(count), int(total)
+
+
+def whole(told: list[AgentStatus | None]) -> int | None:
+    """Return the index of the leader of a shard that lacks nothing, else None."""
+    if any(status is None for status in told):
+        return None
+    statuses = [status for status in told if status is not None]
+    leaders = [index for index, status in enumerate(statuses) if status.serving is Serving.READ_WRITE]
+    if len(leaders) != 1:
+        return None
+    leader = statuses[leaders[0]]
+    followers = [status for status in statuses if status is not leader]
+    following = all(
+        status.state is MemberState.FOLLOWER and status.streaming and status.serving is Serving.READ_ONLY
+        for status in followers
+    )
+    members = {status.member for status in statuses}
+    if leader.rule is None or not following or set(leader.rule.cohort) != members:
+        return None
+    streaming = {link.member for link in leader.followers if link.state == "streaming"}
+    return leaders[0] if streaming >= members - {leader.member} else None
+
+
+def describe(status: AgentStatus | None) -> str:
+    """Return a status in a few words."""
+    if status is None:
+        return "silent"
+    return f"{status.instance} {status.state} {status.reason} {status.serving}, streaming {status.streaming}"

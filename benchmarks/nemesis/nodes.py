@@ -1,0 +1,108 @@
+"""The shard under test: real agents and servers, each in a network of its own."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from typing import Self
+
+from benchmarks.nemesis import sandbox
+from covet.core.agentapi import Peer
+from tests.e2e.process import agents
+from tests.e2e.process.agents import Agent
+from tests.e2e.process.authority import Authority
+from tests.e2e.process.shard import Shard
+
+
+class NodeAgent(Agent):
+    """An agent in a network of its own, whose every process can be frozen.
+
+    Args:
+        shard: of which it is a member.
+        peer: name and ports; the address is the node's.
+        node: its network.
+    """
+
+    def __init__(self, shard: Shard, peer: Peer, authority: Authority, node: sandbox.Node) -> None:
+        super().__init__(shard.folder / peer.instance, peer, authority)
+        self.node = node
+        self._frozen: set[int] = set()
+
+    def start(self) -> None:
+        """Start the agent's process in its network."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self.node.prefix, *agents.unprivileged(), sys.executable, "-m", "covet.agent"],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=agents.ROOT,
+            )
+
+    def freeze(self) -> None:
+        """Stop agent, voter, server and every program of theirs, as a frozen pod is stopped."""
+        self.send(signal.SIGSTOP)
+        self._frozen = {self.pid, *agents.descendants(self.pid), *self.server_processes()}
+        for pid in self._frozen:
+            _signal(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let everything that was frozen go on."""
+        for pid in self._frozen:
+            _signal(pid, signal.SIGCONT)
+        self._frozen = set()
+
+    def restore(self) -> None:
+        """Undo every fault of this member: thaw it, mend its network, start its agent."""
+        self.thaw()
+        self.node.mend()
+        if self.exit_code is not None:
+            self.start()
+
+    def lose_volume(self) -> None:
+        """Forget everything that the volume holds; nothing of the instance may run."""
+        for path in self.data.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+class NodeShard(Shard):
+    """A shard whose members have a network each.
+
+    Args:
+        instances: how many.
+    """
+
+    def __init__(self, instances: int) -> None:
+        super().__init__(instances)
+        self.nodes = [sandbox.Node(index) for index in range(instances)]
+        peers = tuple(
+            dataclasses.replace(peer, address=node.address)
+            for peer, node in zip(self.spec.peers, self.nodes, strict=True)
+        )
+        self.spec = dataclasses.replace(self.spec, peers=peers)
+        self.members = [
+            NodeAgent(self, peer, self.authority, node) for peer, node in zip(peers, self.nodes, strict=True)
+        ]
+        self.agents = list(self.members)
+        self.leader = self.agents[0]
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
+
+    async def close(self) -> None:
+        """Undo every fault, end every process and remove folder and networks."""
+        for member in self.members:
+            member.thaw()
+        await super().close()
+        for node in self.nodes:
+            node.remove()

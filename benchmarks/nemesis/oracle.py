@@ -1,0 +1,161 @@
+"""Judges a run by what clients were told: pure, so that it can be tried on histories that are wrong.
+
+Only what was sent after something else was answered is held to come after it; what ran at the same time
+may have any order.
+"""
+
+import collections
+import dataclasses
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+MILLISECOND: Final = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Ack:
+    """A write that a leader acknowledged; times in nanoseconds of the monotonic clock."""
+
+    number: int
+    writer: int
+    host: str
+    term: int
+    sent: int
+    at: int
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """What the clients of one run saw.
+
+    Args:
+        acks: in the order of their answers.
+        doubts: numbers of the writes that may be there or not.
+    """
+
+    acks: tuple[Ack, ...]
+    doubts: frozenset[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """How long a fault took writes away, in milliseconds.
+
+    Args:
+        any_writer: from the last acknowledgement before to the first one after it, on any writer.
+        median_writer: the same for each writer by itself, their median; None if no writer was seen on both sides.
+        longest: the longest time without any acknowledgement in the whole run.
+        first_at: when the first acknowledgement after the fault came, nanoseconds.
+    """
+
+    any_writer: float
+    median_writer: float | None
+    longest: float
+    first_at: int
+
+
+def read(lines: Iterable[str]) -> History:
+    """Read a writers' log."""
+    acks, doubts = [], set()
+    for line in lines:
+        kind, number, writer, host, *rest = json.loads(line)
+        if kind == "ack":
+            acks.append(Ack(number, writer, host, *rest))
+        else:
+            doubts.add(number)
+    return History(tuple(sorted(acks, key=lambda ack: ack.at)), frozenset(doubts))
+
+
+def judge_rows(history: History, rows: Sequence[int], member: str) -> list[str]:
+    """Hold the numbers that stand in a member's table, of this run, against what clients were told."""
+    problems = []
+    counts = collections.Counter(rows)
+    acknowledged = {ack.number for ack in history.acks}
+    if lost := acknowledged - counts.keys():
+        problems.append(f"{len(lost)} acknowledged writes are not on {member}, the first is {min(lost)}")
+    if doubled := sorted(number for number, count in counts.items() if count > 1):
+        problems.append(f"{len(doubled)} writes are more than once on {member}, the first is {doubled[0]}")
+    if unknown := counts.keys() - acknowledged - history.doubts:
+        problems.append(f"{len(unknown)} writes on {member} that nobody sent, the first is {min(unknown)}")
+    return problems
+
+
+def judge_terms(history: History) -> list[str]:
+    """Say where a term had two leaders, or a leader acknowledged after a newer one had opened."""
+    problems = []
+    hosts: dict[int, set[str]] = collections.defaultdict(set)
+    opened: dict[int, int] = {}
+    for ack in history.acks:
+        hosts[ack.term].add(ack.host)
+        opened.setdefault(ack.term, ack.at)
+    problems += [
+        f"term {term} was acknowledged by {', '.join(sorted(of))}" for term, of in hosts.items() if len(of) > 1
+    ]
+    for ack in history.acks:
+        newer = [term for term, at in opened.items() if term > ack.term and at < ack.sent]
+        if newer:
+            problems.append(f"write {ack.number} was sent to term {ack.term} after term {min(newer)} had opened")
+            break
+    return problems
+
+
+def judge_earlier(before: Mapping[int, tuple[int, int]], now: Mapping[int, tuple[int, int]]) -> list[str]:
+    """Say which earlier run's rows changed since.
+
+    Args:
+        before: of each earlier run, how many rows it left and the sum of their numbers.
+        now: the same, as it stands.
+    """
+    return [f"the rows of run {run} changed: {was}, now {now.get(run)}" for run, was in before.items() if now.get(run) != was]
+
+
+def measure_gap(history: History, fault_at: int, term: int) -> Gap | None:
+    """Return the gap of a fault, None if no write was acknowledged after it.
+
+    A gap ends with the first acknowledgement of a newer term than that before the fault. If no newer term
+    acknowledged anything, it is the longest time without an acknowledgement since the fault.
+
+    Args:
+        fault_at: nanoseconds of the monotonic clock.
+        term: whose leader acknowledged before the fault.
+    """
+    acks = history.acks
+    pauses = [(after.at - before.at, after) for before, after in zip(acks, acks[1:], strict=False)]
+    if not pauses:
+        return None
+    longest = max(pause for pause, _ in pauses) / MILLISECOND
+    first = next((ack for ack in acks if ack.term > term), None)
+    if first is None:
+        later = [(pause, after.at) for pause, after in pauses if after.at > fault_at]
+        if not later:
+            return None
+        pause, at = max(later)
+        return Gap(pause / MILLISECOND, _median_pause(acks, fault_at), longest, at)
+    last = max((ack.at for ack in acks if ack.at < first.at), default=fault_at)
+    return Gap((first.at - last) / MILLISECOND, _median_change(acks, term), longest, first.at)
+
+
+def _median_change(acks: Sequence[Ack], term: int) -> float | None:
+    """Return the median over writers of the time from their last old to their first new acknowledgement."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for ack in acks:
+        if ack.term > term:
+            first.setdefault(ack.writer, ack.at)
+        elif ack.writer not in first:
+            last[ack.writer] = ack.at
+    both = [first[writer] - last[writer] for writer in first.keys() & last.keys()]
+    return statistics.median(both) / MILLISECOND if both else None
+
+
+def _median_pause(acks: Sequence[Ack], since: int) -> float | None:
+    """Return the median over writers of their longest time without an acknowledgement since a moment."""
+    last: dict[int, int] = {}
+    longest: dict[int, int] = {}
+    for ack in acks:
+        if ack.writer in last and ack.at > since:
+            longest[ack.writer] = max(longest.get(ack.writer, 0), ack.at - last[ack.writer])
+        last[ack.writer] = ack.at
+    return statistics.median(longest.values()) / MILLISECOND if longest else None

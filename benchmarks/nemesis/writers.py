@@ -1,0 +1,205 @@
+"""The clients: sessions over a DSN of several hosts that write, and note when each write was acknowledged.
+
+A process of its own, so that neither the faults nor the checks of the bench delay a figure.
+It reads commands, one a line: `run PATH` writes into that log until `stop`; it answers on standard output
+with one JSON object a line: {"ready": true}, {"term": T, "at": NS} at the first acknowledgement of a
+term, {"done": true}. The log has one JSON array a line, times in nanoseconds of the monotonic clock:
+
+    ["ack", id, writer, host, term, sent, acknowledged]
+    ["doubt", id, writer, host, sent, given up, what happened]
+"""
+
+import asyncio
+import dataclasses
+import io
+import json
+import pathlib
+import random
+import ssl
+import sys
+import time
+from typing import Any, Final
+
+import asyncpg
+
+INSERT: Final = (
+    "INSERT INTO nemesis (id, writer) VALUES ($1, $2) "
+    "RETURNING ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"
+)
+"""Answers the timeline, which is the term."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the clients go by.
+
+    Args:
+        hosts: (address, port), in the order of the DSN.
+        authority: file of the certificate to trust.
+        writers: sessions at a time.
+        pace: seconds between an answer and the next write of the same session.
+        connect: seconds that one host may take until its session is ready.
+        deadline: seconds that a write may take; past that the session is dropped, as at a TCP timeout.
+        pause: mean of the seconds between two rounds over the hosts in which none took writes.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    user: str
+    password: str
+    database: str
+    authority: str
+    writers: int = 8
+    pace: float = 0.02
+    connect: float = 0.5
+    deadline: float = 1.0
+    pause: float = 0.1
+
+
+class Writer:
+    """One session at a time, found again after each failure.
+
+    Args:
+        number: from 0.
+        fleet: what it shares with the others.
+    """
+
+    def __init__(self, number: int, fleet: "Fleet") -> None:
+        self._number = number
+        self._fleet = fleet
+        self._next = number % len(fleet.settings.hosts)
+        self._session: Any = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Write until told to stop; the write under way is finished."""
+        pace = self._fleet.settings.pace
+        while not stopping.is_set():
+            if self._session is None and not await self._dial():
+                await asyncio.sleep(self._fleet.settings.pause * random.uniform(0.5, 1.5))  # noqa: S311  no secret
+                continue
+            await self._write()
+            await asyncio.sleep(pace * random.uniform(0.5, 1.5))  # noqa: S311  no secret
+
+    def leave(self) -> None:
+        """Drop the session."""
+        if self._session is not None:
+            self._session.terminate()
+            self._session = None
+
+    async def _dial(self) -> bool:
+        """Go over the hosts once, from where it was last well; True with a session that takes writes."""
+        settings = self._fleet.settings
+        for _ in settings.hosts:
+            host, port = settings.hosts[self._next]
+            try:
+                session = await asyncpg.connect(
+                    host=host,
+                    port=port,
+                    user=settings.user,
+                    password=settings.password,
+                    database=settings.database,
+                    ssl=self._fleet.trust,
+                    timeout=settings.connect,
+                )
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._next = (self._next + 1) % len(settings.hosts)
+                continue
+            if getattr(session.get_settings(), "in_hot_standby", "off") == "off":
+                self._session = session
+                return True
+            session.terminate()
+            self._next = (self._next + 1) % len(settings.hosts)
+        return False
+
+    async def _write(self) -> None:
+        fleet, host = self._fleet, self._fleet.settings.hosts[self._next][0]
+        number = fleet.number()
+        sent = time.monotonic_ns()
+        try:
+            async with asyncio.timeout(fleet.settings.deadline):
+                term = await self._session.fetchval(INSERT, number, self._number)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            cause = f"{type(error).__name__}: {error}"[:200]
+            fleet.note(["doubt", number, self._number, host, sent, time.monotonic_ns(), cause])
+            self.leave()
+            self._next = (self._next + 1) % len(fleet.settings.hosts)
+            return
+        acknowledged = time.monotonic_ns()
+        fleet.note(["ack", number, self._number, host, term, sent, acknowledged])
+        fleet.tell_term(term, acknowledged)
+
+
+class Fleet:
+    """All writers, their log and their numbers.
+
+    Args:
+        settings: what they go by.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.trust = ssl.create_default_context(cafile=settings.authority)
+        self._log: io.TextIOBase | None = None
+        self._last = time.time_ns() // 1000
+        """Numbers of writes go on from the clock, so that none comes twice however often we are started."""
+        self._term = 0
+
+    def number(self) -> int:
+        """Return a number that no write had."""
+        self._last += 1
+        return self._last
+
+    def note(self, line: list[object]) -> None:
+        """Append to the log, at once."""
+        assert self._log is not None
+        self._log.write(json.dumps(line) + "\n")
+
+    def tell_term(self, term: int, at: int) -> None:
+        """Say the first acknowledgement of a term."""
+        if term > self._term:
+            self._term = term
+            say({"term": term, "at": at})
+
+    async def write(self, path: str, stopping: asyncio.Event) -> None:
+        """Write into a log until told to stop."""
+        self._term = 0
+        writers = [Writer(number, self) for number in range(self.settings.writers)]
+        with pathlib.Path(path).open("a", buffering=1) as log:
+            self._log = log
+            await asyncio.gather(*(writer.run(stopping) for writer in writers))
+        for writer in writers:
+            writer.leave()
+        self._log = None
+
+
+def say(message: dict[str, object]) -> None:
+    """Answer the bench."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+async def obey(settings: Settings) -> None:
+    """Take commands until there are none."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    fleet, stopping, task = Fleet(settings), asyncio.Event(), None
+    say({"ready": True})
+    while line := (await reader.readline()).decode().split():
+        if line[0] == "run":
+            stopping = asyncio.Event()
+            task = asyncio.create_task(fleet.write(line[1], stopping))
+        elif task is not None:
+            stopping.set()
+            await task
+            say({"done": True})
+
+
+def main() -> None:
+    """Read the settings from the file named, then take commands."""
+    told = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    told["hosts"] = tuple((host, port) for host, port in told["hosts"])
+    asyncio.run(obey(Settings(**told)))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from covet.agent import access as accessing
 from covet.agent import (
     birth,
     cloning,
@@ -26,7 +27,6 @@ from covet.agent import (
     running,
     watching,
 )
-from covet.agent import access as accessing
 from covet.agent import fencing as fencing_verbs
 from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans

@@ -165,10 +165,13 @@ class Cohort:
 
     async def reset(self) -> None:
         """Put every member back to the moment of the copy; all bench programs are up, all servers down."""
-        for member in self.members:
+
+        async def restore(member: Member) -> None:
             await member.crash()
             await self._copy(self._kept / member.peer.instance, member.data)
             await member.up()
+
+        await asyncio.gather(*map(restore, self.members))
 
     async def close(self) -> None:
         """End everything and remove the folder."""

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from covet.agent import logs, loop, opening, parting, probing, running, watching
+from covet.agent.account import Account
 from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans
 from covet.agent.driver import Driver
 from covet.agent.instance import Instance, check_spec
+from covet.agent.publishing import Publisher
 from covet.agent.settings import Settings, read_settings
 from covet.agent.volume import Volume, VolumeRefusedError
 from covet.agent.watching import Watcher
@@ -63,6 +65,9 @@ async def live(settings: Settings) -> int:
         asyncio.create_task(Watcher(inst, api).run(), name="watching"),
         asyncio.create_task(loop.run(inst, driver), name="loop"),
     ]
+    if settings.api_server and (settings.account / "token").exists():
+        publisher = Publisher(inst, Account(settings.api_server, settings.account))
+        background.append(asyncio.create_task(publisher.run(), name="publishing"))
     waiters: list[asyncio.Task[Any]] = [
         asyncio.create_task(inst.stopping.wait()),
         asyncio.create_task(inst.voting.ended.wait()),

@@ -48,6 +48,7 @@ class Instance:
         held: the descriptor by which this process holds the volume's lock for life, None before.
         gate: the access file lets clients in.
         admitting: clients are in, or may be: what a closing gate has not proven yet.
+        admitted: set whenever clients were let in; whoever publishes it clears it.
         upstream: whom the server's settings follow.
         sworn: promise.json, None on an empty volume.
         setting_rule: the rule whose members the server's settings name for acknowledgements.
@@ -57,8 +58,10 @@ class Instance:
         stalled_since: monotonic time since which a standby receives the log and does not replay it, None while it does.
         unready: what the server answered when it last took no session.
         probed_at: monotonic time of that answer.
+        cramped: the volume has no room for what a leader writes: this member does not stand for election.
         remake: instance to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
+        trouble: why the last effect of the election failed, until one succeeds.
         complaint: why the loop's last action failed, until there is nothing left to do.
         defect: an error that nobody expected; the agent ends and is started again.
     """
@@ -84,6 +87,7 @@ class Instance:
         self.refusal: VolumeRefusedError | None = None
         self.failure: CovetError | None = None
         self.complaint: CovetError | None = None
+        self.trouble: CovetError | None = None
         self.admitting = False
         self.gate = False
         self.upstream: Upstream | None = None
@@ -100,9 +104,11 @@ class Instance:
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None
         self.remake: str | None = None
+        self.cramped = False
         self.ticked_at = clock.monotonic()
         self.acting = asyncio.Lock()
         self.wake = asyncio.Event()
+        self.admitted = asyncio.Event()
         self.stopping = asyncio.Event()
         self.held: int | None = None
         self._writing = asyncio.Lock()

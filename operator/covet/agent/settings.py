@@ -4,8 +4,11 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from covet.core.errors import SpecError
+
+ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,10 @@ class Settings:
         listen: address that server, agent API and voter bind.
         programs: folder of PostgreSQL's programs.
         log: `json` or `text`.
+        address: IP address of the pod, empty outside of Kubernetes.
+        node: node of the pod, empty where it is not told.
+        api_server: URL of the Kubernetes API server, empty outside of a pod.
+        account: folder with the token and the `ca.crt` of the pod's ServiceAccount.
     """
 
     instance: str
@@ -31,6 +38,10 @@ class Settings:
     listen: str
     programs: Path
     log: str
+    address: str = ""
+    node: str = ""
+    api_server: str = ""
+    account: Path = ACCOUNT
 
     @property
     def pgdata(self) -> Path:
@@ -61,4 +72,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         listen=environment.get("COVET_LISTEN", "0.0.0.0"),  # noqa: S104  a pod's own network namespace
         programs=Path(environment.get("COVET_PG_BIN", "/usr/lib/postgresql/15/bin")),
         log=environment.get("COVET_LOG", "json"),
+        address=environment.get("COVET_POD_ADDRESS", ""),
+        node=environment.get("COVET_NODE", ""),
+        api_server=_api_server(environment),
+        account=Path(environment.get("COVET_ACCOUNT", ACCOUNT)),
     )
+
+
+def _api_server(environment: Mapping[str, str]) -> str:
+    """Return the URL of the API server as Kubernetes tells it to every container, empty without one."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return ""
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"

@@ -33,6 +33,10 @@ class Telemetry:
         self.orphans = self._counter(metrics.AGENT_ORPHANS)
         self.certificate_loads = self._counter(metrics.AGENT_CERTIFICATE_LOADS)
         self.discarded_bytes = self._counter(metrics.AGENT_DISCARDED_BYTES)
+        self.primary = self._gauge(metrics.AGENT_PRIMARY)
+        self.publication_failures = self._counter(metrics.AGENT_PUBLICATION_FAILURES)
+        self.failovers = self._counter(metrics.FAILOVERS)
+        self.failover_seconds = cast("Histogram", metrics.register(metrics.FAILOVER_SECONDS, self.registry))
         self.voter_dropped = self._counter(metrics.VOTER_DROPPED)
         self.tick_seconds = cast("Histogram", metrics.register(metrics.AGENT_TICK_SECONDS, self.registry))
         self._totals: dict[Counter, int] = {}

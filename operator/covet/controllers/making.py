@@ -107,8 +107,16 @@ async def _apply(means: Means, seen: Seen, key: tuple[str, str, str]) -> None:
             patch["data"] = manifest["data"]
         answer = await means.kube.merge(resources.of(manifest), key[1], key[2], patch)
     else:
-        answer = await means.kube.apply(manifest)
+        answer = await means.kube.apply(_guarded(manifest, seen.objects.get(key)))
     means.applied.remember(manifest, answer, means.clock.monotonic())
+
+
+def _guarded(manifest: Manifest, observed: Manifest | None) -> Manifest:
+    """Return what to send: an EndpointSlice only over the version that was seen, for agents write it too."""
+    if observed is None or manifest["kind"] != resources.ENDPOINT_SLICE.kind:
+        return manifest
+    version = observed["metadata"]["resourceVersion"]
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
 
 
 async def label_roles(means: Means, seen: Seen, action: act.LabelRoles) -> None:

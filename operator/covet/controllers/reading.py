@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import covet_hasher
 import pydantic
@@ -125,15 +125,21 @@ def published_spec(objects: Mapping[Key, Manifest], ref: ClusterRef, shard: str)
         return None
 
 
+_LONG_TERM: Final = 19
+"""Digits of a number that is no term."""
+
+
 def endpoint(found: Manifest | None) -> Endpoint | None:
     """Read where `-rw` leads, None if there is no slice."""
     if found is None:
         return None
+    text = str((found["metadata"].get("annotations") or {}).get(names.ANNOTATION_TERM, ""))
+    term = int(text) if text.isdecimal() and len(text) < _LONG_TERM else 0
     for entry in found.get("endpoints") or []:
         addresses: list[Any] = entry.get("addresses") or []
         if addresses:
-            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")))
-    return Endpoint()
+            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")), term)
+    return Endpoint(term=term)
 
 
 def destination(seen: ShardFacts, identity: Identity) -> tuple[Endpoint, str | None, str | None]:

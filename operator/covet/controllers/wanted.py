@@ -9,7 +9,7 @@ from covet.core.agentapi import ShardSpec
 from covet.core.settings import Settings
 from covet.kube import ledger
 from covet.kube.resources import Manifest
-from covet.manifests import configs, instances, policies, secrets, services
+from covet.manifests import accounts, configs, instances, policies, secrets, services
 from covet.manifests import metadata as labelled
 from covet.manifests.metadata import ClusterRef
 from covet.manifests.pods import Image
@@ -70,7 +70,6 @@ def build(plan: Blueprint, settings: Settings, observed: Objects) -> dict[ledger
 
 
 def _shared(plan: Blueprint) -> Iterator[Wanted]:
-    yield Wanted(configs.service_account(plan.cluster))
     if plan.trust is not None:
         yield Wanted(configs.trust(plan.cluster, plan.trust))
 
@@ -112,12 +111,15 @@ def _derived(plan: Blueprint, user_secret: Manifest) -> Manifest:
 def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:
     endpoint, primary, node = plan.endpoints[shard]
     yield Wanted(configs.shard_spec(plan.cluster, shard, codec.encode(plan.specs[shard]).decode()))
-    yield Wanted(policies.network(plan.cluster, shard, settings.namespace))
+    yield Wanted(accounts.service_account(plan.cluster, shard))
+    yield Wanted(accounts.role(plan.cluster, shard))
+    yield Wanted(accounts.role_binding(plan.cluster, shard))
+    yield Wanted(policies.network(plan.cluster, shard, settings.namespace, settings.api_ports))
     yield Wanted(services.headless(plan.cluster, shard))
     yield Wanted(services.read_write(plan.cluster, shard))
     yield Wanted(services.read_only(plan.cluster, shard))
     address = endpoint.address if endpoint.ready else None
-    yield Wanted(services.read_write_slice(plan.cluster, shard, primary, address, node))
+    yield Wanted(services.read_write_slice(plan.cluster, shard, primary, address, node, endpoint.term))
     yield Wanted(policies.disruption_budget(plan.cluster, shard))
 
 

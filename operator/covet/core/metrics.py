@@ -73,6 +73,25 @@ AGENT_DISCARDED_BYTES: Final = Metric(
 AGENT_CERTIFICATE_LOADS: Final = Metric(
     "covet_agent_certificate_loads_total", Kind.COUNTER, "Times a renewed certificate was taken up."
 )
+AGENT_PRIMARY: Final = Metric(
+    "covet_agent_primary", Kind.GAUGE, "1 while this member leads its shard and lets clients write; one a shard."
+)
+AGENT_PUBLICATION_FAILURES: Final = Metric(
+    "covet_agent_publication_failures_total",
+    Kind.COUNTER,
+    "Attempts to write the EndpointSlice or the Lease that failed; elections do not depend on them.",
+    ("object",),
+)
+FAILOVERS: Final = Metric(
+    "covet_failovers_total", Kind.COUNTER, "Reigns that began here after the shard was opened, by reason.", ("reason",)
+)
+FAILOVER_SECONDS: Final = Metric(
+    "covet_failover_duration_seconds",
+    Kind.HISTOGRAM,
+    "Seconds that the phases of a failover took; `writable` is the whole.",
+    ("phase",),
+    (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0),
+)
 VOTER_PEER_AGE_SECONDS: Final = Metric(
     "covet_voter_peer_age_seconds", Kind.GAUGE, "Seconds since a peer's last heartbeat.", ("instance",)
 )

@@ -12,6 +12,8 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "CovetCluster"
 PLURAL: Final = "covetclusters"
 FIELD_MANAGER: Final = "covet"
+AGENT_FIELD_MANAGER: Final = "covet-agent"
+"""What an agent writes to the API server: where its shard's primary is, and nothing else."""
 
 LABEL_CLUSTER: Final = f"{GROUP}/cluster"
 LABEL_SHARD: Final = f"{GROUP}/shard"
@@ -23,6 +25,8 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 
+ANNOTATION_TERM: Final = f"{GROUP}/term"
+"""On the EndpointSlice of `-rw`: term of the leader that it names. Nobody writes over a higher one."""
 ANNOTATION_FENCED: Final = f"{GROUP}/fenced"
 """On a cluster: comma list of instances, sorted, that a person keeps out of service. It stands until it is changed."""
 
@@ -159,9 +163,14 @@ def user_secret(cluster: str, user: str) -> str:
     return f"{cluster}-{user.replace('_', '.')}"
 
 
-def service_account(cluster: str) -> str:
-    """Return the ServiceAccount of the database pods; it has no rights and no mounted token."""
-    return f"{cluster}-instance"
+def service_account(cluster: str, shard_name: str) -> str:
+    """Return the ServiceAccount of a shard's pods, and the Role and RoleBinding that let it publish its primary."""
+    return f"{cluster}-{shard_name}"
+
+
+def shard_lease(cluster: str, shard_name: str) -> str:
+    """Return the Lease that a shard's leader holds: publication, by which nobody decides."""
+    return f"{cluster}-{shard_name}"
 
 
 def member(shard_name: str, letters: str, incarnation: str) -> str:

@@ -13,6 +13,9 @@ from covet.core.errors import SpecError
 HEALTH_PORT = 8080
 """Port of /livez, /readyz and /metrics."""
 
+API_PORTS = (443, 6443)
+"""Ports at which API servers usually listen."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -27,6 +30,7 @@ class Settings:
         image_pull_secrets: names of pull Secrets, expected in each cluster's namespace.
         log_format: `json` or `text`.
         health_port: port of /livez, /readyz and /metrics; 0 for any.
+        api_ports: TCP ports of the API server behind its Service, which the primaries may reach.
         lease: name of the Lease; the processes of one installation share it, those of another have their own.
     """
 
@@ -38,6 +42,7 @@ class Settings:
     image_pull_secrets: tuple[str, ...] = ()
     log_format: str = "json"
     health_port: int = HEALTH_PORT
+    api_ports: tuple[int, ...] = API_PORTS
     lease: str = "covet-operator"
 
 
@@ -59,7 +64,9 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         image_pull_policy=environ.get("COVET_IMAGE_PULL_POLICY") or base.image_pull_policy,
         image_pull_secrets=_names(environ.get("COVET_IMAGE_PULL_SECRETS", "")),
         log_format=environ.get("COVET_LOG") or base.log_format,
-        health_port=_port(environ.get("COVET_HEALTH_PORT", "")),
+        health_port=_port("COVET_HEALTH_PORT", environ.get("COVET_HEALTH_PORT", "")) or base.health_port,
+        api_ports=tuple(_port("COVET_API_PORTS", text) for text in _names(environ.get("COVET_API_PORTS", "")))
+        or base.api_ports,
         lease=environ.get("COVET_LEASE") or base.lease,
     )
 
@@ -68,11 +75,12 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _port(text: str) -> int:
+def _port(variable: str, text: str) -> int:
+    """Return a port, 0 for none."""
     if not text:
-        return HEALTH_PORT
+        return 0
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise SpecError("SettingInvalid", f"COVET_HEALTH_PORT is {text!r}: write a port between 1 and 65535.")
+        raise SpecError("SettingInvalid", f"{variable} holds {text!r}: write a port between 1 and 65535.")
     return int(text)
 
 

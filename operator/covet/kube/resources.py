@@ -51,6 +51,8 @@ SERVICE: Final = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNT: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 POD: Final = Resource("", "v1", "pods", "Pod")
 STATEFUL_SET: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
+ROLE: Final = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDING: Final = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 BUDGET: Final = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICY: Final = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -69,6 +71,8 @@ ALL: Final = (
     SERVICE_ACCOUNT,
     POD,
     STATEFUL_SET,
+    ROLE,
+    ROLE_BINDING,
     BUDGET,
     NETWORK_POLICY,
     ENDPOINT_SLICE,
@@ -80,6 +84,8 @@ ALL: Final = (
 
 OWNED: Final = (
     SERVICE_ACCOUNT,
+    ROLE,
+    ROLE_BINDING,
     NETWORK_POLICY,
     CONFIG_MAP,
     SECRET,

@@ -21,12 +21,20 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SERVICE_ACCOUNT: ("get", "list", *APPLY),
     resources.POD: ("list", "watch", "patch"),
     resources.STATEFUL_SET: ("get", "list", "watch", *APPLY),
+    resources.ROLE: ("get", "list", *APPLY),
+    resources.ROLE_BINDING: ("get", "list", *APPLY),
     resources.BUDGET: ("get", "list", *APPLY),
     resources.NETWORK_POLICY: ("get", "list", *APPLY),
     resources.ENDPOINT_SLICE: ("get", "list", *APPLY),
     resources.EVENT: ("list", *APPLY),
 }
 """In each namespace that is served."""
+
+GIVEN_AWAY: Final[dict[Resource, tuple[str, ...]]] = {
+    resources.LEASE: ("get", "create", "patch"),
+}
+"""In each namespace that is served: never used by the operator itself, which may give a shard's pods (to publish
+their primary) only rights that it has. Their other ones, `get` and `patch` of an EndpointSlice, stand above."""
 
 SUBRESOURCES: Final[dict[tuple[Resource, str], tuple[str, ...]]] = {
     (resources.CLUSTER, "status"): ("patch",),

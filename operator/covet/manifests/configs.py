@@ -1,4 +1,4 @@
-"""The ConfigMaps of a cluster, and the ServiceAccount of its pods: nothing in them is secret."""
+"""The ConfigMaps of a cluster: nothing in them is secret."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -35,16 +35,6 @@ def identity(cluster: ClusterRef, data: Mapping[str, str], volumes: spec.VolumeF
     It is created, then changed by compare-and-set only: the caller adds `resourceVersion`.
     """
     return _config_map(metadata.kept(cluster, names.identity(cluster.name), volumes), dict(data))
-
-
-def service_account(cluster: ClusterRef) -> Manifest:
-    """Return the ServiceAccount of the database pods. It has no rights, and no pod mounts a token of it."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": metadata.owned(cluster, names.service_account(cluster.name)),
-        "automountServiceAccountToken": False,
-    }
 
 
 def _config_map(meta: Manifest, data: dict[str, str]) -> Manifest:

@@ -22,6 +22,9 @@ TLS: Final = "/etc/covet/tls"
 STOP_SECONDS: Final = 60
 """Time to stop the server in order before the kubelet kills it."""
 
+_OF_THE_POD: Final = {"COVET_POD_ADDRESS": "status.podIP", "COVET_NODE": "spec.nodeName"}
+"""What the kubelet tells the agent of its own pod: where `-rw` is to lead."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Image:
@@ -43,8 +46,9 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
     return {
         "metadata": {"labels": metadata.labels(cluster, shard, instance)},
         "spec": {
-            "serviceAccountName": names.service_account(cluster.name),
-            "automountServiceAccountToken": False,
+            "serviceAccountName": names.service_account(cluster.name, shard),
+            # The primary publishes itself with it; `covet.manifests.accounts` says how little else it may.
+            "automountServiceAccountToken": True,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": STOP_SECONDS,
             "imagePullSecrets": [{"name": secret} for secret in image.pull_secrets],
@@ -92,7 +96,10 @@ def _container(instance: str, wanted: EffectiveSpec, image: Image) -> Manifest:
         "name": CONTAINER,
         "image": image.reference,
         "imagePullPolicy": image.pull_policy,
-        "env": [{"name": name, "value": value} for name, value in _environment(instance, wanted).items()],
+        "env": [
+            *({"name": name, "value": value} for name, value in _environment(instance, wanted).items()),
+            *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _OF_THE_POD.items()),
+        ],
         "ports": [
             {"name": "sql", "containerPort": names.SQL_PORT, "protocol": "TCP"},
             {"name": "agent", "containerPort": names.AGENT_PORT, "protocol": "TCP"},

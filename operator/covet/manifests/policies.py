@@ -1,5 +1,6 @@
 """What may happen to a shard's pods: who may reach them, and how many may be taken away at once."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from covet.core import names
@@ -12,12 +13,19 @@ DNS_PORTS: Final = (53, 5353)
 """A policy sees the port of the DNS pod behind the Service: OpenShift's listen on 5353."""
 
 
-def network(cluster: ClusterRef, shard: str, operator_namespace: str) -> Manifest:
+def network(cluster: ClusterRef, shard: str, operator_namespace: str, api_ports: Iterable[int]) -> Manifest:
     """Return the NetworkPolicy of a shard's pods.
 
     The shard's agents reach each other, the operator reaches the agents, anybody reaches the
-    SQL port (TLS and a password guard it), and nothing else comes in. Out go questions to DNS
-    and what the peers need. The kubelet's probes come from the node and are always let in.
+    SQL port (TLS and a password guard it), and nothing else comes in. Out go questions to DNS,
+    what the peers need, and a leader's word of itself to the API server, whose address nobody here knows.
+    The kubelet's probes come from the node and are always let in.
+
+    Args:
+        cluster: whose shard it is.
+        shard: name of the shard.
+        operator_namespace: where the operator runs.
+        api_ports: TCP ports of the API server, behind its Service.
     """
     pods = {"matchLabels": metadata.selector(cluster, shard)}
     peers = [{"podSelector": pods}]
@@ -37,6 +45,7 @@ def network(cluster: ClusterRef, shard: str, operator_namespace: str) -> Manifes
             "egress": [
                 {"to": peers, "ports": agents},
                 {"ports": [{"protocol": protocol, "port": port} for port in DNS_PORTS for protocol in ("UDP", "TCP")]},
+                {"ports": _ports(*api_ports)},
             ],
         },
     }

@@ -55,8 +55,8 @@ def read_only(cluster: ClusterRef, shard: str) -> Manifest:
     }
 
 
-def read_write_slice(
-    cluster: ClusterRef, shard: str, primary: str | None, address: str | None, node: str | None = None
+def read_write_slice(  # noqa: PLR0917  the fields of one endpoint
+    cluster: ClusterRef, shard: str, primary: str | None, address: str | None, node: str | None = None, term: int = 0
 ) -> Manifest:
     """Return the EndpointSlice behind `read_write`; empty while no primary takes writes.
 
@@ -66,6 +66,7 @@ def read_write_slice(
         primary: instance that takes writes.
         address: IP address of its pod.
         node: node of its pod, so that topology-aware routing can use it.
+        term: the newest one that it is written for; agents compare it.
     """
     name = names.read_write_slice(cluster.name, shard)
     meta = metadata.owned(cluster, name, shard)
@@ -73,6 +74,8 @@ def read_write_slice(
         LABEL_SERVICE: names.read_write_service(cluster.name, shard),
         LABEL_SLICE_MANAGER: metadata.MANAGED_BY,
     }
+    if term:
+        meta["annotations"] = {names.ANNOTATION_TERM: str(term)}
     endpoints: list[Manifest] = []
     if primary is not None and address is not None:
         endpoint: Manifest = {

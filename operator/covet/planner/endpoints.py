@@ -10,26 +10,26 @@ from covet.planner.record import ShardRecord
 def read_write(seen: ShardFacts, record: ShardRecord | None) -> Endpoint:
     """Return what the EndpointSlice of a shard should hold.
 
-    Without an answer from the primary the published address stays for as long as a pod of the shard
-    has it: nothing is concluded from silence.
+    The leader's own agent writes it first; this heals it by what agents say, and never by an older term than
+    the one it was written for. Without an answer from the primary the published address stays for as long as a
+    pod of the shard has it: nothing is concluded from silence.
     """
+    published = seen.endpoint or Endpoint()
     leader = shard.leader_of(seen, record)
     if leader is not None:
         instance, answer = leader
-        pod = instance.pod
-        if answer.serving is Serving.READ_WRITE and pod is not None and pod.address is not None and not pod.deleting:
-            return Endpoint(pod.address, ready=True)
-        return Endpoint()
-    published = seen.endpoint
-    if published is None or published.address is None:
-        return Endpoint()
+        term = answer.rule.term if answer.rule is not None else 0
+        if term >= published.term:
+            pod = instance.pod
+            if answer.serving is Serving.READ_WRITE and pod is not None and pod.address and not pod.deleting:
+                return Endpoint(pod.address, ready=True, term=term)
+            return Endpoint(term=published.term)
     for instance in seen.instances:
-        if instance.pod is None or instance.pod.address != published.address:
+        if published.address is None or instance.pod is None or instance.pod.address != published.address:
             continue
-        if isinstance(instance.agent, AgentStatus):
-            return Endpoint()
-        return published
-    return Endpoint()
+        silent = not isinstance(instance.agent, AgentStatus)
+        return published if silent else Endpoint(term=published.term)
+    return Endpoint(term=published.term)
 
 
 def roles(seen: ShardFacts, record: ShardRecord | None) -> tuple[tuple[str, str], ...]:

@@ -85,10 +85,15 @@ class InstanceFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """Where `-rw` leads; no address while there is no primary."""
+    """Where `-rw` leads; no address while there is no primary.
+
+    Args:
+        term: the newest one that it was written for, 0 if it does not say.
+    """
 
     address: str | None = None
     ready: bool = False
+    term: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

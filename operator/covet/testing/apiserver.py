@@ -236,6 +236,9 @@ class ApiServer:
 
     def _apply(self, key: Key, found: Manifest | None, body: Manifest, manager: str) -> Manifest:
         """Take the fields of a manifest over, and drop those that the manager applied before and does not now."""
+        named = body["metadata"].pop("resourceVersion", None)
+        if named is not None and (found is None or named != found["metadata"]["resourceVersion"]):
+            raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another resourceVersion")
         current = copy.deepcopy(found) if found is not None else {}
         before = self._applied.get((key, manager), {})
         current = merging.drop(current, before, body)

@@ -132,7 +132,7 @@ def test_the_definitions_are_kept_when_their_release_is_removed() -> None:
 def test_the_chart_grants_what_the_operator_uses_and_no_more() -> None:
     """Neither the table nor the role can grow alone."""
     found = roles()
-    everywhere = used(rights.NAMESPACED) | used_subresources() | used(rights.CLUSTERWIDE)
+    everywhere = used(rights.NAMESPACED) | used(rights.GIVEN_AWAY) | used_subresources() | used(rights.CLUSTERWIDE)
     assert {("ClusterRole", ""), ("Role", "covet-system")} == set(found)
     assert everywhere == found["ClusterRole", ""]
     assert used(rights.OWN_NAMESPACE) == found["Role", "covet-system"]
@@ -148,7 +148,7 @@ def test_of_definitions_only_our_own_is_readable() -> None:
 def test_rights_end_at_the_namespaces_that_are_listed() -> None:
     """With `watchNamespaces` no Secret outside of them is readable."""
     found = roles("watchNamespaces={store,bank}")
-    within = used(rights.NAMESPACED) | used_subresources()
+    within = used(rights.NAMESPACED) | used(rights.GIVEN_AWAY) | used_subresources()
     assert used(rights.CLUSTERWIDE) == found["ClusterRole", ""]
     assert {"store": within, "bank": within} == {
         namespace: granted_there for (_, namespace), granted_there in found.items() if namespace in ("store", "bank")
@@ -227,7 +227,7 @@ def test_ports_and_paths_are_those_of_the_operator() -> None:
 def test_the_policies_of_operator_and_databases_meet() -> None:
     """Each side lets the other through by labels that the other's pods carry."""
     labels = operator_pod()["metadata"]["labels"]
-    admitted = policies.network(samples.CLUSTER, "s0", "covet-system")["spec"]["ingress"][1]["from"][0]
+    admitted = policies.network(samples.CLUSTER, "s0", "covet-system", (443, 6443))["spec"]["ingress"][1]["from"][0]
     assert admitted["podSelector"]["matchLabels"].items() <= labels.items()
     to_agents = one("NetworkPolicy")["spec"]["egress"][-1]
     assert [names.AGENT_PORT] == [port["port"] for port in to_agents["ports"]]
@@ -242,9 +242,15 @@ def test_the_policies_of_operator_and_databases_meet() -> None:
 
 def test_the_operator_reaches_dns_where_the_databases_do() -> None:
     """A policy sees the port of the DNS pod, which on some distributions is not that of its Service."""
-    databases = policies.network(samples.CLUSTER, "s0", "covet-system")["spec"]["egress"]
-    (dns,) = [rule["ports"] for rule in databases if "to" not in rule]
-    assert dns == one("NetworkPolicy")["spec"]["egress"][0]["ports"]
+    databases = policies.network(samples.CLUSTER, "s0", "covet-system", (443, 6443))["spec"]["egress"]
+    (dns, api) = [rule["ports"] for rule in databases if "to" not in rule]
+    assert [dns, api] == [rule["ports"] for rule in one("NetworkPolicy")["spec"]["egress"][:2]]
+
+
+def test_databases_are_told_the_ports_of_the_api_server() -> None:
+    """What an installer writes for the operator's own policy holds for the databases' too."""
+    assert "443,6443" == environment()["COVET_API_PORTS"]
+    assert "8443" == environment("networkPolicy.apiServerPorts={8443}")["COVET_API_PORTS"]
 
 
 def test_what_is_switched_off_is_not_rendered() -> None:

@@ -12,7 +12,7 @@ from tests.unit.controllers.conftest import NAMESPACE, Bench
 NAMES = [
     (resources.SERVICE, "shop-s0"),
     (resources.SERVICE, "shop-s0-rw"),
-    (resources.SERVICE_ACCOUNT, "shop-instance"),
+    (resources.SERVICE_ACCOUNT, "shop-s0"),
     (resources.STATEFUL_SET, "shop-s0-b"),
     (resources.CONFIG_MAP, "shop-trust"),
     (resources.CONFIG_MAP, "shop-map"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from covet.api import effective, spec
 from covet.core import names
-from covet.manifests import certificates, configs, instances, policies, secrets, services
+from covet.manifests import accounts, certificates, configs, instances, policies, secrets, services
 from covet.manifests.metadata import ClusterRef, Manifest
 from covet.manifests.pods import Image
 
@@ -37,7 +37,6 @@ def every_object(asked: effective.EffectiveSpec, cluster: ClusterRef = CLUSTER) 
     volumes = asked.deletion.volumes
     shards = [names.shard(index) for index in range(asked.shards.count)]
     found = [
-        configs.service_account(cluster),
         configs.identity(cluster, {"identity.json": "{}"}, volumes),
         configs.ring_map(cluster, "{}", volumes),
         configs.trust(cluster, authority().certificate),
@@ -61,7 +60,10 @@ def every_object(asked: effective.EffectiveSpec, cluster: ClusterRef = CLUSTER) 
 def shard_objects(asked: effective.EffectiveSpec, cluster: ClusterRef, shard: str) -> list[Manifest]:
     """Return every object of one shard."""
     found = [
-        policies.network(cluster, shard, "covet-system"),
+        accounts.service_account(cluster, shard),
+        accounts.role(cluster, shard),
+        accounts.role_binding(cluster, shard),
+        policies.network(cluster, shard, "covet-system", (443, 6443)),
         policies.disruption_budget(cluster, shard),
         configs.shard_spec(cluster, shard, "{}"),
         services.headless(cluster, shard),

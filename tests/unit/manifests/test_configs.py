@@ -49,8 +49,3 @@ def test_what_can_be_made_again_goes_with_the_object(made: dict[str, object]) ->
     meta = made["metadata"]
     assert isinstance(meta, dict)
     assert [metadata.owner(samples.CLUSTER)] == meta["ownerReferences"]
-
-
-def test_the_service_account_has_no_token() -> None:
-    """Pods of a database have no business with the API server."""
-    assert configs.service_account(samples.CLUSTER)["automountServiceAccountToken"] is False

@@ -86,9 +86,9 @@ def test_building_twice_gives_the_same_but_for_certificates() -> None:
 
 
 def test_the_number_of_objects_is_that_of_the_design() -> None:
-    """Per instance 2, per shard 7, per cluster 7."""
+    """Per instance 2, per shard 10, per cluster 6."""
     asked = samples.wanted(shards={"count": 3, "instances": 5})
-    assert 3 * 5 * 2 + 3 * 7 + 7 == len(samples.every_object(asked))
+    assert 3 * 5 * 2 + 3 * 10 + 6 == len(samples.every_object(asked))
 
 
 AMOUNTS = st.fixed_dictionaries(

@@ -94,15 +94,17 @@ def test_the_root_file_system_is_read_only() -> None:
     assert {"/var/lib/covet", "/run/covet", "/tmp", "/dev/shm"} == writable  # noqa: S108 - paths in the pod
 
 
-def test_no_token_of_kubernetes_is_mounted() -> None:
-    """A database pod has nothing to say to the API server."""
-    assert pod()["spec"]["automountServiceAccountToken"] is False
-    assert "shop-instance" == pod()["spec"]["serviceAccountName"]
+def test_pods_publish_their_primary_in_the_name_of_their_shard() -> None:
+    """The account of one shard has no right to another's objects."""
+    assert pod()["spec"]["automountServiceAccountToken"] is True
+    assert "shop-s0" == pod()["spec"]["serviceAccountName"]
+    told = {entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in container()["env"][7:]}
+    assert {"COVET_POD_ADDRESS": "status.podIP", "COVET_NODE": "spec.nodeName"} == told
 
 
 def test_the_agent_finds_everything_where_its_environment_says() -> None:
     """Environment and mounts are two halves of one contract."""
-    environment = {entry["name"]: entry["value"] for entry in container()["env"]}
+    environment = {entry["name"]: entry["value"] for entry in container()["env"] if "value" in entry}
     assert {
         "COVET_INSTANCE": "shop-s0-a",
         "COVET_SPEC": "/etc/covet/spec/spec.json",

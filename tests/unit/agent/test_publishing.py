@@ -1,0 +1,157 @@
+"""A leader's word to Kubernetes: written in the background, and never over a newer leader's."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from covet.agent import publishing
+from covet.agent.account import Account
+from covet.agent.publishing import Claim
+from covet.core import names
+from covet.core.errors import CovetError, UnreachableError
+from covet.kube import resources
+from covet.manifests import services
+from covet.manifests.metadata import ClusterRef
+from covet.testing.apiserver import ApiServer
+
+CLUSTER = ClusterRef("shop", "store", "9b7f1f2e-0000-4000-8000-000000000001")
+
+
+def claim(letter: str, term: int) -> Claim:
+    """Return what the instance with this letter says once it leads a term."""
+    address = f"10.0.0.{ord(letter)}"
+    return Claim("shop", CLUSTER.uid, "store", "s0", f"shop-s0-{letter}", term, address, f"node-{letter}")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    """Run an API server that holds the empty slice which the operator made."""
+    found = ApiServer()
+    await found.start()
+    found.put(services.read_write_slice(CLUSTER, "s0", None, None))
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+async def account(server: ApiServer, tmp_path: Path) -> AsyncIterator[Account]:
+    """Return the account of a pod."""
+    (tmp_path / "token").write_text("secret")
+    found = Account(server.url, tmp_path, timeout=2.0)
+    yield found
+    await found.close()
+
+
+def named(server: ApiServer) -> tuple[str, list[str]]:
+    """Return the term of the slice and where it leads."""
+    found = server.get(resources.ENDPOINT_SLICE, "store", "shop-s0-rw")
+    assert found is not None
+    endpoints = [address for entry in found["endpoints"] for address in entry["addresses"]]
+    return (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_TERM, ""), endpoints
+
+
+async def test_a_leader_names_itself(server: ApiServer, account: Account) -> None:
+    """Slice and Lease say who leads, and in which term."""
+    await publishing.publish_slice(account, claim("b", 7))
+    await publishing.publish_lease(account, claim("b", 7))
+    assert ("7", ["10.0.0.98"]) == named(server)
+    lease = server.get(resources.LEASE, "store", "shop-s0")
+    assert lease is not None
+    assert ("shop-s0-b", 7) == (lease["spec"]["holderIdentity"], lease["spec"]["leaseTransitions"])
+    assert [CLUSTER.uid] == [owner["uid"] for owner in lease["metadata"]["ownerReferences"]]
+
+
+async def test_the_slice_is_what_the_operator_would_make(server: ApiServer, account: Account) -> None:
+    """Two writers of one object agree on every field, so neither writes after the other."""
+    await publishing.publish_slice(account, claim("b", 7))
+    found = server.get(resources.ENDPOINT_SLICE, "store", "shop-s0-rw")
+    wanted = services.read_write_slice(CLUSTER, "s0", "shop-s0-b", "10.0.0.98", "node-b", 7)
+    assert found is not None
+    assert (wanted["endpoints"], wanted["metadata"]["annotations"]) == (
+        found["endpoints"],
+        found["metadata"]["annotations"],
+    )
+
+
+async def test_what_is_published_already_is_not_written_again(server: ApiServer, account: Account) -> None:
+    """A leader that looks every ten seconds costs the API server a read."""
+    await publishing.publish_slice(account, claim("b", 7))
+    before = len(server.writes)
+    assert "" == await publishing.publish_slice(account, claim("b", 7))
+    assert before == len(server.writes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(1, 6)), st.lists(st.booleans(), min_size=5, max_size=5))
+def test_i9_an_older_leader_never_writes_over_a_newer_one(order: list[int], leases: list[bool]) -> None:
+    """In whatever order leaders come to it, slice and Lease name the newest of those that came."""
+
+    async def scenario() -> tuple[tuple[str, list[str]], int, list[int]]:
+        found = ApiServer()
+        await found.start()
+        found.put(services.read_write_slice(CLUSTER, "s0", None, None))
+        account = Account(found.url, Path(folder), timeout=2.0)
+        came: list[int] = []
+        try:
+            for term, lease in zip(order, leases, strict=True):
+                who = claim("abcde"[term - 1], term)
+                await publishing.publish_slice(account, who)
+                if lease:
+                    came.append(term)
+                    await publishing.publish_lease(account, who)
+                assert str(max(order[: order.index(term) + 1])) == named(found)[0]
+            held = found.get(resources.LEASE, "store", "shop-s0")
+            return named(found), held["spec"]["leaseTransitions"] if held is not None else 0, came
+        finally:
+            await account.close()
+            await found.stop()
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "token").write_text("secret")
+        published, transitions, came = asyncio.run(scenario())
+    assert ("5", ["10.0.0.101"]) == published
+    assert max(came, default=0) == transitions
+
+
+async def test_a_write_into_another_version_is_a_conflict(server: ApiServer, account: Account) -> None:
+    """Between the look and the write a newer leader may have come: the write then fails and is looked at again."""
+    real = account.get
+
+    async def late(path: str) -> object:
+        found = await real(path)
+        account.get = real  # type: ignore[method-assign]  # once
+        await publishing.publish_slice(account, claim("c", 8))
+        return found
+
+    account.get = late  # type: ignore[method-assign,assignment]  # plays the race
+    with pytest.raises(CovetError, match="somebody else"):
+        await publishing.publish_slice(account, claim("b", 7))
+    assert ("8", ["10.0.0.99"]) == named(server)
+
+
+async def test_a_refused_right_is_an_error_and_nothing_else(server: ApiServer, account: Account) -> None:
+    """A Role that is not there yet is waited for."""
+    server.denied.add(("get", "endpointslices"))
+    with pytest.raises(CovetError, match="HTTP 403"):
+        await publishing.publish_slice(account, claim("b", 7))
+
+
+async def test_a_renewed_token_is_taken_up(account: Account, tmp_path: Path) -> None:
+    """The kubelet renews it within the hour; whoever keeps the old one is shut out."""
+    assert "secret" == (await account._ready())[0]
+    (tmp_path / "token").write_text("renewed")
+    assert "renewed" == (await account._ready())[0]
+
+
+async def test_an_api_server_that_is_away_is_an_error_in_time(tmp_path: Path) -> None:
+    """Nobody listens there."""
+    (tmp_path / "token").write_text("secret")
+    account = Account("http://127.0.0.1:9", tmp_path, timeout=1.0)
+    with pytest.raises(UnreachableError):
+        await publishing.publish_slice(account, claim("b", 7))
+    await account.close()

@@ -31,12 +31,14 @@ def _page(given: list[str]) -> str | None:
     """Return a page of help if that is all that is asked for."""
     if not given or given[-1] not in {"-h", "--help"} or len(given) > 2:
         return None
-    verb = given[0] if len(given) == 2 else "covet"
-    if not verb.isalpha():
-        return None
+    page = "kubectl-covet"
+    if len(given) == 2:
+        if not given[0].isalpha():
+            return None
+        page = given[0]
     try:
-        with open(os.path.join(_PAGES, f"{verb}.txt"), encoding="utf-8") as page:  # noqa: PTH118, PTH123 -- as above
-            return page.read()
+        with open(os.path.join(_PAGES, f"{page}.txt"), encoding="utf-8") as text:  # noqa: PTH118, PTH123 -- as above
+            return text.read()
     except OSError:
         return None
 

@@ -14,7 +14,7 @@ from covet.cli import application
 def render() -> dict[str, str]:
     """Return the text of every page by its file's name."""
     context = click.Context(application.main, info_name=application.PROGRAM, **application.main.context_settings)
-    pages = {"covet.txt": _text(application.main, context)}
+    pages = {"kubectl-covet.txt": _text(application.main, context)}
     for verb in application.VERBS:
         command = application.main.get_command(context, verb)
         if command is not None:

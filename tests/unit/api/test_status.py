@@ -31,6 +31,22 @@ def test_a_status_survives_the_way_to_the_api_server_and_back() -> None:
                         name="shop-s0-b", role=status.Role.REPLICA, state="Streaming", lag=status.Lag.OK
                     ),
                 ),
+                rule=status.RuleStatus(term=1, seq=2, leader="s0-a-01", cohort=("s0-a-01", "s0-b-02"), acks=1),
+                members=(
+                    status.MemberStatus(
+                        instance="shop-s0-a", member="s0-a-01", state="Leader", reason="Serving", promise=1
+                    ),
+                    status.MemberStatus(instance="shop-s0-b", state="Unreachable"),
+                ),
+                last_failover=status.LastFailover(
+                    at="2026-03-01T12:00:00Z",
+                    reason="LeaderSilent",
+                    from_="shop-s0-b",
+                    to="shop-s0-a",
+                    term=1,
+                    writable_ms=900,
+                ),
+                decision=status.Decision(at="2026-03-01T12:00:00Z", reason="Elected", message="By two of two."),
             ),
         ),
         map=status.MapStatus(epoch=1, hash="pg1", digest="sha256:00"),
@@ -40,3 +56,4 @@ def test_a_status_survives_the_way_to_the_api_server_and_back() -> None:
     assert written == status.ClusterStatus.model_validate(document)
     assert "observedGeneration" in document
     assert "lag" not in document["shards"][0]["instances"][0]
+    assert {"at", "reason", "from", "to", "term", "writableMs"} == set(document["shards"][0]["lastFailover"])

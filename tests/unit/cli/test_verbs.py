@@ -229,7 +229,7 @@ def test_psql_enters_the_primary_s_pod(world: World) -> None:
     done = world.call("psql", "shop", "--shard", "s0", "--context", "east", "-n", "prod", "--", "-c", "select 1")
     assert 0 == done.code
     kubectl = "kubectl --context=east --namespace=prod exec -i shop-s0-b-0 -c instance --"
-    way = "env PGHOST=/run/covet PGUSER=covet PGDATABASE=app /usr/lib/postgresql/15/bin/psql"
+    way = "env PGHOST=/run/covet PGUSER=covet PGDATABASE=app PSQL_HISTORY=/dev/null /usr/lib/postgresql/15/bin/psql"
     assert [[*kubectl.split(), *way.split(), "-c", "select 1"]] == world.started
 
 

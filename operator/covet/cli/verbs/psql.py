@@ -77,6 +77,8 @@ def invocation(
         f"PGHOST={pods.RUN}",
         f"PGUSER={configuration.SUPERUSER}",
         f"PGDATABASE={spec.database.name}",
+        # The pod's root file system is read-only, and a superuser's statements are not left behind.
+        "PSQL_HISTORY=/dev/null",
         f"/usr/lib/postgresql/{spec.engine.version}/bin/psql",
         *arguments,
     ]

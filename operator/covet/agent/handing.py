@@ -4,10 +4,11 @@ Up to the stop clients may be let in again. After it the former leader needs a n
 """
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, running
+from covet.agent import access, positions, running
 from covet.agent.instance import Instance
 from covet.core.errors import CovetError, RefusedError
 from covet.engines import statements
@@ -22,6 +23,8 @@ AGAIN_SECONDS: Final = 0.5
 FLUSH_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 1.0
 """How long a fast stop may take; past that the server is stopped at once."""
+ASK_SECONDS: Final = 0.7
+"""How long the successor may take to say how far it is; its agent looks four times a second."""
 POLL_SECONDS: Final = 0.005
 
 
@@ -59,7 +62,7 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
         LOG.warning("Not handed to %s: %s", to, error.message, extra={"fields": {"reason": error.reason}})
         return False
     flushed = inst.clock.monotonic()
-    await _stop(inst)
+    await _stop(inst, to)
     stopped = inst.clock.monotonic()
     times = (prepared - started, closed - prepared, flushed - closed, stopped - flushed)
     LOG.info(
@@ -98,16 +101,30 @@ async def _behind(session: Session, to: str) -> int | None:
     return None if behind is None else max(0, behind)
 
 
-async def _stop(inst: Instance) -> None:
-    """Stop fast, and reap; a server that ends by itself has drained its walsenders.
+async def _stop(inst: Instance, to: str) -> None:
+    """Stop fast, and reap. A server that ends in time has drained its walsenders; its exit code would not tell.
 
     Raises:
-        HandOffBrokenError: it did not end by itself.
+        HandOffBrokenError: it did not end in time, and the successor does not say that it has everything.
     """
-    inst.last_exit = None
+    began = inst.clock.monotonic()
     try:
         await running.stop(inst, DRAIN_SECONDS)
     except CovetError as error:
         raise HandOffBrokenError(error.reason, error.message) from error
-    if inst.last_exit != 0:
-        raise HandOffBrokenError("NotDrained", f"The server ended with {inst.last_exit} before it had sent everything.")
+    if inst.clock.monotonic() - began >= DRAIN_SECONDS and not await _holds_all(inst, to):
+        raise HandOffBrokenError("NotDrained", f"The server was stopped at once; {to} may lack the end of its log.")
+
+
+async def _holds_all(inst: Instance, to: str) -> bool:
+    """Tell whether the successor's agent says that it has the whole log of the stopped server."""
+    own = await positions.read(inst)
+    deadline = inst.clock.monotonic() + ASK_SECONDS
+    while own is not None and inst.clock.monotonic() < deadline:
+        with contextlib.suppress(CovetError, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                status = await inst.client.status(inst.peer(inst.instance_of(to)))
+            if status.member == to and status.position is not None and status.position.lsn >= own.lsn:
+                return True
+        await asyncio.sleep(0.05)
+    return False

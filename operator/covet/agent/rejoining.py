@@ -16,7 +16,7 @@ from typing import Final
 from covet.agent import cloning, durable, fencing, following, running, threads
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE
-from covet.core.agentapi import CheckpointRequest, CloneOrder, JoinAnswer, Position, Rule
+from covet.core.agentapi import CheckpointRequest, CloneOrder, Discarded, JoinAnswer, Position, Rule
 from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines import configuration, rewinding, statements, timelines
 from covet.engines.programs import ProgramError
@@ -31,6 +31,7 @@ REPLAY_SECONDS: Final = 600.0
 """How long replay of the own log may take."""
 CATCH_UP_SECONDS: Final = 120.0
 """How long a rewound server may take to get to where it is whole."""
+LISTEN_SECONDS: Final = 30.0
 REWIND_SECONDS: Final = 1800.0
 POLL_SECONDS: Final = 0.02
 TRIES: Final = 2
@@ -130,6 +131,7 @@ async def _rewind(inst: Instance, leader: str, term: int, answer: JoinAnswer, ma
     await threads.finish(_finish, inst, mark, answer)
     discarded = mark.own.lsn - mark.shared
     inst.metrics.discarded_bytes.inc(discarded)
+    inst.discarded = Discarded(term, discarded)
     LOG.warning(
         "Discarded %d bytes of log, from %s to %s on timeline %d: no leader had them.",
         discarded,
@@ -230,12 +232,23 @@ async def _catch_up(inst: Instance, leader: str, term: int, answer: JoinAnswer) 
     await threads.finish(following.write_chain, inst, answer, 1)
     # Not a start as any other: the end of the log here is not where the server has to get to.
     await running.start(inst, primary=False)
+    await _await_listening(inst)
     await following.point(inst, Rule(term, 0, leader, (), 0), f"clone_{inst.settings.instance}")
     try:
         await running.await_ready(inst, CATCH_UP_SECONDS)
     except CovetError as error:
         raise RewindImpossibleError("RewoundServerFailed", error.message) from error
     await fencing.end_receiving(inst)
+
+
+async def _await_listening(inst: Instance) -> None:
+    """Wait until the server listens: before, a reload would be the end of it, for it has no handler of that signal."""
+    *_, socket = inst.leftovers()
+    deadline = inst.clock.monotonic() + LISTEN_SECONDS
+    while not socket.exists():
+        if inst.server.pid is None or inst.clock.monotonic() > deadline:
+            raise CovetError("ServerDied", f"The server ended with {inst.last_exit} before it listened.")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def reclone(inst: Instance, leader: str) -> None:

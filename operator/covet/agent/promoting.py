@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from covet.agent import access, fencing, positions, ruling
+from covet.agent import access, fencing, positions, ruling, running
 from covet.agent.instance import Instance
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import CovetError
@@ -45,6 +45,8 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
     Raises:
         CovetError: it is no primary of that timeline, or nobody may rely on it; the server has to be stopped.
     """
+    if inst.vitals is None:
+        await running.await_ready(inst, running.READY_SECONDS)
     await access.close(inst)
     progressed()
     await fencing.end_receiving(inst)

@@ -143,6 +143,11 @@ class Verbs:
             found = await session.value(statement, limit=30.0)
         return found if found is None or isinstance(found, bool | int | float) else str(found)
 
+    async def commit(self, limit: float) -> None:
+        """Commit a row that followers have to acknowledge within some seconds."""
+        async with self._inst.sql(synchronous=True) as session:
+            await session.execute("INSERT INTO public.t VALUES (1)", limit=limit)
+
     async def admit(self, instance: str) -> None:
         """Make a member's role and slot: a promoted server has its own slots only."""
         inst = self._inst

@@ -5,13 +5,13 @@ from tests.e2e.process.shard import Shard
 
 
 async def test_one_instance_is_born_and_serves(one: Shard) -> None:
-    """A single instance bootstraps, opens, and takes writes."""
+    """A single instance is born in term 1, elects itself for term 2, opens, and takes writes."""
     await one.execute("CREATE TABLE t (a int)")
     await one.execute("INSERT INTO t VALUES (1)")
     assert 1 == await one.value("SELECT count(*) FROM t")
     status = await one.status(one.leader)
     assert status.member is not None
-    assert Rule(1, 1, status.member, (status.member,), 0) == status.rule
+    assert Rule(2, 1, status.member, (status.member,), 0) == status.rule
     assert (MemberState.LEADER, Serving.READ_WRITE, "app", 1) == (
         status.state,
         status.serving,

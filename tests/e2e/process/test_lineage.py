@@ -52,7 +52,7 @@ async def test_i2_a_stale_stream_in_a_members_name_ends_when_the_member_joins(th
     follower = three.followers[0]
     member = (await three.status(follower)).member
     follower.kill_everything()
-    tls = follower.data / "agent" / "cred" / "1"
+    tls = follower.data / "agent" / "cred" / str((await three.status(follower)).promise)
     peer = three.leader.peer
     conninfo = (
         f"host={peer.address} port={peer.sql_port} user=covet_s0_b application_name={member} sslmode=verify-full"

@@ -56,6 +56,7 @@ class Seat:
         await self.voting.start()
         self.configure(self._spec)
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._probe())]
+        await until(lambda: bool(self.voting.heard), 20.0)
 
     def configure(self, spec: ShardSpec) -> None:
         """Tell the peers of a spec."""
@@ -146,7 +147,7 @@ class Voters:
         """Start them and wait until each has a line to each."""
         for seat in self.seats:
             await seat.start()
-        await until(lambda: all(self.linked(seat, other) for seat in self.seats for other in self.seats))
+        await until(lambda: all(self.linked(seat, other) for seat in self.seats for other in self.seats), 20.0)
         return self
 
     async def __aexit__(

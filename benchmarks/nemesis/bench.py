@@ -10,14 +10,12 @@ import shutil
 import time
 from typing import Any, Final, Self
 
-import asyncpg
-
 from benchmarks.nemesis import oracle, phases
 from benchmarks.nemesis.crew import Crew
 from benchmarks.nemesis.faults import FAULTS, Scene
 from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import MEMBERS, Plan
-from benchmarks.nemesis.writers import Settings
+from benchmarks.nemesis.writers import FAILURES, Settings
 from covet.core.agentapi import AgentStatus, CohortOrder, MemberState, Serving
 from covet.core.errors import CovetError
 from covet.planner import quorum
@@ -103,9 +101,7 @@ class Bench:
         result["load"] = round(os.getloadavg()[0], 2)
         try:
             await self._do(plan, log, result)
-        except (BrokenRunError, CovetError, OSError, TimeoutError, AssertionError, asyncpg.PostgresError) as error:
-            result["problems"].append(f"{type(error).__name__}: {error}"[:500])
-        except asyncpg.InterfaceError as error:
+        except (BrokenRunError, CovetError, AssertionError, *FAILURES) as error:
             result["problems"].append(f"{type(error).__name__}: {error}"[:500])
         result["seconds"] = round(time.time() - began, 1)
         if result["problems"]:
@@ -132,7 +128,6 @@ class Bench:
         followers = tuple(member for member in self.shard.members if member is not leader)
         scene = Scene(self.shard, leader, followers, plan)
         offset = time.time() - time.monotonic()
-        begun = time.time()
         term = await self._crew.begin(log)
         try:
             await asyncio.sleep(plan.warm)
@@ -148,10 +143,11 @@ class Bench:
             await self._time_return(leader, at, result)
             await asyncio.sleep(SETTLE_SECONDS)
         finally:
-            await self._undo(leader)
+            for member in self.shard.members:
+                member.restore()
             await self._crew.end()
-        history = oracle.read(log.read_text().splitlines())
-        self._measure(history, at, term, offset, begun, result)
+        history = read_history(log)
+        self._measure(history, at, term, result)
         await self._judge(history, result)
 
     async def _repair(self, scene: Scene, struck: asyncio.Task[None]) -> None:
@@ -162,12 +158,6 @@ class Bench:
             await asyncio.sleep(max(0.0, scene.plan.repair - (time.monotonic() - began)))
             await fault.repair(scene)
 
-    async def _undo(self, leader: NodeAgent) -> None:
-        """Undo whatever is left of the fault, also after a failure."""
-        for member in self.shard.members:
-            member.restore()
-        del leader
-
     async def _await_write(self, term: int, limit: float, result: dict[str, Any]) -> None:
         assert self._crew is not None
         try:
@@ -177,13 +167,11 @@ class Bench:
 
     async def _await_ack(self, log: pathlib.Path, limit: float, result: dict[str, Any]) -> None:
         """Wait for a write that was acknowledged after now."""
-        size, deadline = log.stat().st_size, time.monotonic() + limit
+        count, deadline = len(read_history(log).acks), time.monotonic() + limit
         while time.monotonic() < deadline:
-            with log.open() as lines:
-                lines.seek(size)
-                if '["ack"' in lines.read():
-                    return
             await asyncio.sleep(0.1)
+            if len(read_history(log).acks) > count:
+                return
         result["problems"].append(f"no write was acknowledged within {limit:.0f} s after the repair")
 
     async def _time_return(self, leader: NodeAgent, at: int, result: dict[str, Any]) -> None:
@@ -241,9 +229,7 @@ class Bench:
 
     # ------------------------------------------------------------ judgement
 
-    def _measure(
-        self, history: oracle.History, at: int, term: int, offset: float, begun: float, result: dict[str, Any]
-    ) -> None:
+    def _measure(self, history: oracle.History, at: int, term: int, result: dict[str, Any]) -> None:
         result |= {"acknowledged": len(history.acks), "in_doubt": len(history.doubts)}
         gap = oracle.measure_gap(history, at, term)
         if gap is None:
@@ -252,14 +238,11 @@ class Bench:
         result["gap_ms"] = round(gap.any_writer, 1)
         result["writers_ms"] = None if gap.median_writer is None else round(gap.median_writer, 1)
         result["longest_ms"] = round(gap.longest, 1)
-        lines = [line for agent in self.shard.agents for line in self._log_lines(agent, begun - 1.0)]
+        fault_at = result["fault_at"]
+        lines = [line for agent in self.shard.members for line in read_log(agent, fault_at - 0.5)]
         reached = next((ack.term for ack in history.acks if ack.term > term), term)
         result["new_term"] = reached
-        result["phases"] = phases.measure(lines, reached, at / 1e9 + offset, gap.first_at / 1e9 + offset)
-
-    def _log_lines(self, agent: Any, since: float) -> list[phases.Line]:
-        with agent.log.open(errors="replace") as log:
-            return phases.read(log, since)
+        result["phases"] = phases.measure(lines, reached, fault_at, fault_at + (gap.first_at - at) / 1e9)
 
     async def _judge(self, history: oracle.History, result: dict[str, Any]) -> None:
         """Hold the rows of every member against what the writers were told."""
@@ -268,7 +251,7 @@ class Bench:
         terms = oracle.judge_terms(history)
         lost: list[str] = []
         position = await self.shard.value("SELECT pg_current_wal_flush_lsn()::text")
-        for member in (self.shard.leader, *self.shard.followers):
+        for member in self.shard.members:
             if member is not self.shard.leader:
                 await self._await_replay(member.peer.instance, member, position)
             rows = await self._rows(member, span)
@@ -280,14 +263,14 @@ class Bench:
         result |= {"lost": lost, "second_leader": terms}
         result["problems"] += [*lost, *terms]
 
-    async def _await_replay(self, name: str, member: Any, position: str) -> None:
+    async def _await_replay(self, name: str, member: NodeAgent, position: str) -> None:
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while not await self.shard.value(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn", agent=member):
             if time.monotonic() > deadline:
                 raise BrokenRunError(f"{name} does not replay up to {position}")
             await asyncio.sleep(0.05)
 
-    async def _rows(self, member: Any, span: Range) -> list[int]:
+    async def _rows(self, member: NodeAgent, span: Range) -> list[int]:
         connection = await self.shard.connect(member)
         try:
             found = await connection.fetch(
@@ -297,7 +280,7 @@ class Bench:
             await connection.close(timeout=2.0)
         return [row["id"] for row in found]
 
-    async def _digest(self, member: Any, span: Range) -> tuple[int, int]:
+    async def _digest(self, member: NodeAgent, span: Range) -> tuple[int, int]:
         connection = await self.shard.connect(member)
         try:
             count, total = await connection.fetchrow(
@@ -309,6 +292,17 @@ class Bench:
         finally:
             await connection.close(timeout=2.0)
         return int(count), int(total)
+
+
+def read_history(log: pathlib.Path) -> oracle.History:
+    """Read what the writers noted so far."""
+    return oracle.read(line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n"))
+
+
+def read_log(agent: NodeAgent, since: float) -> list[phases.Line]:
+    """Read an agent's log from a moment on, seconds since the epoch."""
+    with agent.log.open(errors="replace") as log:
+        return phases.read(log, since)
 
 
 def whole(told: list[AgentStatus | None]) -> int | None:

@@ -57,9 +57,11 @@ class Crew:
 
         Raises:
             TimeoutError: there is none within so many seconds.
+            ChildProcessError: the writers ended on a defect of their own.
         """
         async with asyncio.timeout(limit):
             while not (higher := [term for term in self._terms if term > above]):
+                self._see_alive()
                 self._news.clear()
                 await self._news.wait()
         return min(higher)
@@ -69,6 +71,7 @@ class Crew:
         await self._say("stop")
         async with asyncio.timeout(LIMIT):
             await self._done.wait()
+        self._see_alive()
 
     async def close(self) -> None:
         """End their process."""
@@ -79,13 +82,19 @@ class Crew:
         await self._process.wait()
         await self._reader
 
+    def _see_alive(self) -> None:
+        if self._reader is None or self._reader.done():
+            raise ChildProcessError("the writers ended on a defect of their own")
+
     async def _say(self, line: str) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n".encode())
         await self._process.stdin.drain()
 
     async def _read(self) -> None:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             told = json.loads(line)
             if "term" in told:
@@ -93,3 +102,5 @@ class Crew:
                 self._news.set()
             elif "done" in told:
                 self._done.set()
+        self._news.set()
+        self._done.set()

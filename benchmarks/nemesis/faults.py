@@ -201,6 +201,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "agent-frozen": Fault("agent frozen, voter and server go on", freeze_agent, thaw, fails_over=False),
     "follower-killed": Fault("all processes of a follower killed", kill_follower, start_ended, fails_over=False),
     "two-faults": Fault("pod killed, then another member's server", strike_twice, start_ended),
-    "shard-killed": Fault("every pod of the shard killed at once", kill_shard, start_ended, fails_over=False, limit=60.0),
+    "shard-killed": Fault(
+        "every pod of the shard killed at once", kill_shard, start_ended, fails_over=False, limit=60.0
+    ),
     "volume-lost": Fault("leader's pod killed, its volume lost", lose_volume, start_leader),
 }

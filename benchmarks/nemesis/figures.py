@@ -89,9 +89,7 @@ def _of_fault(fault: str, runs: Sequence[Result]) -> dict[str, Any]:
         told["load"] = round(statistics.median(run["load"] for run in timed), 1)
         told["phases_ms"] = phases.summarise(run["phases"] for run in timed)
         slowest = sorted(timed, key=lambda run: -run["gap_ms"])[:SLOWEST]
-        told["slowest"] = [
-            {key: run[key] for key in ("seed", "run", "gap_ms", "phases", "load")} for run in slowest
-        ]
+        told["slowest"] = [{key: run[key] for key in ("seed", "run", "gap_ms", "phases", "load")} for run in slowest]
     if writers:
         told["median_writer_ms"] = figures(writers)
     if back:

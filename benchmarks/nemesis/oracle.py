@@ -6,6 +6,7 @@ may have any order.
 
 import collections
 import dataclasses
+import itertools
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +109,11 @@ def judge_earlier(before: Mapping[int, tuple[int, int]], now: Mapping[int, tuple
         before: of each earlier run, how many rows it left and the sum of their numbers.
         now: the same, as it stands.
     """
-    return [f"the rows of run {run} changed: {was}, now {now.get(run)}" for run, was in before.items() if now.get(run) != was]
+    return [
+        f"the rows of run {run} changed: {was}, now {now.get(run)}"
+        for run, was in before.items()
+        if now.get(run) != was
+    ]
 
 
 def measure_gap(history: History, fault_at: int, term: int) -> Gap | None:
@@ -118,11 +123,12 @@ def measure_gap(history: History, fault_at: int, term: int) -> Gap | None:
     acknowledged anything, it is the longest time without an acknowledgement since the fault.
 
     Args:
+        history: of the run.
         fault_at: nanoseconds of the monotonic clock.
         term: whose leader acknowledged before the fault.
     """
     acks = history.acks
-    pauses = [(after.at - before.at, after) for before, after in zip(acks, acks[1:], strict=False)]
+    pauses = [(after.at - before.at, after) for before, after in itertools.pairwise(acks)]
     if not pauses:
         return None
     longest = max(pause for pause, _ in pauses) / MILLISECOND

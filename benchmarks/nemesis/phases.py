@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -44,7 +45,9 @@ def measure(lines: Iterable[Line], term: int, fault_at: float, first_at: float) 
 
     Args:
         lines: of every member, in any order.
-        fault_at, first_at: of the fault and of the first acknowledgement after it, seconds since the epoch.
+        term: the new one.
+        fault_at: seconds since the epoch.
+        first_at: of the first acknowledgement after the fault, seconds since the epoch.
     """
     moments: dict[str, float] = {}
     ordered = sorted(lines, key=lambda line: line.at)
@@ -58,10 +61,11 @@ def measure(lines: Iterable[Line], term: int, fault_at: float, first_at: float) 
                 moments.setdefault("Promoted", line.at)
         elif line.text == "Open to clients." and line.instance == leader and "Leader" in moments:
             moments.setdefault("Open", line.at)
-    points = [fault_at, *(moments.get(name) for name in ("Candidate", "Promoting", "Promoted", "Leader", "Open")), first_at]
+    names = ("Candidate", "Promoting", "Promoted", "Leader", "Open")
+    points = [fault_at, *(moments.get(name) for name in names), first_at]
     return {
         step: round((end - begin) * 1000, 1)
-        for step, begin, end in zip(STEPS, points, points[1:], strict=True)
+        for step, (begin, end) in zip(STEPS, itertools.pairwise(points), strict=True)
         if begin is not None and end is not None
     }
 

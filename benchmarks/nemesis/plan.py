@@ -51,7 +51,7 @@ REPAIR: Final = {
 
 def draw(fault: str, seed: int, run: int) -> Plan:
     """Draw one run."""
-    chance = random.Random(f"{seed}/{fault}/{run}")  # noqa: S311  drawn again by seed; guards nothing
+    chance = random.Random(f"{seed}/{fault}/{run}")
     return Plan(
         fault=fault,
         seed=seed,
@@ -68,6 +68,9 @@ def order(kinds: tuple[str, ...], runs: int, seed: int, done: set[tuple[str, int
     """Return the runs that are not done yet, kinds in turn, so that the machine's moods meet all of them.
 
     Args:
+        kinds: names of faults.
+        runs: of each fault.
+        seed: that all of them are drawn from.
         done: (fault, seed, run) of earlier results.
     """
     plans = (draw(kind, seed, run) for run in range(runs) for kind in kinds)

@@ -90,9 +90,11 @@ class Node:
         run(*self.prefix, "nft", "-f", "-", text=RULES)
 
     def cut(self, *, deaf: bool = True, mute: bool = True, peers: tuple[str, ...] = (f"{PREFIX}.0/24",)) -> None:
-        """Drop what comes from peers (deaf), what goes to them (mute), or both; nobody is told.
+        """Drop what is exchanged with peers; nobody is told.
 
         Args:
+            deaf: what comes from them.
+            mute: what goes to them.
             peers: addresses or networks.
         """
         sides = [name for name, wanted in (("deaf", deaf), ("mute", mute)) if wanted]

@@ -27,6 +27,8 @@ INSERT: Final = (
     "RETURNING ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"
 )
 """Answers the timeline, which is the term."""
+FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a session ends with when its server does, whatever it was amid."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +76,10 @@ class Writer:
         pace = self._fleet.settings.pace
         while not stopping.is_set():
             if self._session is None and not await self._dial():
-                await asyncio.sleep(self._fleet.settings.pause * random.uniform(0.5, 1.5))  # noqa: S311  no secret
+                await asyncio.sleep(self._fleet.settings.pause * random.uniform(0.5, 1.5))
                 continue
             await self._write()
-            await asyncio.sleep(pace * random.uniform(0.5, 1.5))  # noqa: S311  no secret
+            await asyncio.sleep(pace * random.uniform(0.5, 1.5))
 
     def leave(self) -> None:
         """Drop the session."""
@@ -100,7 +102,7 @@ class Writer:
                     ssl=self._fleet.trust,
                     timeout=settings.connect,
                 )
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except FAILURES:
                 self._next = (self._next + 1) % len(settings.hosts)
                 continue
             if getattr(session.get_settings(), "in_hot_standby", "off") == "off":
@@ -117,7 +119,7 @@ class Writer:
         try:
             async with asyncio.timeout(fleet.settings.deadline):
                 term = await self._session.fetchval(INSERT, number, self._number)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             cause = f"{type(error).__name__}: {error}"[:200]
             fleet.note(["doubt", number, self._number, host, sent, time.monotonic_ns(), cause])
             self.leave()
@@ -159,16 +161,19 @@ class Fleet:
             self._term = term
             say({"term": term, "at": at})
 
-    async def write(self, path: str, stopping: asyncio.Event) -> None:
-        """Write into a log until told to stop."""
+    def open_log(self, path: str) -> None:
+        """Begin a log; each line is written at once."""
+        self._log = pathlib.Path(path).open("a", buffering=1)  # noqa: SIM115  closed by `write`
         self._term = 0
+
+    async def write(self, stopping: asyncio.Event) -> None:
+        """Write into the log until told to stop, and close it."""
         writers = [Writer(number, self) for number in range(self.settings.writers)]
-        with pathlib.Path(path).open("a", buffering=1) as log:
-            self._log = log
-            await asyncio.gather(*(writer.run(stopping) for writer in writers))
+        await asyncio.gather(*(writer.run(stopping) for writer in writers))
         for writer in writers:
             writer.leave()
-        self._log = None
+        assert self._log is not None
+        self._log.close()
 
 
 def say(message: dict[str, object]) -> None:
@@ -184,14 +189,16 @@ async def obey(settings: Settings) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     fleet, stopping, task = Fleet(settings), asyncio.Event(), None
     say({"ready": True})
-    while line := (await reader.readline()).decode().split():
-        if line[0] == "run":
-            stopping = asyncio.Event()
-            task = asyncio.create_task(fleet.write(line[1], stopping))
-        elif task is not None:
-            stopping.set()
-            await task
-            say({"done": True})
+    async with asyncio.TaskGroup() as group:  # a defect of a writer ends us all: the bench has to see it
+        while line := (await reader.readline()).decode().split():
+            if line[0] == "run":
+                stopping = asyncio.Event()
+                fleet.open_log(line[1])
+                task = group.create_task(fleet.write(stopping))
+            elif task is not None:
+                stopping.set()
+                await task
+                say({"done": True})
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, durable, opening, rejoining, running
+from covet.agent import access, chronicle, durable, opening, rejoining, running
 from covet.agent.driver import Driver
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, VolumeInUseError
@@ -116,9 +116,22 @@ async def _act(inst: Instance, driver: Driver, act: Act) -> None:
         case Act.CLOSE:
             driver.executor.admit(lambda: access.close(inst))
         case Act.OPEN:
-            driver.executor.admit(lambda: access.open_to_clients(inst))
+            driver.executor.admit(lambda: _open(inst))
         case Act.WAIT:
             pass
+
+
+async def _open(inst: Instance) -> None:
+    """Let clients in, and tell of the failover that this ends, if it ends one."""
+    await access.open_to_clients(inst)
+    now = int(inst.clock.monotonic() * 1000)
+    last = inst.chronicle.admitted(inst.clock.wall(), now, inst.instance_of, inst.settings.instance)
+    if last is None:
+        return
+    inst.metrics.failovers.labels(last.reason).inc()
+    for phase, seconds in chronicle.seconds_of(last).items():
+        inst.metrics.failover_seconds.labels(phase).observe(seconds)
+    await asyncio.to_thread(inst.volume.write_failover, last)
 
 
 async def _remake(inst: Instance, driver: Driver) -> None:

@@ -40,6 +40,7 @@ async def _take(inst: Instance) -> None:
     if identity is not None and kept is not None:
         _refuse_foreign(kept, spec)
     inst.identity, inst.sworn = identity, promise
+    inst.chronicle.last = await asyncio.to_thread(volume.read_failover)
     await _check_database(inst)
     await asyncio.to_thread(volume.sweep)
     await inst.keep_spec(spec, kept)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from covet.agent import durable
-from covet.core.agentapi import ShardSpec
+from covet.core.agentapi import LastFailover, ShardSpec
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.peers import codec
 from covet.planner.election.rules import Sworn, age
@@ -101,6 +101,17 @@ class Volume:
     def write_spec(self, spec: ShardSpec) -> None:
         """Make spec.json durable."""
         self._write("spec.json", spec)
+
+    def read_failover(self) -> LastFailover | None:
+        """Return the last failover that ended here, None if there is none or it cannot be read: nobody goes by it."""
+        try:
+            return self._read("failover.json", LastFailover)
+        except VolumeRefusedError:
+            return None
+
+    def write_failover(self, last: LastFailover) -> None:
+        """Keep the last failover that ended here."""
+        self._write("failover.json", last)
 
     def check_empty(self) -> None:
         """Refuse a volume that holds more than an agent and a file system leave on an empty one.

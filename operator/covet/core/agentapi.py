@@ -166,6 +166,58 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
+class LastFailover:
+    """How a member came to lead an opened shard; it tells of the last time that clients were let in here to write.
+
+    Args:
+        at: RFC 3339, when clients could write.
+        reason: a CamelCase fact: what ended the reign before.
+        former: instance that led before, None if nobody is known.
+        to: instance that leads since.
+        detect_ms: from the last sign of the former leader to this member's candidacy, None if that one said farewell.
+        fence_ms: from there until enough members had promised and stopped receiving.
+        promote_ms: from there until the server was on the term's timeline.
+        writable_ms: in all, from the last sign (else from the candidacy) until clients could write.
+    """
+
+    at: str
+    reason: str
+    former: str | None
+    to: str
+    term: int
+    detect_ms: int | None = None
+    fence_ms: int | None = None
+    promote_ms: int | None = None
+    writable_ms: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Decided:
+    """A decision of the election that stands until the next one.
+
+    Args:
+        at: RFC 3339.
+        reason: a CamelCase fact; `message` is the sentence for a person.
+    """
+
+    at: str
+    reason: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Discarded:
+    """Log that this member gave up to rejoin the leader of a term: no leader ever had it.
+
+    Args:
+        size: bytes.
+    """
+
+    term: int
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
 class AgentStatus:
     """Everything the operator knows about an instance, answered by its agent.
 
@@ -187,6 +239,9 @@ class AgentStatus:
             ones that it could. None if it does.
         shard_uid: uid of the shard that the volume belongs to, None while it is empty. The operator takes a
             database of another uid than its record's for foreign, whatever else the agent says.
+        last_failover: the last one that ended here; the newest term of a shard's members tells the shard's.
+        decided: what the election here decided last.
+        discarded: what was given up at the last rejoin since the agent started, None without one.
     """
 
     protocol: int
@@ -213,6 +268,9 @@ class AgentStatus:
     task: Task | None = None
     shard_uid: str | None = None
     parameter_problem: str | None = None
+    last_failover: LastFailover | None = None
+    decided: Decided | None = None
+    discarded: Discarded | None = None
 
 
 @dataclasses.dataclass(frozen=True)

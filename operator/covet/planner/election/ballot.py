@@ -62,7 +62,7 @@ def _ask(state: Watch, now: int, out: Out) -> Watch:
 def answer(state: Watch, message: Ask, now: int, out: Out) -> Watch:
     """Answer the question; a resignation that travels with it is believed."""
     if message.resigned > state.resigned:
-        state = dataclasses.replace(state, resigned=message.resigned)
+        state = dataclasses.replace(state, resigned=message.resigned, farewell="")
     reason = hearing.veto(state, state.resigned, now)
     view = state.view
     reply = Reply(state.config.me, message.round, not reason, view.promise, view.reach, reason)

@@ -54,6 +54,8 @@ def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
 
 def resigned(state: Watch, message: Resigned, now: int) -> Watch:
     """Take a resignation: vetoes for that term end, and a named successor goes first."""
+    if message.term == state.resigned and not state.farewell:
+        return dataclasses.replace(state, farewell=message.reason)  # others asked before it came itself
     if message.term <= state.resigned:
         return state
     named = message.successor not in {"", state.config.me}
@@ -61,7 +63,9 @@ def resigned(state: Watch, message: Resigned, now: int) -> Watch:
     promise = max(state.ballot.promise, message.promise)
     ballot = dataclasses.replace(state.ballot, promise=promise)
     reaped = max(state.reaped, message.term) if message.opened else state.reaped
-    return dataclasses.replace(state, resigned=message.term, reaped=reaped, hold_until=hold, ballot=ballot)
+    return dataclasses.replace(
+        state, resigned=message.term, farewell=message.reason, reaped=reaped, hold_until=hold, ballot=ballot
+    )
 
 
 def refused(state: Watch, member: str) -> Watch:

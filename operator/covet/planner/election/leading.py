@@ -115,7 +115,7 @@ def hand_off(agent: Agent, to: str, out: Out) -> Agent:
     agent = state.begin(agent, Work.HAND_OFF, reign.term)
     out.append(Note("HandingOff", f"Handing over to {to}."))
     out.append(HandOff(agent.tickets, to, reign.term))
-    return dataclasses.replace(agent, parting=Parting(reign.term, to, 0, reign.opened))
+    return dataclasses.replace(agent, parting=Parting(reign.term, to, 0, reign.opened, reason="Switchover"))
 
 
 def resign(agent: Agent, reason: str, now: int, out: Out, *, successor: str = "") -> Agent:
@@ -124,7 +124,8 @@ def resign(agent: Agent, reason: str, now: int, out: Out, *, successor: str = ""
     if reign is None:
         return agent
     out.append(Note("Resigning", f"{reason}: standing down from term {reign.term}."))
-    parting = Parting(reign.term, successor, agent.sworn.promise, reign.opened)
+    said = reason if reason.isidentifier() else "Resigned"
+    parting = Parting(reign.term, successor, agent.sworn.promise, reign.opened, reason=said)
     return state.enter(agent, Role.RESIGNED, now, parting=parting)
 
 
@@ -135,7 +136,8 @@ def halt(agent: Agent, now: int) -> Agent:
 
 def farewell(agent: Agent, parting: Parting, now: int, out: Out, highest: int) -> Agent:
     """Tell the cohort, and repeat it for a while: a resignation that nobody hears costs a second."""
-    message = Resigned(agent.config.me, parting.term, parting.successor, max(parting.promise, highest), parting.opened)
+    promise = max(parting.promise, highest)
+    message = Resigned(agent.config.me, parting.term, parting.successor, promise, parting.opened, parting.reason)
     names = {member for rule in state.rules_of(agent) for member in rule.cohort} | set(agent.peers)
     out.extend(Send(name, message) for name in sorted(names - {agent.config.me}))
     return dataclasses.replace(agent, parting=dataclasses.replace(parting, sent_at=now))

@@ -170,6 +170,7 @@ class Resigned:
         successor: the member it stood down for, empty for none.
         promise: the highest promise it knows of; the next term lies above.
         opened: it had let clients in, so the read leases of all terms before were over.
+        reason: a CamelCase fact, for people; empty from an older version.
     """
 
     sender: str
@@ -177,6 +178,7 @@ class Resigned:
     successor: str
     promise: int
     opened: bool
+    reason: str = ""
 
 
 Message = Beat | Echo | Ask | Reply | Recruit | Recruited | HandOver | Confirm | Confirmed | Resigned

@@ -134,6 +134,7 @@ class Parting:
 
     Args:
         sent_at: None until it is reaped.
+        reason: a CamelCase fact, for people.
     """
 
     term: int
@@ -141,6 +142,7 @@ class Parting:
     promise: int
     opened: bool
     sent_at: int | None = None
+    reason: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

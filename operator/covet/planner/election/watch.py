@@ -158,6 +158,7 @@ class Watch:
         advanced_at: when received log last moved.
         probed_at: when the local server last answered.
         resigned: the highest term whose leader reaped its server and said so.
+        farewell: the reason that it gave, for people; empty if it was heard from others.
         reaped: the highest such term that had been open: the read leases up to it are over. One that
             resigned before it opened says nothing about the lease of the term before.
         hold_until: the field is left to a named successor until then.
@@ -174,6 +175,7 @@ class Watch:
     advanced_at: int = NEVER
     probed_at: int = NEVER
     resigned: int = 0
+    farewell: str = ""
     reaped: int = 0
     hold_until: int = NEVER
     finished_term: int = 0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from covet.core import clock
-from covet.core.agentapi import Decided, LastFailover
+from covet.core.agentapi import Decided, Discarded, LastFailover
 from covet.planner.election.effects import Note
 from covet.planner.election.state import Agent, Member
 from covet.planner.election.watch import LEADING, Role
@@ -160,9 +160,8 @@ def seconds_of(last: LastFailover) -> dict[str, float]:
 
 def decide(known: Decided | None, note: Note, at: dt.datetime) -> Decided | None:
     """Return the decision that stands after a note; the same one again keeps its time."""
-    if note.reason not in TELLING or (
-        known is not None and (known.reason, known.message) == (note.reason, note.message)
-    ):
+    same = known is not None and (known.reason, known.message) == (note.reason, note.message)
+    if same or note.reason not in TELLING:
         return known
     return Decided(clock.rfc3339(at), note.reason, note.message)
 
@@ -174,12 +173,14 @@ class Chronicle:
         story: of the change under way, None without one.
         last: the last failover that ended here, None before the first.
         decided: the decision that stands.
+        discarded: what the last rejoin gave up, None without one.
     """
 
     def __init__(self) -> None:
         self.story: Story | None = None
         self.last: LastFailover | None = None
         self.decided: Decided | None = None
+        self.discarded: Discarded | None = None
 
     def step(self, before: Agent, member: Member, now: int, *, opened: bool) -> None:
         """Take note of one step of the core; before the shard was opened there is nothing to fail over."""

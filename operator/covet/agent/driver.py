@@ -88,6 +88,7 @@ class Driver:
             member = machine.act(member, event, now, out)
         member, view = machine.conclude(member, before, now, out)
         inst.election.member = member
+        inst.chronicle.step(before, member, now, opened=inst.shard_opened)
         if view is not None and view != self._told:
             await self._tell(view)
         if member.agent.role is not before.role:

@@ -58,6 +58,7 @@ class Executor:
             case effects.Note():
                 LOG.info("%s", effect.message, extra={"fields": {"reason": effect.reason}})
                 self._inst.election.notes.append((time.time(), effect))
+                self._inst.chronicle.note(effect, self._inst.clock.wall())
             case effects.WriteRow() | effects.AwaitRow() | effects.ApplySetting():
                 self._beside(self._answer(effect.ticket, self._row(effect), type(effect).__name__))
             case effects.Start() if self._inst.stopping.is_set():

@@ -21,7 +21,7 @@ from covet.agent.settings import Settings
 from covet.agent.volume import Identity, Volume, VolumeRefusedError
 from covet.agent.voting import Voting
 from covet.core import names
-from covet.core.agentapi import Discarded, Peer, Rule, ShardSpec, Task
+from covet.core.agentapi import Peer, Rule, ShardSpec, Task
 from covet.core.clock import Clock
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.engines import configuration, sessions
@@ -60,7 +60,6 @@ class Instance:
         probed_at: monotonic time of that answer.
         cramped: the volume has no room for what a leader writes: this member does not stand for election.
         remake: instance to clone this volume anew from, for nothing else brings it back to its shard.
-        discarded: what the last rejoin gave up, None without one.
         failure: why the last order that took long failed.
         trouble: why the last effect of the election failed, until one succeeds.
         complaint: why the loop's last action failed, until there is nothing left to do.
@@ -106,7 +105,6 @@ class Instance:
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None
         self.remake: str | None = None
-        self.discarded: Discarded | None = None
         self.cramped = False
         self.ticked_at = clock.monotonic()
         self.acting = asyncio.Lock()

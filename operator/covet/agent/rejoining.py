@@ -131,7 +131,7 @@ async def _rewind(inst: Instance, leader: str, term: int, answer: JoinAnswer, ma
     await threads.finish(_finish, inst, mark, answer)
     discarded = mark.own.lsn - mark.shared
     inst.metrics.discarded_bytes.inc(discarded)
-    inst.discarded = Discarded(term, discarded)
+    inst.chronicle.discarded = Discarded(term, discarded)
     LOG.warning(
         "Discarded %d bytes of log, from %s to %s on timeline %d: no leader had them.",
         discarded,

@@ -77,6 +77,9 @@ async def read(inst: Instance) -> AgentStatus:
         task=inst.task,
         parameter_problem=inst.tuning.problem,
         shard_uid=identity.shard_uid if identity else None,
+        last_failover=inst.chronicle.last,
+        decided=inst.chronicle.decided,
+        discarded=inst.chronicle.discarded,
     )
 
 
@@ -139,6 +142,7 @@ def fill_metrics(inst: Instance, status: AgentStatus) -> None:
         metrics.state.labels(state.value).set(state is status.state)
     for who in Serving:
         metrics.serving.labels(who.value).set(who is status.serving)
+    metrics.primary.set(status.state is MemberState.LEADER and status.serving is Serving.READ_WRITE)
     metrics.info.clear()
     metrics.info.labels(status.agent_version, status.server_version or "").set(1)
     metrics.promise_term.set(status.promise)

@@ -1,6 +1,7 @@
 """Moves the agent half of the election core: one event, one step, its effects; the voter hears of it first."""
 
 import asyncio
+import dataclasses
 import logging
 from typing import Final
 
@@ -11,7 +12,8 @@ from covet.core.errors import CovetError
 from covet.planner.election import events, machine
 from covet.planner.election.effects import Note
 from covet.planner.election.state import Member, Out
-from covet.planner.election.watch import Config, Elect, Leader, Report, View
+from covet.planner.election.timers import FOREVER
+from covet.planner.election.watch import QUIET, Config, Elect, Leader, Report, View
 
 LOG: Final = logging.getLogger("covet.election")
 
@@ -29,6 +31,7 @@ class Driver:
     def __init__(self, inst: Instance) -> None:
         self._inst = inst
         self._told: View | None = None
+        self._cramped = False
         self.executor = Executor(inst)
 
     async def run(self) -> None:
@@ -87,6 +90,7 @@ class Driver:
         else:
             member = machine.act(member, event, now, out)
         member, view = machine.conclude(member, before, now, out)
+        view = self._stand(member, view, now)
         inst.election.member = member
         inst.chronicle.step(before, member, now, opened=inst.shard_opened)
         if view is not None and view != self._told:
@@ -97,6 +101,17 @@ class Driver:
         for effect in out:
             self.executor.perform(effect)
         return tuple(effect for effect in out if isinstance(effect, Note))
+
+    def _stand(self, member: Member, view: View | None, now: int) -> View | None:
+        """Keep a member without room on its volume from asking for an election; it says yes to others all the same."""
+        cramped = self._inst.cramped
+        if view is None and cramped != self._cramped and member.agent.reign is None:
+            view = machine.describe(member.agent, None, now)
+        if view is None or not cramped or view.role not in QUIET:
+            self._cramped = cramped if view is not None else self._cramped
+            return view
+        self._cramped = True
+        return dataclasses.replace(view, retry_at=FOREVER)
 
     async def _tell(self, view: View) -> None:
         """Tell the voter until it has seen it: an echo of the old term may not follow a promise on the disk."""

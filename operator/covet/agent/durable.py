@@ -111,6 +111,12 @@ def hold(folder: Path) -> int | None:
     return descriptor
 
 
+def room(folder: Path) -> int:
+    """Return the bytes that may still be written to the volume of a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 def reserve(path: Path, size: int) -> None:
     """Take room on the volume ahead of need, unless it is taken already.
 

@@ -118,7 +118,10 @@ class Executor:
         except (CovetError, OSError, TimeoutError) as error:
             reason = error.reason if isinstance(error, CovetError) else type(error).__name__
             LOG.warning("%s", error, extra={"fields": {"reason": reason}})
+            self._inst.trouble = error if isinstance(error, CovetError) else durable.failure(error)
             done = Done(ticket, ok=False)
+        else:
+            self._inst.trouble = None if done.ok else self._inst.trouble
         milliseconds = (self._inst.clock.monotonic() - begun) * 1000
         LOG.info("%s %s in %.0f ms.", name, "done" if done.ok else "failed", milliseconds)
         self._inst.election.put(done)
@@ -165,7 +168,8 @@ class Executor:
                 case effects.Stop():
                     await running.stop_at_once(inst)
                 case effects.Fence(_, term):
-                    return Done(ticket, ok=True, position=await fencing.fence(inst, term))
+                    position = await fencing.fence(inst, term)
+                    return Done(ticket, ok=True, position=None if inst.cramped else position)
                 case effects.Promote(_, term, rule):
                     await promoting.promote(inst, term, rule, lambda: inst.election.put(Progressed()))
                     self._beside(_complaining(inst, keep_slots(inst)))

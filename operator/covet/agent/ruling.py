@@ -72,12 +72,15 @@ async def advance(inst: Instance, order: CohortOrder) -> Rule:
     for note in notes:
         if note.reason in {"MemberLags", "QuorumWouldBreak", "LeaderLeavesCohort", "QuorumImpossible"}:
             raise RefusedError(note.reason, note.message)
+    wanted = (tuple(sorted(members)), order.acks)
     deadline = inst.clock.monotonic() + STEP_SECONDS
     while inst.clock.monotonic() < deadline:
         reign = inst.election.reign
         if reign is None:
             break
         if reign.next is None and reign.stage is Stage.DONE:
+            if reign.rule.seq == rule.seq and (reign.rule.cohort, reign.rule.acks) != wanted:
+                raise RefusedError("Busy", "The leader is about something else; ask for the step again.")
             return reign.rule
         await asyncio.sleep(0.02)
     inst.leading()

@@ -97,6 +97,10 @@ def explain(inst: Instance) -> tuple[MemberState, str, str]:
     if inst.failure is not None and decision.state is MemberState.EMPTY:
         return MemberState.EMPTY, inst.failure.reason, inst.failure.message
     message = SENTENCES.get(decision.reason, decision.reason)
+    if inst.cramped and decision.state in {MemberState.STARTING, MemberState.STOPPED}:
+        return decision.state, "VolumeFull", f"{message} The volume has no room for a leader: grow it, or free some."
+    if inst.trouble is not None and decision.state in {MemberState.STARTING, MemberState.STOPPED}:
+        return decision.state, inst.trouble.reason, f"{message} {inst.trouble.message}"
     if inst.complaint is not None:
         return decision.state, inst.complaint.reason, f"{message} {inst.complaint.message}"
     if decision.reason == "ServerStarting":

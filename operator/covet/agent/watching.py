@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from covet.agent import configuring
+from covet.agent import configuring, durable
 from covet.agent.api import Api
 from covet.agent.instance import CALL_SECONDS, Instance
 from covet.core.agentapi import ShardSpec
@@ -17,6 +17,8 @@ LOG: Final = logging.getLogger("covet.watching")
 
 PACE: Final = 2.0
 RESOLVE_PACE: Final = 10.0
+LEAD_BYTES: Final = 40 << 20
+"""Room that a member needs to lead: a promotion begins a segment of the log, and the next must fit beside it."""
 
 
 class Watcher:
@@ -158,6 +160,7 @@ class Watcher:
     async def _reserve(self) -> None:
         inst = self._inst
         if inst.held is not None and inst.refusal is None:
+            inst.cramped = await asyncio.to_thread(durable.room, inst.settings.data) < LEAD_BYTES
             await asyncio.to_thread(inst.volume.keep_reserve)
 
 

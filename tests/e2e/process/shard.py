@@ -35,6 +35,7 @@ from covet.core.agentapi import (
     Rule,
     Serving,
     ShardSpec,
+    SwitchoverOrder,
 )
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
@@ -133,6 +134,7 @@ class Shard:
             if self.spec.parameters:
                 await self.publish(parameters={})
             await self.wait_serving()
+            await self.switch_over(self.agents[0])
             await self.put_database()
             await self.execute("DROP TABLE IF EXISTS t, w")
         except (AssertionError, OSError, asyncpg.PostgresError, RefusedError):
@@ -230,6 +232,17 @@ class Shard:
         await self.put_database()
         await self.client.put_map(self.leader.peer, MapOrder(1, '{"epoch":1}'))
         await self.open()
+        await self.wait_serving()
+
+    async def switch_over(self, to: Agent) -> None:
+        """Have an agent lead, by the operator's order, and wait until everybody serves."""
+        deadline = time.monotonic() + LIMIT
+        while self.leader is not to:
+            assert time.monotonic() < deadline, f"{to.peer.instance} does not come to lead"
+            with contextlib.suppress(RefusedError, UnreachableError):
+                await self.client.switchover(self.leader.peer, SwitchoverOrder(to.peer.instance))
+            await self.wait(to, lambda s: s.serving is not Serving.CLOSED)
+            await self.find_leader()
         await self.wait_serving()
 
     async def order(self, call: Callable[[], Awaitable[AgentStatus]]) -> AgentStatus:

@@ -14,7 +14,7 @@ from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.authority import Authority, client_context, trusting_context
-from tests.e2e.process.shard import OWNER, PASSWORD, Shard
+from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD, Shard
 
 REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
@@ -146,8 +146,12 @@ async def test_replication_wants_the_members_certificate(three: Shard) -> None:
     for user, tls in (("covet_s0_b", bare), ("covet_s0_b", other), (OWNER, bare)):
         with pytest.raises(REFUSED):
             await asyncpg.connect(**common, **asks, user=user, password=PASSWORD, ssl=tls)
-    with pytest.raises(REFUSED):  # the member's own certificate opens replication and no database
-        await asyncpg.connect(**common, user="covet_s0_b", ssl=own)
+    with pytest.raises(REFUSED):  # the own certificate opens replication and what a rewind reads, no data of clients
+        await asyncpg.connect(**common | {"database": DATABASE}, user="covet_s0_b", ssl=own)
+    session = await asyncpg.connect(**common, user="covet_s0_b", ssl=own)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await session.execute("UPDATE covet.rule SET acks = 0")
+    await session.close()
 
 
 async def test_the_owner_can_change_neither_rule_nor_map(three: Shard) -> None:

@@ -10,8 +10,8 @@ From the agent: `config` (addresses, certificate, peers), `view` with its `numbe
 `probed` and `advanced` with the millisecond it happened, `send` with member and message.
 To the agent: `facts` with `seen`, the number of the newest view taken: at once after each view, for a leader
 at once when an echo says something new or the lease begins or ends, every 100 ms while the lease moves, and
-twice a second; `leader`, `elect`, `got` (a message of the agent half), each with the millisecond it was said;
-`heard` and `dropped` twice a second.
+twice a second; `leader`, again after a second or a new view; `elect`; `got`, a message of the agent half; each
+with the millisecond it was said; `heard` and `dropped` twice a second.
 """
 
 import collections
@@ -38,6 +38,8 @@ REPORT: Final = 0.5
 """Seconds between two reports of who was heard."""
 FACTS: Final = 0.1
 """Seconds between two packets of facts that say nothing but that the lease moved."""
+REPEAT: Final = 1.0
+"""Seconds after which a leader is named again to an agent that has not changed since: a word may be lost."""
 MAX_WORDS: Final = 256
 """Packets that wait for an agent that does not read; the oldest go."""
 MAX_NAMES: Final = 32
@@ -63,6 +65,8 @@ class Voter:
         self._heard: dict[str, dict[str, Any]] = {}
         self._words: collections.deque[bytes] = collections.deque(maxlen=MAX_WORDS)
         self._owed = False
+        self._named: tuple[Leader, int] | None = None
+        self._named_at = 0.0
         self._told: tuple[object, ...] = ()
         self._told_end = 0
         self._facts_at = self._report_at = time.monotonic()
@@ -283,9 +287,17 @@ class Voter:
                     last = (word.message, messages.encode(word.message))
                 self._mesh.send(self._instance(word.to), last[1], link)
             elif isinstance(word, Leader):
-                self._say({"leader": packets.pack(word)})
+                self._tell_leader(word)
             else:
                 self._say({"elect": word.promise, "seen": self._seen})
+
+    def _tell_leader(self, word: Leader) -> None:
+        """Tell the agent of a leader: at once if that is news or the agent has changed, else once a second."""
+        now = time.monotonic()
+        if (word, self._seen) == self._named and now - self._named_at < REPEAT:
+            return
+        self._named, self._named_at = (word, self._seen), now
+        self._say({"leader": word})
 
 
 def is_member(name: str) -> bool:

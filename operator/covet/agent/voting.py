@@ -78,7 +78,7 @@ class Voting:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._line: socket.socket | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._watcher: asyncio.Task[None] | None = None
         self._config: Config | None = None
         self._telling = asyncio.Lock()
         self._number = 0
@@ -105,10 +105,8 @@ class Voting:
                 sys.executable, "-I", "-m", "covet.agent.voter", str(theirs.fileno()), descriptors=(theirs.fileno(),)
             )
         self._line = ours
-        self._tasks = [
-            asyncio.create_task(self._watch(self._process), name="voter"),
-            asyncio.create_task(self._listen(ours), name="voter-words"),
-        ]
+        self._watcher = asyncio.create_task(self._watch(self._process), name="voter")
+        asyncio.get_running_loop().add_reader(ours, self._listen, ours)
 
     def configure(
         self, settings: Settings, certificate: str, spec: ShardSpec, ips: Mapping[str, tuple[str, ...]]
@@ -206,10 +204,12 @@ class Voting:
 
     async def stop(self) -> None:
         """Close the line; the voter ends by itself, and is killed if it does not."""
-        for task in self._tasks:
-            task.cancel()
-        if self._line is not None:
-            self._line.close()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        line, self._line = self._line, None
+        if line is not None:
+            asyncio.get_running_loop().remove_reader(line)
+            line.close()
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(TimeoutError, ProcessLookupError):
                 await asyncio.wait_for(self._process.wait(), 1.0)
@@ -235,9 +235,18 @@ class Voting:
             if not seen.done():
                 seen.set_exception(UnreachableError("VoterMissing", "The voter ended."))
 
-    async def _listen(self, line: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while packet := await loop.sock_recv(line, packets.MAX_PACKET):
+    def _listen(self, line: socket.socket) -> None:
+        """Take every packet that waits; a line that is closed says nothing more, and `ended` follows."""
+        while True:
+            try:
+                packet = line.recv(packets.MAX_PACKET)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                asyncio.get_running_loop().remove_reader(line)
+                return
             self._take(json.loads(packet))
             self.reported_at = self._clock.monotonic()
 

@@ -110,9 +110,11 @@ def age(moment: str, now: dt.datetime) -> str:
 
 def bytes_of(number: int) -> str:
     """Return a number of bytes for a person: 312 B, 1.5 KiB, 20.0 MiB."""
-    amount = float(number)
-    for unit in ("KiB", "MiB", "GiB"):
+    if number < 1024:
+        return f"{number} B"
+    amount = number / 1024
+    for unit in ("KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.1f} {unit}"
         amount /= 1024
-        if amount < 1024 or unit == "GiB":
-            return f"{number} B" if number < 1024 else f"{amount:.1f} {unit}"
-    return f"{number} B"
+    return f"{amount:.1f} GiB"

@@ -68,6 +68,7 @@ async def end_receiving(inst: Instance) -> None:
         CovetError: a receiver is left.
     """
     inst.upstream = None
+    await inst.server.await_handlers()  # a start may have been cut off a moment ago
     await configuring.apply(inst)
     postmaster = inst.server.pid
     if postmaster is None:

@@ -65,7 +65,7 @@ class Server:
 
         Raises:
             OSError: the program cannot be started.
-            TimeoutError: an earlier server's processes do not go away.
+            TimeoutError: an earlier server's processes do not go away, or this one does not come up.
         """
         if self._process is not None:
             return
@@ -90,6 +90,14 @@ class Server:
         )
         self._process = process
         self._watch = asyncio.create_task(self._follow(process), name="server")
+        await self.await_handlers()
+
+    async def await_handlers(self, limit: float = 5.0) -> None:
+        """Return once the postmaster takes signals as such, or is gone: before it has its lock file, SIGHUP ends it."""
+        lock = self._pgdata / "postmaster.pid"
+        async with asyncio.timeout(limit):
+            while self._process is not None and not lock.exists():  # noqa: ASYNC110  a file has no event
+                await asyncio.sleep(0.002)
 
     def reload(self) -> None:
         """Make the server read its files again, certificates included."""

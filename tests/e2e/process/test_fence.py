@@ -121,6 +121,16 @@ async def test_i3_a_fence_ends_a_server_that_an_earlier_agent_left(benches: Benc
     assert "0" == await benches.a.query("SELECT count(*)::text FROM pg_stat_replication")
 
 
+async def test_i3_a_fence_during_a_start_does_not_end_the_server(benches: Benches) -> None:
+    """Before a postmaster has its handlers, the signal to reload would kill it; the fence waits for them."""
+    for step in range(8):
+        await benches.b.call("cancel", verb="start_closed", after=0.02 * step, arguments={})
+        pid = (await benches.b.call("state"))["pid"]
+        assert await benches.b.call("fence", term=2) is not None
+        assert pid == (await benches.b.call("state"))["pid"]
+        await benches.b.call("stop_at_once")
+
+
 async def test_a_fence_takes_less_than_its_share_of_a_failover(benches: Benches) -> None:
     """A tenth of a second, while the leader writes."""
     await benches.lead(benches.b)

@@ -74,7 +74,8 @@ async def _events(
                     elif event["type"] == "ERROR":
                         # The version is too old, or the server gives up: a fresh look tells where we are.
                         return
-    except UnreachableError:
+    except (UnreachableError, ValueError):
+        # Cut, amid a line too.
         return
     except RefusedError as error:
         if error.reason == "Forbidden":

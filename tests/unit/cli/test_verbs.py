@@ -224,6 +224,17 @@ def test_a_shard_that_takes_writes_is_not_promoted(world: World) -> None:
     assert "kubectl covet switchover shop --shard s0" in done.err
 
 
+def test_a_promotion_that_stands_is_ordered_once() -> None:
+    """The same again changes nothing; another one has to wait."""
+    standing = samples.cluster(**{"covet__dev/promote__s0": "shop-s0-a"})
+    world = World(FakeAccess(samples.down(standing, "shop-s0-b", "shop-s0-c")))
+    call = ("promote", "shop", "--shard", "s0", "--accept-loss", "--yes", "--instance")
+    assert (0, "Ordered already.\n") == (world.call(*call, "shop-s0-a").code, world.call(*call, "shop-s0-a").out)
+    other = world.call(*call, "shop-s0-c")
+    assert (1, []) == (other.code, world.api.written)
+    assert "a promotion of shop-s0-a is ordered already" in other.err
+
+
 def test_psql_enters_the_primary_s_pod(world: World) -> None:
     """The program kubectl gets the same target, psql the person's arguments, and the way in by its environment."""
     done = world.call("psql", "shop", "--shard", "s0", "--context", "east", "-n", "prod", "--", "-c", "select 1")

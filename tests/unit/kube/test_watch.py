@@ -67,6 +67,20 @@ async def test_a_watch_that_is_cut_goes_on(server: ApiServer, door: Kube) -> Non
         assert {"a": step} == await pending
 
 
+@pytest.mark.parametrize("kind", ["ERROR", "BOOKMARK"])
+async def test_a_watch_that_gives_up_is_begun_anew(server: ApiServer, door: Kube, kind: str) -> None:
+    """The server says that the version is too old, or nothing of interest; the next change is told all the same."""
+    server.put(cluster(a="1"))
+    stream = watch.follow(door, resources.CLUSTER, "ns", "shop")
+    await soon(stream)
+    pending = asyncio.ensure_future(soon(stream))
+    await watched(server)
+    status = {"kind": "Status", "code": 410, "metadata": {"name": "shop", "namespace": "ns"}}
+    server._watchers[0][1].put_nowait({"type": kind, "object": status})
+    server.put(cluster(a="2"))
+    assert {"a": "2"} == await pending
+
+
 async def test_a_silent_watch_counts_as_cut(server: ApiServer, door: Kube) -> None:
     """A watch that died without a word hides a change for as long as the silence is put up with."""
     server.put(cluster(a="1"))

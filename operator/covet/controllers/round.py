@@ -23,7 +23,7 @@ from covet.kube.client import Kube
 from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
 from covet.planner import actions as act
-from covet.planner import cluster, status
+from covet.planner import cluster, status, telling
 from covet.planner.actions import Plan
 from covet.planner.facts import Finding
 
@@ -121,6 +121,13 @@ class Reconciler:
         await self._reporter.write_status(seen, body, said)
         ready = any(entry.type == "Ready" and entry.status == "True" for entry in said.conditions)
         self._tools.ready(self._namespace, self._name, ready)
+        for happened in telling.news(seen.facts.status, said):
+            tell = Finding(happened.reason, happened.message)
+            await (
+                self._reporter.warn(seen, (tell,))
+                if happened.warning
+                else self._reporter.tell(seen, tell.reason, tell.message)
+            )
         failures = (self._failure,) if self._failure is not None else ()
         await self._reporter.warn(seen, (*plan.findings, *failures))
 

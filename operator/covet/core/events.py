@@ -35,6 +35,9 @@ PROMOTE_REFUSED: Final = "PromoteRefused"
 # What happened, and is worth a line.
 SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"
 SHARD_OPENED: Final = "ShardOpened"
+FAILED_OVER: Final = "FailedOver"
+SWITCHED_OVER: Final = "SwitchedOver"
+FAILOVER_SLOW: Final = "FailoverSlow"
 
 # Where a cluster or a shard stands.
 SETTLED: Final = "Settled"

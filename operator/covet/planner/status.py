@@ -13,7 +13,7 @@ from covet.api.effective import EffectiveSpec
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
-from covet.planner import layout, quorum, shard
+from covet.planner import layout, quorum, shard, telling
 from covet.planner.actions import Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
@@ -252,13 +252,17 @@ def _shard(facts: ClusterFacts, seen: ShardFacts) -> api.ShardStatus:
     leader = _leader(facts, seen)
     rule = leader[1].rule if leader is not None else None
     slots = facts.ring_map.slots.get(seen.name, 0) if facts.ring_map is not None else 0
-    return api.ShardStatus(
+    known = facts.identity.shard(seen.name) if facts.identity is not None else None
+    reported = facts.status.shards if facts.status is not None else ()
+    status = api.ShardStatus(
         name=seen.name,
         slots=slots,
         primary=leader[0].name if leader is not None else None,
         term=rule.term if rule is not None else None,
         instances=tuple(_instance(instance, leader) for instance in seen.instances),
     )
+    before = next((shard for shard in reported if shard.name == seen.name), None)
+    return telling.describe(seen, known.uid if known is not None else None, status, before)
 
 
 def _instance(seen: InstanceFacts, leader: tuple[InstanceFacts, AgentStatus] | None) -> api.InstanceStatus:

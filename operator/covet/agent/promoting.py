@@ -50,6 +50,8 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
     await access.close(inst)
     progressed()
     await fencing.end_receiving(inst)
+    if inst.setting != configuration.standby_names(rule):
+        inst.setting_rule = None  # an attempt that was cut off may have named the rule before its setting was proven
     await ruling.apply_setting(inst, rule)
     progressed()
     async with inst.sql() as session:

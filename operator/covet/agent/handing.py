@@ -51,11 +51,12 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
         raise HandOffBrokenError("ServerGone", "The server does not run: there is nothing to hand over.")
     started = inst.clock.monotonic()
     try:
-        await _prepare(inst, to, term)
-        prepared = inst.clock.monotonic()
-        await access.close(inst)
-        closed = inst.clock.monotonic()
-        await _await_flush(inst, to)
+        async with inst.sql() as session:
+            await _prepare(inst, session, to, term)
+            prepared = inst.clock.monotonic()
+            await access.close(inst)
+            closed = inst.clock.monotonic()
+            await _await_flush(inst, session, to)
     except CovetError as error:
         if inst.server.pid is None:
             raise HandOffBrokenError("ServerDied", f"The server died amid the switchover: {error.message}") from error
@@ -73,27 +74,25 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
     return True
 
 
-async def _prepare(inst: Instance, to: str, term: int) -> None:
+async def _prepare(inst: Instance, session: Session, to: str, term: int) -> None:
     """Write what is dirty while clients are in, and see that the successor streams."""
-    async with inst.sql() as session:
-        if await _behind(session, to) is None:
-            raise RefusedError("NotStreaming", f"{to} does not stream from the leader of term {term}.")
-        began = inst.clock.monotonic()
+    if await _behind(session, to) is None:
+        raise RefusedError("NotStreaming", f"{to} does not stream from the leader of term {term}.")
+    began = inst.clock.monotonic()
+    await statements.checkpoint(session, CHECKPOINT_SECONDS)
+    if inst.clock.monotonic() - began > AGAIN_SECONDS:
         await statements.checkpoint(session, CHECKPOINT_SECONDS)
-        if inst.clock.monotonic() - began > AGAIN_SECONDS:
-            await statements.checkpoint(session, CHECKPOINT_SECONDS)
 
 
-async def _await_flush(inst: Instance, to: str) -> None:
+async def _await_flush(inst: Instance, session: Session, to: str) -> None:
     """Wait until the successor flushed the end of the log."""
     deadline = inst.clock.monotonic() + FLUSH_SECONDS
-    async with inst.sql() as session:
-        while (behind := await _behind(session, to)) != 0:
-            if behind is None:
-                raise RefusedError("NotStreaming", f"{to} no longer streams.")
-            if inst.clock.monotonic() > deadline:
-                raise RefusedError("SuccessorBehind", f"{to} lacks {behind} bytes of the log.")
-            await asyncio.sleep(POLL_SECONDS)
+    while (behind := await _behind(session, to)) != 0:
+        if behind is None:
+            raise RefusedError("NotStreaming", f"{to} no longer streams.")
+        if inst.clock.monotonic() > deadline:
+            raise RefusedError("SuccessorBehind", f"{to} lacks {behind} bytes of the log.")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _behind(session: Session, to: str) -> int | None:

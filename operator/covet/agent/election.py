@@ -146,7 +146,7 @@ class Election:
             with contextlib.suppress(TimeoutError):
                 return await asyncio.wait_for(self._queue.get(), left)
         self._ticked_at = self._clock.monotonic()
-        return Tick(random.randrange(1000))  # noqa: S311  spreads candidacies; guards nothing
+        return Tick(random.randrange(1000))
 
     def forget(self) -> None:
         """End the member: its volume becomes another's."""

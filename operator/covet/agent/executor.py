@@ -23,6 +23,8 @@ LOG: Final = logging.getLogger("covet.election")
 RETRY_SECONDS: Final = 0.5
 """Pause before a promise that the volume did not take is written again, and before a failed start is answered."""
 
+BACK_OFF_PACE: Final = 0.05
+
 Work = Callable[[int], Awaitable[Done]]
 
 
@@ -185,8 +187,8 @@ class Executor:
         return work
 
     async def _await_back_off(self) -> None:
-        while not self._inst.back_off.ready(self._inst.clock.monotonic()):
-            await asyncio.sleep(0.05)
+        while not self._inst.back_off.ready(self._inst.clock.monotonic()):  # noqa: ASYNC110  time has no event
+            await asyncio.sleep(BACK_OFF_PACE)
 
     async def _rejoin(self, ticket: int, leader: str, term: int) -> Done:
         """Rewind; where that cannot succeed, have the volume cloned anew, as a new member."""

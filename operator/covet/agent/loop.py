@@ -1,4 +1,4 @@
-"""The agent's loop beside the election: gather, decide, one action; then again, at a pace or when something happened."""
+"""The agent's loop beside the election: gather, decide, one action; again at a pace, or when something happened."""
 
 import asyncio
 import contextlib

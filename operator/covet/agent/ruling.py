@@ -42,10 +42,14 @@ async def apply_setting(inst: Instance, rule: Rule) -> None:
     Raises:
         CovetError: the server did not take it up in time.
     """
-    old, inst.setting_rule = inst.setting_rule, rule
     wanted = configuration.standby_names(rule)
+    # What was begun and cut off is not known to be in force: then everything is done.
+    known = inst.setting_rule is not None and configuration.standby_names(inst.setting_rule) == inst.setting
+    old = inst.setting_rule if known else None
+    inst.setting_rule = rule
     if inst.setting == wanted:
         return
+    inst.setting = None
     await configuring.apply(inst)
     await configuring.await_setting(inst, "synchronous_standby_names", wanted)
     async with inst.sql() as session:

@@ -12,6 +12,7 @@ from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState
 from covet.core.errors import CovetError
 from covet.engines import statements
 from covet.engines.statements import Contents
+from covet.planner.member import Decision
 
 ASK_SECONDS: Final = 2.0
 """How long the server may take to tell what stands in it; past that the status leaves it out."""
@@ -96,18 +97,24 @@ def explain(inst: Instance) -> tuple[MemberState, str, str]:
         return MemberState.STARTING, "Unexamined", SENTENCES["Unexamined"]
     if inst.failure is not None and decision.state is MemberState.EMPTY:
         return MemberState.EMPTY, inst.failure.reason, inst.failure.message
+    reason, message = _hindered(inst, decision)
+    return decision.state, reason, message
+
+
+def _hindered(inst: Instance, decision: Decision) -> tuple[str, str]:
+    """Return what a decision is about, or what stands in its way."""
     message = SENTENCES.get(decision.reason, decision.reason)
-    if inst.cramped and decision.state in {MemberState.STARTING, MemberState.STOPPED}:
-        return decision.state, "VolumeFull", f"{message} The volume has no room for a leader: grow it, or free some."
-    if inst.trouble is not None and decision.state in {MemberState.STARTING, MemberState.STOPPED}:
-        return decision.state, inst.trouble.reason, f"{message} {inst.trouble.message}"
-    if inst.complaint is not None:
-        return decision.state, inst.complaint.reason, f"{message} {inst.complaint.message}"
+    waits = decision.state in {MemberState.STARTING, MemberState.STOPPED}
+    if inst.cramped and waits:
+        return "VolumeFull", f"{message} The volume has no room for a leader: grow it, or free some."
+    trouble = inst.complaint or (inst.trouble if waits else None)
+    if trouble is not None:
+        return trouble.reason, f"{message} {trouble.message}"
     if decision.reason == "ServerStarting":
         message = f"{message} {inst.unready}".rstrip()
     if decision.state is MemberState.STOPPED and inst.last_exit is not None:
         message += f" Its last exit code was {inst.last_exit}."
-    return decision.state, decision.reason, message
+    return decision.reason, message
 
 
 def serving(inst: Instance) -> Serving:

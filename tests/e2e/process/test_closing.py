@@ -7,7 +7,7 @@ import time
 import asyncpg
 import pytest
 
-from covet.core.agentapi import MemberState, Serving
+from covet.core.agentapi import Serving
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.authority import trusting_context
 from tests.e2e.process.shard import PASSWORD, Shard

@@ -12,7 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from covet.core.agentapi import MemberState, Peer, Serving
+from covet.core.agentapi import Peer, Serving
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
 from tests.e2e.process.agents import PROGRAMS, Agent, unprivileged

@@ -93,7 +93,7 @@ class LastFailover(model.Model):
     writable_ms: int | None = None
     """Milliseconds in all, from the last sign of the former primary until writes were acknowledged again."""
     discarded: int | None = None
-    """Bytes of log that the former primary held and nobody had acknowledged; absent until it came back."""
+    """Bytes of log that the former primary gave up to follow the new one; absent until it came back."""
 
 
 class RuleStatus(model.Model):

@@ -20,8 +20,8 @@ class Voter:
 
     Args:
         member: its name.
-        instance: whose volume it is; None if no instance that answers holds it.
-        state: what its agent says, `Gone` where nobody holds it.
+        instance: whose volume it is, as far as can be said; None if that instance holds another member by now.
+        state: what its agent says, `Gone` where an instance holds another one in its place.
         reason: the fact behind the state, empty if there is none.
         leads: whether the rule names it as leader.
         promises: whether it can promise a term, so that it counts in an election.
@@ -93,9 +93,8 @@ def count(shard: ShardStatus, fenced: tuple[str, ...]) -> Arithmetic | None:
     rule = shard.rule
     if rule is None or not 0 <= rule.acks < len(rule.cohort):
         return None
-    known = {member.member: member for member in shard.members if member.member is not None}
     servers = {instance.name: instance for instance in shard.instances}
-    voters = tuple(_voter(name, rule, known.get(name), servers, fenced) for name in rule.cohort)
+    voters = tuple(_voter(name, rule, _holder(name, shard), servers, fenced) for name in rule.cohort)
     followers = tuple(voter for voter in voters if not voter.leads)
     voting = {voter.instance for voter in voters}
     return Arithmetic(
@@ -105,6 +104,18 @@ def count(shard: ShardStatus, fenced: tuple[str, ...]) -> Arithmetic | None:
         commit=_need(rule.acks, followers, [voter.flushes for voter in followers]),
         outside=tuple(name for name in servers if name not in voting),
     )
+
+
+def _holder(name: str, shard: ShardStatus) -> MemberStatus | None:
+    """Return what is known of the instance that a member is on; one that does not answer is known by its name.
+
+    A member's name is `<shard>-<letters>-<volume>`, its instance's `<cluster>-<shard>-<letters>`.
+    """
+    place = f"-{name.rpartition('-')[0]}"
+    for found in shard.members:
+        if found.member == name or (found.member is None and found.instance.endswith(place)):
+            return found
+    return None
 
 
 def _voter(
@@ -125,7 +136,7 @@ def _voter(
         state=member.state,
         reason=member.reason or "",
         leads=leads,
-        promises=member.state in _PROMISES,
+        promises=member.member is not None and member.state in _PROMISES,
         flushes=streams and member.instance not in fenced,
         fenced=member.instance in fenced,
     )

@@ -20,8 +20,9 @@ _LACKS: Final = {
     "Stopped": "stopped",
     "Unreachable": "silent",
     "Refused": "refused by its agent",
+    "Pending": "no pod yet",
     "Empty": "empty volume",
-    "Gone": "no instance holds it",
+    "Gone": "its volume was replaced",
 }
 """Why a member in this state does not count, in a person's words."""
 
@@ -52,7 +53,7 @@ def explain(seen: Seen, shard: ShardStatus, now: dt.datetime) -> Iterator[consol
     if sums is not None:
         yield ""
         heads = ("MEMBER", "INSTANCE", "STATE", "REASON", "PROMISED", "CAN PROMISE", "FLUSHES")
-        promises = {member.member: member.promise for member in shard.members}
+        promises = {member.member: member.promise for member in shard.members if member.member is not None}
         yield screen.columns(heads, (_voter_row(voter, promises.get(voter.member)) for voter in sums.voters))
     yield ""
     yield screen.styled("What would change it", screen.HEAD)
@@ -105,7 +106,7 @@ def _failover(last: LastFailover, now: dt.datetime) -> str:
         ("writable after", last.writable_ms),
     )
     took = ", ".join(f"{phase} {views.milliseconds(span)}" for phase, span in phases if span is not None)
-    lost = "" if last.discarded is None else f"; {screen.bytes_of(last.discarded)} discarded, none of it acknowledged"
+    lost = "" if last.discarded is None else f"; {screen.bytes_of(last.discarded)} of log discarded"
     return f"{last.reason}, {screen.age(last.at, now)} ago: {came}{': ' if took else ''}{took}{lost}"
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich import console
 
 from covet.api.status import Condition, InstanceStatus, Lag, LastFailover, Role, ShardStatus, Truth
-from covet.cli import screen
+from covet.cli import arithmetic, screen
 from covet.cli.access import Seen
 from covet.cli.screen import Cell
 from covet.core import names
@@ -17,6 +17,8 @@ SLOTS: Final = 16384
 
 _WELL: Final = frozenset({"Serving", "Streaming"})
 _ILL: Final = frozenset({"Stopped", "Refused", "Unreachable"})
+_BLANK: Final = frozenset({"Empty", "Bootstrapping", "Cloning"})
+"""States of a volume without a whole database: what voted from there does so no more."""
 _ALARMS: Final = frozenset({"Stalled", "Reconciling"})
 """Conditions that stand only while something is the matter."""
 _ORDERS: Final = {names.switchover_annotation(""): "switchover", names.promote_annotation(""): "promote"}
@@ -184,7 +186,8 @@ def _lag(lag: Lag | None) -> Cell:
 
 def _votes(shard: ShardStatus, server: InstanceStatus) -> Cell:
     """Return whether the member on an instance's volume stands in the rule; `-` while nobody knows."""
-    if shard.rule is None:
+    sums = arithmetic.count(shard, ())
+    if sums is None:
         return "-"
-    member = next((entry.member for entry in shard.members if entry.instance == server.name), None)
-    return "yes" if member in shard.rule.cohort else "no"
+    voter = next((voter for voter in sums.voters if voter.instance == server.name), None)
+    return "yes" if voter is not None and voter.state not in _BLANK else "no"

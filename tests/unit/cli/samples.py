@@ -130,8 +130,10 @@ def down(body: dict[str, Any], *instances: str) -> dict[str, Any]:
                 server.pop("lag", None)
         for member in found["members"]:
             if member["instance"] in instances:
-                member.update(state="Unreachable", reason="NoAnswer")
-                member.pop("promise")
+                # Of who does not answer, the operator knows the instance alone.
+                member.update(state="Unreachable")
+                for field in ("member", "reason", "promise"):
+                    member.pop(field)
         if found.get("primary") in instances:
             del found["primary"]
     return changed

@@ -73,6 +73,15 @@ def test_a_voter_whose_volume_was_replaced_is_gone() -> None:
     assert ("shop-s0-c",) == sums.outside
 
 
+def test_an_instance_with_an_empty_volume_does_not_promise() -> None:
+    """What was on it may have been the voter; nobody will ever see it again there."""
+    shard = samples.shard("shop", "s0", leader="a", term=3)
+    shard["members"][2].update(state="Empty", member=None)
+    sums = arithmetic.count(ShardStatus.model_validate(shard), ())
+    assert sums is not None
+    assert [("shop-s0-c", "Empty")] == [(voter.shown, voter.state) for voter in sums.election.absent]
+
+
 @pytest.mark.parametrize("acks", [-1, 3, 9])
 def test_an_impossible_rule_gives_no_sums(acks: int) -> None:
     """A status that makes no sense is no reason to fail."""

@@ -140,7 +140,7 @@ def test_why_of_a_shard_that_is_well() -> None:
         Primary   shop-s0-b, term 7
         Decision  Elected, 13m ago: shop-s0-b had the highest position of 2 that promised term 7.
         Failover  LeaderSilent, 13m ago: shop-s0-a -> shop-s0-b: detect 1.2 s, fence 48 ms, promote 210 ms,
-                  writable after 1.6 s; 8.0 KiB discarded, none of it acknowledged
+                  writable after 1.6 s; 8.0 KiB of log discarded
         Rule      term 7, change 2: shop-s0-b leads, 3 vote, W = 1
         Election  2 of 3 promises elect, the larger of a majority (2) and 3 - W (2); 3 can promise
         Commit    the primary and 1 of 2 followers flush before it is acknowledged; 2 flush now
@@ -163,14 +163,14 @@ def test_why_of_a_shard_that_cannot_elect() -> None:
         Primary   none
         Decision  Elected, 13m ago: shop-s0-b had the highest position of 2 that promised term 7.
         Failover  LeaderSilent, 13m ago: shop-s0-a -> shop-s0-b: detect 1.2 s, fence 48 ms, promote 210 ms,
-                  writable after 1.6 s; 8.0 KiB discarded, none of it acknowledged
+                  writable after 1.6 s; 8.0 KiB of log discarded
         Rule      term 7, change 2: shop-s0-b leads, 3 vote, W = 1
         Election  2 of 3 promises elect, the larger of a majority (2) and 3 - W (2); 1 can promise
         Commit    the primary and 1 of 2 followers flush before it is acknowledged; there is no primary
 
         MEMBER             INSTANCE   STATE        REASON     PROMISED  CAN PROMISE  FLUSHES
-        s0-a-0123456789a0  shop-s0-a  Unreachable  NoAnswer   -         no           no
-        s0-b-0123456789a1  shop-s0-b  Unreachable  NoAnswer   -         no           -
+        s0-a-0123456789a0  shop-s0-a  Unreachable  -          -         no           no
+        s0-b-0123456789a1  shop-s0-b  Unreachable  -          -         no           -
         s0-c-0123456789a2  shop-s0-c  Follower     Streaming  7         yes          yes
 
         What would change it
@@ -189,9 +189,9 @@ def test_why_of_a_shard_under_orders() -> None:
     assert (
         text("""
         What would change it
-        - One more member lost, and nobody can be elected. Not there: s1-b-0123456789a1 (no instance holds
-          it).
-        - Writes wait for 1 more of: s1-b-0123456789a1 (no instance holds it), shop-s1-c (fenced).
+        - One more member lost, and nobody can be elected. Not there: s1-b-0123456789a1 (its volume was
+          replaced).
+        - Writes wait for 1 more of: s1-b-0123456789a1 (its volume was replaced), shop-s1-c (fenced).
         - shop-s1-b has no vote: the leader lets it vote once it streams and is at most 16 MiB behind.
         - `kubectl covet unfence shop shop-s1-c` lets shop-s1-c back.
         - A switchover to shop-s1-b is ordered and not carried out yet.

@@ -59,7 +59,7 @@ class Instance:
         unready: what the server answered when it last took no session.
         probed_at: monotonic time of that answer.
         cramped: the volume has no room for what a leader writes: this member does not stand for election.
-        remake: instance to clone this volume anew from, for nothing else brings it back to its shard.
+        remake: member, a leader, to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
         trouble: why the last effect of the election failed, until one succeeds.
         complaint: why the loop's last action failed, until there is nothing left to do.

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from covet.agent import configuring, durable
+from covet.agent import configuring, durable, joining
 from covet.agent.api import Api
 from covet.agent.instance import CALL_SECONDS, Instance
 from covet.core.agentapi import ShardSpec
@@ -17,6 +17,7 @@ LOG: Final = logging.getLogger("covet.watching")
 
 PACE: Final = 2.0
 RESOLVE_PACE: Final = 10.0
+SLOTS_PACE: Final = 10.0
 LEAD_BYTES: Final = 40 << 20
 """Room that a member needs to lead: a promotion begins a segment of the log, and the next must fit beside it."""
 
@@ -33,6 +34,7 @@ class Watcher:
         self._inst = inst
         self._api = api
         self._resolved_at: float | None = None
+        self._slots_at = inst.clock.monotonic()
         self._mounted = b""
         self._said: dict[str, str] = {}
         self._installers: dict[str, Callable[[], Awaitable[None]]] = {
@@ -46,6 +48,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch for as long as the agent lives."""
+        self._configure_voter(self._inst.names.known)  # names may take long to look up, and peers wait for the voter
         while True:
             self._inst.children.sweep()
             for look in (
@@ -53,6 +56,7 @@ class Watcher:
                 self._certificate,
                 self._addresses,
                 self._settings,
+                self._slots,
                 self._reserve,
             ):
                 await self._try(look)
@@ -146,8 +150,8 @@ class Watcher:
             return
         self._resolved_at = now
         others = [peer.address for peer in inst.spec.peers if peer.instance != inst.settings.instance]
-        found = [await inst.names.addresses(address) for address in others]
-        inst.voting.configure(inst.settings, inst.certificates.loaded, inst.spec, dict(zip(others, found, strict=True)))
+        found = {address: await inst.names.addresses(address) for address in others}
+        self._configure_voter(lambda address: found.get(address, ()))
         if inst.held is not None and inst.refusal is None:
             inst.names.forget_others(frozenset(others))
             await asyncio.to_thread(inst.names.store)
@@ -156,6 +160,26 @@ class Watcher:
         inst = self._inst
         if inst.vitals is not None and not inst.acting.locked():
             await configuring.apply(inst)
+
+    def _configure_voter(self, addresses: Callable[[str], tuple[str, ...]]) -> None:
+        inst = self._inst
+        ips = {peer.address: addresses(peer.address) for peer in inst.spec.peers}
+        inst.voting.configure(inst.settings, inst.certificates.loaded, inst.spec, ips)
+
+    async def _slots(self) -> None:
+        """Keep the log that the other members need, in case this one leads next."""
+        inst, now = self._inst, self._inst.clock.monotonic()
+        leader = inst.election.target
+        if not inst.election.follows or leader is None or now - self._slots_at < SLOTS_PACE or inst.vitals is None:
+            return
+        self._slots_at = now
+        status = await inst.client.status(inst.peer(inst.instance_of(leader)))
+        if status.member != leader or status.position is None or status.rule is None:
+            return
+        end = status.position.lsn
+        flushed = {f.member: None if f.lag_bytes is None else end - f.lag_bytes for f in status.followers}
+        cohort = {member: flushed.get(member) for member in status.rule.cohort}
+        await joining.advance_slots(inst, {**cohort, leader: end})
 
     async def _reserve(self) -> None:
         inst = self._inst

@@ -44,7 +44,7 @@ async def bench(arguments: argparse.Namespace, plans: list[plan.Plan]) -> bool:
     deadline = time.monotonic() + arguments.minutes * 60
     well = True
     while plans and time.monotonic() < deadline:
-        async with Bench(arguments.results.parent / "failed") as stage:
+        async with Bench(arguments.results.parent) as stage:
             for count in range(PER_SHARD):
                 if not plans or time.monotonic() > deadline:
                     break

@@ -19,11 +19,14 @@ from benchmarks.nemesis.writers import FAILURES, Settings
 from covet.core.agentapi import AgentStatus, CohortOrder, MemberState, Serving
 from covet.core.errors import CovetError
 from covet.planner import quorum
+from tests.e2e.process.agents import Agent
 from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD
 
 HEAL_SECONDS: Final = 60.0
 """Within which every member streams again after a repair."""
 CATCH_UP_SECONDS: Final = 15.0
+NO_GOAL_SECONDS: Final = 4.0
+"""A run of a fault without a goal is slow from here on."""
 SETTLE_SECONDS: Final = 0.4
 """Writes go on for so long after the first acknowledgement: the new leader has to keep what it takes."""
 
@@ -50,7 +53,7 @@ class Bench:
     """A shard with its writers, for as many runs as it survives.
 
     Args:
-        folder: where the logs of a failing run go, a folder for each.
+        folder: where the logs of a failing or slow run go, a folder for each.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -77,7 +80,7 @@ class Bench:
             self._crew = Crew(settings, self.shard.folder)
             await self._crew.start()
         except BaseException:
-            self.keep_logs(self._folder / "birth")
+            self.keep_logs(self._folder / "failed" / "birth")
             await self.close()
             raise
         return self
@@ -104,8 +107,11 @@ class Bench:
         except (BrokenRunError, CovetError, AssertionError, *FAILURES) as error:
             result["problems"].append(f"{type(error).__name__}: {error}"[:500])
         result["seconds"] = round(time.time() - began, 1)
+        name = f"{plan.fault}-{plan.seed}-{plan.run}"
         if result["problems"]:
-            self.keep_logs(self._folder / f"{plan.fault}-{plan.seed}-{plan.run}", log)
+            self.keep_logs(self._folder / "failed" / name, log)
+        elif result.get("gap_ms", 0.0) > 1000 * (FAULTS[plan.fault].goal or NO_GOAL_SECONDS):
+            self.keep_logs(self._folder / "slow" / name, log)
         log.unlink(missing_ok=True)
         return result
 
@@ -220,8 +226,8 @@ class Bench:
             if status is not None and status.state is MemberState.EMPTY:
                 with contextlib.suppress(CovetError, AssertionError):
                     await self.shard.clone(member)
-        strangers = [s for s in told if s is not None and s.member and s.member not in leading.rule.cohort]
-        if strangers:
+        members = {status.member for status in told if status is not None and status.member}
+        if len(members) == len(told) and members != set(leading.rule.cohort):
             instances = tuple(member.peer.instance for member in self.shard.members)
             acks = quorum.acks_for(len(instances), self.shard.spec.durability)
             with contextlib.suppress(CovetError):
@@ -245,7 +251,8 @@ class Bench:
         result["phases"] = phases.measure(lines, reached, fault_at, fault_at + (gap.first_at - at) / 1e9)
 
     async def _judge(self, history: oracle.History, result: dict[str, Any]) -> None:
-        """Hold the rows of every member against what the writers were told."""
+        """Hold the rows of every member against what the writers were told, once nobody writes and all is well."""
+        await self._healed(HEAL_SECONDS)
         numbers = [ack.number for ack in history.acks] + list(history.doubts)
         span = Range(min(numbers), max(numbers))
         terms = oracle.judge_terms(history)
@@ -270,7 +277,7 @@ class Bench:
                 raise BrokenRunError(f"{name} does not replay up to {position}")
             await asyncio.sleep(0.05)
 
-    async def _rows(self, member: NodeAgent, span: Range) -> list[int]:
+    async def _rows(self, member: Agent, span: Range) -> list[int]:
         connection = await self.shard.connect(member)
         try:
             found = await connection.fetch(
@@ -280,7 +287,7 @@ class Bench:
             await connection.close(timeout=2.0)
         return [row["id"] for row in found]
 
-    async def _digest(self, member: NodeAgent, span: Range) -> tuple[int, int]:
+    async def _digest(self, member: Agent, span: Range) -> tuple[int, int]:
         connection = await self.shard.connect(member)
         try:
             count, total = await connection.fetchrow(
@@ -330,4 +337,6 @@ def describe(status: AgentStatus | None) -> str:
     """Return a status in a few words."""
     if status is None:
         return "silent"
-    return f"{status.instance} {status.state} {status.reason} {status.serving}, streaming {status.streaming}"
+    links = ", ".join(f"{link.member} {link.state}" for link in status.followers)
+    cohort = ", ".join(status.rule.cohort) if status.rule is not None else ""
+    return f"{status.member} {status.state} {status.reason} {status.serving} [{links}] of {{{cohort}}}"

@@ -6,8 +6,8 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import Plan
@@ -33,7 +33,7 @@ class Scene:
     plan: Plan
 
 
-Act = Callable[[Scene], Awaitable[None]]
+Act = Callable[[Scene], Coroutine[Any, Any, None]]
 
 
 @dataclasses.dataclass(frozen=True)

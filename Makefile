@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest
 PYTHON_CODE := operator tests benchmarks tools examples rust-hasher
 
 .PHONY: help setup check check-python check-rust test test-unit test-rust test-process test-cluster test-model test-long \
-        coverage demo demo-down devcluster-up devcluster-down images generate settings-table bench fmt
+        coverage demo demo-down devcluster-up devcluster-down images generate settings-table bench nemesis fmt
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ settings-table: setup ## write the table of server settings, asked of an install
 
 bench: setup ## the benchmarks; results go to benchmarks/results
 	$(PY) -m benchmarks
+
+nemesis: setup ## break a real shard under load: TIER=process RUNS=10 FAULTS=all SEED=1 MINUTES=60, ONLY=run
+	$(PY) -m benchmarks.nemesis $(if $(TIER),--tier $(TIER)) $(if $(RUNS),--runs $(RUNS)) $(if $(FAULTS),--faults $(FAULTS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 
 fmt: setup ## format Python and Rust
 	$(BIN)/ruff check --fix --quiet $(PYTHON_CODE) || true

@@ -3,8 +3,9 @@
     make nemesis RUNS=20 FAULTS=server-killed,pod-killed SEED=1
     make nemesis RUNS=1 FAULTS=pod-frozen SEED=1 ONLY=17        one run again
 
-Every result is appended to RESULTS; what is done already is not done again. The summary is made anew from
-all of them, printed, and written to SUMMARY.
+Every result is appended to a file; what it holds already is not done again. The summary is made anew from all
+of them, printed, and written to benchmarks/results. Folders `failed` and `slow` beside the results hold
+every log of such a run, by fault, seed and run.
 """
 
 import argparse
@@ -19,8 +20,9 @@ from benchmarks import machine
 from benchmarks.nemesis import figures, plan, sandbox
 from benchmarks.nemesis.bench import Bench
 from benchmarks.nemesis.faults import FAULTS
+from tests.e2e.devcluster import layout
 
-FOLDER: Final = pathlib.Path(__file__).parents[1] / "results"
+SUMMARY: Final = pathlib.Path(__file__).parents[1] / "results" / "failover-process.json"
 PER_SHARD: Final = 40
 """Runs after which a shard is made anew."""
 
@@ -34,8 +36,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="this run alone, whatever was done already")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no run after so long")
-    parser.add_argument("--results", type=pathlib.Path, default=FOLDER / "nemesis" / "process.jsonl")
-    parser.add_argument("--summary", type=pathlib.Path, default=FOLDER / "failover-process.json")
+    results = layout.cache_root() / "nemesis" / "process.jsonl"
+    parser.add_argument("--results", type=pathlib.Path, default=results, help="one JSON object a line; logs beside it")
+    parser.add_argument("--summary", type=pathlib.Path, default=SUMMARY)
     return parser.parse_args()
 
 

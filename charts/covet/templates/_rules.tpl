@@ -2,7 +2,7 @@
 {{- define "covet.rules" -}}
 - apiGroups: [covet.dev]
   resources: [covetclusters]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch] # an order that was carried out is removed from its annotations
 - apiGroups: [covet.dev]
   resources: [covetclusters/status]
   verbs: [patch]

@@ -22,9 +22,6 @@ from covet.core.errors import CovetError, SpecError
 
 LOG: Final = logging.getLogger("covet.agent")
 
-PARTING_SECONDS: Final = 6.0
-"""How long handing over to a successor may delay the stop of a leader."""
-
 
 def main() -> int:
     """Run the agent until it is told to end; 0 if it was, 1 if it has to be started again."""
@@ -116,7 +113,7 @@ async def _stop(inst: Instance, api: Api, driver: Driver, tasks: Iterable[asynci
         with contextlib.suppress(asyncio.CancelledError):
             await inst.job
     if inst.defect is None and not inst.voting.ended.is_set():
-        await parting.leave(inst, PARTING_SECONDS)
+        await parting.leave(inst, parting.SECONDS)
     await driver.end()
     try:
         await running.stop(inst)

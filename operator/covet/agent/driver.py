@@ -13,7 +13,7 @@ from covet.planner.election import events, machine
 from covet.planner.election.effects import Note
 from covet.planner.election.state import Member, Out
 from covet.planner.election.timers import FOREVER
-from covet.planner.election.watch import QUIET, Config, Elect, Leader, Report, View
+from covet.planner.election.watch import QUIET, Config, Elect, Leader, Report, Role, View
 
 LOG: Final = logging.getLogger("covet.election")
 
@@ -62,8 +62,22 @@ class Driver:
 
     async def end(self) -> None:
         """Forget the member; nothing of it happens afterwards."""
+        member = self._inst.election.member
         self._inst.election.forget()
         await self.executor.halt()
+        if member is not None:
+            await self._mute(member)
+
+    async def _mute(self, member: Member) -> None:
+        """Let the voter neither lead, nor vote, nor ask: it would hold up the others for a member that is no more."""
+        view = machine.describe(member.agent, None, self._now())
+        view = dataclasses.replace(view, role=Role.BOOT, term=0, flags=0, votes=False, following=False)
+        try:
+            await self._inst.voting.tell(view)
+        except (CovetError, TimeoutError) as error:
+            LOG.warning("The voter was not told that its member is gone: %s", error)
+        else:
+            self._told = view
 
     async def _listen(self) -> None:
         while True:

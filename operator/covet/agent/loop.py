@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, chronicle, durable, opening, rejoining, running
+from covet.agent import access, chronicle, durable, opening, parting, rejoining, running
 from covet.agent.driver import Driver
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, VolumeInUseError
@@ -85,6 +85,7 @@ def gather(inst: Instance) -> Facts:
         unstreamed_seconds=now - inst.unstreamed_since if inst.unstreamed_since is not None else 0.0,
         stalled_seconds=now - inst.stalled_since if inst.stalled_since is not None else 0.0,
         stopping=inst.stopping.is_set(),
+        fenced=inst.settings.instance in inst.spec.fenced,
     )
 
 
@@ -109,6 +110,8 @@ async def _act(inst: Instance, driver: Driver, act: Act) -> None:
         case Act.HALT:
             await driver.end()
             await running.stop(inst)
+        case Act.PART:
+            await parting.leave(inst, parting.SECONDS)
         case Act.BEGIN:
             driver.begin()
         case Act.REMAKE:

@@ -12,12 +12,14 @@ from covet.planner.election.watch import LEADING, Role
 
 LOG: Final = logging.getLogger("covet.parting")
 
+SECONDS: Final = 6.0
+"""How long handing over to a successor may delay the stop of a leader."""
 FAREWELL_SECONDS: Final = 0.3
 """How long the resignation may travel before the voter ends with its agent."""
 
 
 async def leave(inst: Instance, limit: float) -> None:
-    """Switch over to the follower that is closest behind; resign if there is none, or it does not work out.
+    """Switch over to a follower that is close behind; resign if there is none, or it does not work out.
 
     Args:
         inst: the agent.
@@ -28,7 +30,7 @@ async def leave(inst: Instance, limit: float) -> None:
     try:
         async with asyncio.timeout(limit):
             if not await _hand_over(inst):
-                await inst.election.order(events.ResignOrder("the agent was told to end"))
+                await inst.election.order(events.ResignOrder("ToldToEnd"))
                 await _resigned(inst)
             await asyncio.sleep(FAREWELL_SECONDS)
     except (TimeoutError, CovetError) as error:
@@ -39,7 +41,9 @@ async def _hand_over(inst: Instance) -> bool:
     reign = inst.election.reign
     if reign is None or not reign.seated:
         return False
-    ready = sorted(reign.caught_up & set(reign.rule.cohort) - {reign.rule.leader})
+    fenced = inst.spec.fenced
+    able = reign.caught_up & set(reign.rule.cohort) - {reign.rule.leader}
+    ready = sorted(member for member in able if inst.instance_of(member) not in fenced)
     for successor in ready[:1]:
         await inst.election.order(events.SwitchoverOrder(successor))
         agent = inst.election.agent

@@ -28,6 +28,7 @@ SENTENCES: Final = {
     "ServerStarting": "The server recovers and takes no sessions yet.",
     "Promoting": "The member was elected; clients stay outside until its rule is confirmed by enough followers.",
     "LeaderDown": "The server of the leader is down; the member stands down.",
+    "Fenced": "A person keeps this instance out of service; its server is stopped and it does not vote.",
     "HandingOver": "The leader hands over to a successor; clients stay outside.",
     "ReadFenced": "Too few followers echo: routers return no reads, and a commit takes as long as its acknowledgement.",
     "Boot": "The member waits for word of a leader, or asks for an election.",

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from covet.controllers import freshness, making, ordering
+from covet.controllers import freshness, making, obeying, ordering
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core.errors import CovetError
@@ -56,6 +56,9 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,
     act.Open: ordering.open_shard,
+    act.OrderSwitchover: obeying.order_switchover,
+    act.OrderPromotion: obeying.order_promotion,
+    act.SettleOrder: obeying.settle,
 }
 
 

@@ -17,6 +17,7 @@ from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
 from covet.planner import record
 from covet.planner.record import Identity, ShardRecord
+from covet.planner.telling import News
 
 _PARALLEL: Final = 8
 """Calls at a time."""
@@ -30,6 +31,7 @@ class Means:
         agents: connections to its agents.
         applied: told of every object that was applied.
         recording: held while the birth record is changed.
+        news: what came of actions and is worth an Event; whoever sends them empties it.
     """
 
     kube: Kube
@@ -37,6 +39,7 @@ class Means:
     agents: Agents
     applied: Ledger
     recording: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    news: list[News] = dataclasses.field(default_factory=list)
 
 
 async def still_wanted(means: Means, seen: Seen) -> None:

@@ -26,7 +26,7 @@ from covet.kube.ledger import Key, Ledger
 from covet.kube.resources import Manifest
 from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
-from covet.planner import checks, specs
+from covet.planner import checks, orders, specs
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, PodFacts, ShardFacts
 from covet.planner.record import Identity
 
@@ -106,6 +106,7 @@ class Observer:
             ring_map=reading.ring_map(objects, ref),
             shards=shards,
             status=last,
+            annotations=reading.annotations(body),
         )
         if identity is None or in_force is None or identity.cluster_uid != ref.uid:
             return Seen(facts, ref, objects, {})
@@ -139,7 +140,9 @@ class Observer:
     ) -> Seen:  # fmt: skip
         """Add what should be, and which objects differ from it."""
         shard_specs = {
-            seen.name: specs.wanted_spec((ref.name, ref.namespace), identity, known, in_force, seen)
+            seen.name: specs.wanted_spec(
+                (ref.name, ref.namespace), identity, known, in_force, seen, fenced=orders.fenced(facts.annotations)
+            )
             for seen in facts.shards
             if (known := identity.shard(seen.name)) is not None
         }

@@ -151,6 +151,12 @@ def destination(seen: ShardFacts, identity: Identity) -> tuple[Endpoint, str | N
     return leads, None, None
 
 
+def annotations(body: Manifest) -> dict[str, str]:
+    """Return the annotations of a cluster that are Covet's."""
+    found = body["metadata"].get("annotations") or {}
+    return {key: str(value) for key, value in found.items() if key.startswith(f"{names.GROUP}/")}
+
+
 def last_status(body: Manifest) -> ClusterStatus | None:
     """Read what was reported last."""
     try:

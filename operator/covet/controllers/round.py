@@ -122,12 +122,7 @@ class Reconciler:
         ready = any(entry.type == "Ready" and entry.status == "True" for entry in said.conditions)
         self._tools.ready(self._namespace, self._name, ready)
         for happened in telling.news(seen.facts.status, said):
-            tell = Finding(happened.reason, happened.message)
-            await (
-                self._reporter.warn(seen, (tell,))
-                if happened.warning
-                else self._reporter.tell(seen, tell.reason, tell.message)
-            )
+            await self._announce(seen, happened)
         failures = (self._failure,) if self._failure is not None else ()
         await self._reporter.warn(seen, (*plan.findings, *failures))
 
@@ -149,6 +144,14 @@ class Reconciler:
                 await self._reporter.tell(seen, events.SHARD_BOOTSTRAPPED, f"{action.shard} was initialised.")
             elif isinstance(action, act.RecordOpened):
                 await self._reporter.tell(seen, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
+        while self._means.news:
+            await self._announce(seen, self._means.news.pop(0))
+
+    async def _announce(self, seen: Seen, happened: telling.News) -> None:
+        if happened.warning:
+            await self._reporter.warn(seen, (Finding(happened.reason, happened.message),))
+        else:
+            await self._reporter.tell(seen, happened.reason, happened.message)
 
     def _remember(self, error: ActionError) -> None:
         """Make a finding of a failure that a person should know of: at once if Kubernetes refuses.

@@ -101,6 +101,7 @@ class ShardSpec:
         bootstrapped_by: the instance that runs initdb, once in the shard's life.
         opened: True once clients were let in; from then on nobody runs initdb again (I13).
         parameters: server settings that the user asked for, already checked.
+        fenced: instances that a person keeps out of service, sorted: their servers do not run and they do not vote.
     """
 
     generation: int
@@ -116,6 +117,7 @@ class ShardSpec:
     peers: tuple[Peer, ...]
     parameters: dict[str, str] = dataclasses.field(default_factory=dict)
     max_slot_wal_keep_bytes: int = 1 << 30
+    fenced: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

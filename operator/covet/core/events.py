@@ -35,6 +35,7 @@ PROMOTE_REFUSED: Final = "PromoteRefused"
 # What happened, and is worth a line.
 SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"
 SHARD_OPENED: Final = "ShardOpened"
+ORDER_DONE: Final = "OrderDone"
 FAILED_OVER: Final = "FailedOver"
 SWITCHED_OVER: Final = "SwitchedOver"
 FAILOVER_SLOW: Final = "FailoverSlow"

@@ -30,8 +30,8 @@ class Settings:
         image_pull_secrets: names of pull Secrets, expected in each cluster's namespace.
         log_format: `json` or `text`.
         health_port: port of /livez, /readyz and /metrics; 0 for any.
-        api_ports: TCP ports of the API server behind its Service, which the primaries may reach.
         lease: name of the Lease; the processes of one installation share it, those of another have their own.
+        api_ports: TCP ports of the API server behind its Service, which the primaries may reach.
     """
 
     namespace: str = "covet-system"
@@ -42,8 +42,8 @@ class Settings:
     image_pull_secrets: tuple[str, ...] = ()
     log_format: str = "json"
     health_port: int = HEALTH_PORT
-    api_ports: tuple[int, ...] = API_PORTS
     lease: str = "covet-operator"
+    api_ports: tuple[int, ...] = API_PORTS
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:

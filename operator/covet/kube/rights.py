@@ -14,7 +14,7 @@ APPLY: Final = ("create", "patch")
 """Server-side apply needs both: it creates what is not there."""
 
 NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
-    resources.CLUSTER: ("get", "list", "watch"),
+    resources.CLUSTER: ("get", "list", "watch", "patch"),
     resources.CONFIG_MAP: ("get", "list", *APPLY, "update"),
     resources.SECRET: ("get", "list", *APPLY),
     resources.SERVICE: ("get", "list", *APPLY),

@@ -136,6 +136,49 @@ class Open:
     leader: str
 
 
+@dataclasses.dataclass(frozen=True)
+class OrderSwitchover:
+    """Have the leader hand over as a person ordered, see what comes of it, and settle the order.
+
+    Args:
+        annotation: that orders it.
+        instance: that shall lead.
+    """
+
+    shard: str
+    annotation: str
+    instance: str
+    leader: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OrderPromotion:
+    """Have an instance lead without a quorum as a person ordered, see what comes of it, and settle the order."""
+
+    shard: str
+    annotation: str
+    instance: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SettleOrder:
+    """Remove a person's order and say in an Event what came of it.
+
+    Args:
+        annotation: that orders it.
+        instance: its value; another one there by now stays.
+        reason: of the Event; `message` begins with the shard's name.
+        refused: it was not carried out.
+    """
+
+    shard: str
+    annotation: str
+    instance: str
+    reason: str
+    message: str
+    refused: bool = False
+
+
 ClusterAction = (
     RecordIdentity
     | CreateAuthority
@@ -145,8 +188,22 @@ ClusterAction = (
     | ApplyObjects
     | RepeatObjects
     | LabelRoles
+    | SettleOrder
 )
-ShardAction = PushSpec | Bootstrap | RecordSystemId | Clone | GrowCohort | PutDatabase | PutMap | RecordOpened | Open
+ShardAction = (
+    PushSpec
+    | Bootstrap
+    | RecordSystemId
+    | Clone
+    | GrowCohort
+    | PutDatabase
+    | PutMap
+    | RecordOpened
+    | Open
+    | OrderSwitchover
+    | OrderPromotion
+    | SettleOrder
+)
 Action = ClusterAction | ShardAction
 
 

@@ -4,11 +4,12 @@ The birth record comes before everything else, then what pods need in order to s
 (certificates, the owner's Secret, the map), then the objects, then the shards, each on its own.
 """
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
 
 from covet.core import events, names
-from covet.planner import endpoints, layout, record, shard
+from covet.planner import endpoints, layout, orders, record, shard
 from covet.planner.actions import (
     ApplyObjects,
     ClusterAction,
@@ -23,8 +24,8 @@ from covet.planner.actions import (
     RepeatObjects,
     ShardPlan,
 )
-from covet.planner.facts import ClusterFacts, Finding, ObjectKey
-from covet.planner.record import Identity
+from covet.planner.facts import ClusterFacts, Finding, ObjectKey, ShardFacts
+from covet.planner.record import Identity, ShardRecord
 
 AUTHORITY_WARNING = dt.timedelta(days=90)
 """Time left of the authority at which a person is told."""
@@ -59,7 +60,9 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         if facts.paused:
             pending = (*pending, *_paused_work(facts, shards))
         return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), findings, pending)
-    actions = (*_foundation(facts), *_publish(facts))
+    known = tuple(seen.name for seen in facts.shards)
+    strays = orders.strays(orders.read(facts.annotations), known)
+    actions = (*_foundation(facts), *_publish(facts), *strays)
     reason, message = _waits_for(actions, shards)
     return Plan(actions, reason, message, shards, findings, pending)
 
@@ -154,7 +157,20 @@ def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]
             yield ShardPlan(seen.name, (), "Unrecorded", f"{seen.name} has no birth record.")
             continue
         wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map, facts.password)
-        yield shard.plan_shard(seen, known, wish)
+        yield _with_orders(facts, seen, known, shard.plan_shard(seen, known, wish))
+
+
+def _with_orders(facts: ClusterFacts, seen: ShardFacts, known: ShardRecord, plan: ShardPlan) -> ShardPlan:
+    """Put what people ordered before what is planned: the rest of the plan is made anew once it is done."""
+    kept_out = orders.fenced(facts.annotations)
+    for order in orders.read(facts.annotations):
+        if order.shard != seen.name:
+            continue
+        answer = orders.decide(order, seen, known, kept_out)
+        if isinstance(answer, str):
+            return dataclasses.replace(plan, reason="OrderWaits", message=answer, settled=False)
+        return dataclasses.replace(plan, actions=(answer,), settled=False)
+    return plan
 
 
 def _without_actions(plan: ShardPlan) -> ShardPlan:

@@ -158,6 +158,7 @@ class ClusterFacts:
         stale: objects that differ from what they should be.
         repeatable: objects that do not, and were applied long ago.
         status: what was reported last.
+        annotations: of the object, ours only: orders, and who is fenced.
     """
 
     name: str
@@ -181,3 +182,4 @@ class ClusterFacts:
     stale: tuple[ObjectKey, ...] = ()
     repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None
+    annotations: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -11,7 +11,7 @@ import enum
 from typing import Final
 
 from covet.core.agentapi import MemberState
-from covet.planner.election.watch import Role
+from covet.planner.election.watch import LEADING, Role
 
 STREAM_LOST_SECONDS: Final = 5.0
 """How long a follower that stopped streaming goes on serving reads; an election is shorter."""
@@ -47,6 +47,8 @@ class Act(enum.Enum):
     """Give the member to the election core."""
     REMAKE = "Remake"
     """Clone the volume anew, as a new member."""
+    PART = "Part"
+    """Hand over to a successor, else resign: this member may not lead."""
     CLOSE = "Close"
     OPEN = "Open"
 
@@ -70,6 +72,7 @@ class Facts:
         unstreamed_seconds: since when it does not, 0 while it does.
         stalled_seconds: since when a standby receives the log and does not replay it, 0 while it does.
         stopping: the agent was told to end.
+        fenced: a person keeps the instance out of service.
     """
 
     volume: VolumeState
@@ -86,6 +89,7 @@ class Facts:
     unstreamed_seconds: float
     stalled_seconds: float
     stopping: bool = False
+    fenced: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +110,13 @@ def decide(facts: Facts) -> Decision:
     if facts.volume is not VolumeState.BORN:
         reason = "WaitsForOrder" if facts.volume is VolumeState.EMPTY else "DatabaseUnfinished"
         return Decision(_halt(facts), MemberState.EMPTY, reason)
+    return _live(facts)
+
+
+def _live(facts: Facts) -> Decision:
+    """Decide for a finished database."""
+    if facts.fenced:
+        return Decision(Act.PART if facts.role in LEADING else _halt(facts), MemberState.STOPPED, "Fenced")
     if facts.remake:
         return Decision(Act.REMAKE, MemberState.STARTING, "ClonedAnew")
     if facts.role is None:

@@ -7,6 +7,7 @@ every prefix safe: the birth record precedes initdb, the system id precedes the 
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Final
 
 from covet.core import events
 from covet.core.agentapi import AgentStatus, MemberState, Serving, ShardSpec
@@ -26,6 +27,9 @@ from covet.planner.actions import (
 )
 from covet.planner.facts import Finding, InstanceFacts, MapFacts, ShardFacts, Unreachable
 from covet.planner.record import ShardRecord
+
+FENCED: Final = "Fenced"
+"""What the agent of an instance says that a person keeps out of service."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,6 +265,8 @@ def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
         status = other.agent
         if not isinstance(status, AgentStatus):
             return "WaitingForAgent", f"No answer from the agent of {other.name}."
+        if status.reason == FENCED:
+            return "InstanceFenced", f"{other.name} is fenced and stays out of service until it is let back."
         if other.name != instance.name and not (status.state is MemberState.FOLLOWER and status.streaming):
             return f"Waiting{status.state.value}", f"{other.name} does not stream yet: {status.message}"
     if not _complete(seen, wish, answer):
@@ -328,7 +334,7 @@ def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord)
             stalls=True,
             subject=subject,
         )
-    elif answer.state is MemberState.STOPPED:
+    elif answer.state is MemberState.STOPPED and answer.reason != FENCED:
         yield Finding(
             events.SERVER_STOPPED,
             f"The server of {instance.name} does not run ({answer.reason}): {answer.message}",

@@ -19,7 +19,13 @@ def instance_names(cluster: str, shard: str, count: int) -> tuple[str, ...]:
 
 
 def wanted_spec(
-    cluster: tuple[str, str], identity: Identity, record: ShardRecord, spec: EffectiveSpec, seen: ShardFacts | None
+    cluster: tuple[str, str],
+    identity: Identity,
+    record: ShardRecord,
+    spec: EffectiveSpec,
+    seen: ShardFacts | None,
+    *,
+    fenced: tuple[str, ...] = (),
 ) -> ShardSpec:
     """Return what the agents of a shard should work by.
 
@@ -29,6 +35,7 @@ def wanted_spec(
         record: the birth record of the shard.
         spec: the effective spec in force.
         seen: what was observed of the shard, None before anything was.
+        fenced: the instances of the cluster that a person keeps out of service.
     """
     name, namespace = cluster
     content = ShardSpec(
@@ -44,6 +51,7 @@ def wanted_spec(
         durability=spec.durability,
         peers=_peers(name, namespace, record.name, spec.shards.instances),
         parameters=dict(spec.engine.parameters),
+        fenced=tuple(name for name in fenced if name in instance_names(cluster[0], record.name, spec.shards.instances)),
     )
     return dataclasses.replace(content, generation=_generation(content, seen))
 

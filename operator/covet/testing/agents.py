@@ -20,9 +20,11 @@ from covet.core.agentapi import (
     MemberState,
     OpenOrder,
     Position,
+    PromoteOrder,
     Rule,
     Serving,
     ShardSpec,
+    SwitchoverOrder,
 )
 from covet.core.errors import RefusedError
 from covet.planner import quorum
@@ -194,6 +196,31 @@ class FakeAgent:
             if agent.volume is not None and agent.volume.member in step.rule.cohort:
                 agent.volume.promised = step.rule
         return step.rule
+
+    def switchover(self, order: SwitchoverOrder) -> None:
+        """Hand over at once."""
+        volume, rule = self._led("switchover")
+        successor = self.siblings.get(order.to)
+        if successor is None or successor.volume is None or successor.volume.member not in rule.cohort:
+            raise RefusedError("SuccessorUnknown", f"{order.to} does not vote.")
+        if not successor.streams():
+            raise RefusedError("SuccessorNotReady", f"{order.to} does not stream close behind.")
+        self._seat(successor.volume, volume, rule)
+
+    def promote(self, order: PromoteOrder) -> None:
+        """Lead at once, whoever is missing."""
+        volume = self.volume
+        if not order.accept_loss or volume is None or volume.promised is None:
+            raise ImpossibleError(f"{self.instance}: promoted without loss being accepted, or without data")
+        self._seat(volume, volume, volume.promised)
+
+    def _seat(self, successor: Volume, former: Volume, rule: Rule) -> None:
+        following = Rule(rule.term + 1, 1, successor.member, rule.cohort, rule.acks)
+        successor.database, successor.verifier = former.database, former.verifier
+        successor.map_epoch, successor.opened = former.map_epoch, former.opened
+        for agent in self.siblings.values():
+            if agent.volume is not None and agent.volume.member in rule.cohort:
+                agent.volume.promised = following
 
     def put_database(self, order: DatabaseOrder) -> None:
         """Make the database and its owner."""

@@ -20,8 +20,10 @@ from covet.core.agentapi import (
     MapOrder,
     OpenOrder,
     Problem,
+    PromoteOrder,
     Serving,
     ShardSpec,
+    SwitchoverOrder,
 )
 from covet.core.errors import RefusedError
 from covet.kube import resources
@@ -38,6 +40,8 @@ _ROUTES: Final[tuple[tuple[str, str, type[Any], Callable[[FakeAgent, Any], Any]]
     ("POST", "/v1/clone", CloneOrder, FakeAgent.clone),
     ("POST", "/v1/cohort", CohortOrder, FakeAgent.cohort),
     ("POST", "/v1/open", OpenOrder, FakeAgent.open),
+    ("POST", "/v1/switchover", SwitchoverOrder, FakeAgent.switchover),
+    ("POST", "/v1/promote", PromoteOrder, FakeAgent.promote),
     ("PUT", "/v1/database", DatabaseOrder, FakeAgent.put_database),
     ("PUT", "/v1/map", MapOrder, FakeAgent.put_map),
 )

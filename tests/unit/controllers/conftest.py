@@ -64,6 +64,20 @@ class Bench:
             }
         )
 
+    def annotate(self, **annotations: str | None) -> None:
+        """Write annotations `covet.dev/...` on the CovetCluster as a person would; underscores stand for dots."""
+        found = self.server.objects[resources.CLUSTER, NAMESPACE, "shop"]
+        merged: dict[str, Any] = dict(found["metadata"].get("annotations") or {})
+        for key, value in annotations.items():
+            merged[f"covet.dev/{key.replace('_', '.')}"] = value
+        kept = {key: value for key, value in merged.items() if value is not None}
+        self.server.put({**found, "metadata": {**found["metadata"], "annotations": kept}})
+
+    def annotations(self) -> dict[str, str]:
+        """Return the annotations of the CovetCluster."""
+        found: dict[str, str] = self.server.objects[resources.CLUSTER, NAMESPACE, "shop"]["metadata"]["annotations"]
+        return found
+
     def provide_storage(self) -> None:
         """Make a default StorageClass."""
         annotations = {"storageclass.kubernetes.io/is-default-class": "true"}

@@ -65,6 +65,12 @@ class Site:
             }
         )
 
+    def order(self, name: str, annotation: str, value: str) -> None:
+        """Annotate a CovetCluster as a person would."""
+        found = self.server.objects[resources.CLUSTER, "ns", name]
+        annotations = {**(found["metadata"].get("annotations") or {}), annotation: value}
+        self.server.put({**found, "metadata": {**found["metadata"], "annotations": annotations}})
+
     async def start(self, identity: str = "one") -> Running:
         """Start an operator."""
         path = self._folder / f"{identity}.json"

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from covet import app
+from covet.core import names
 from covet.kube import resources, rights
 from covet.kube.resources import Resource
 from covet.testing import apiserver
@@ -90,6 +91,9 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
     await until(lambda: ("events", "", "list") in exercised, 20)
     async with pods_on(site.server):
         await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        # An order is carried out and removed.
+        site.order("shop", names.switchover_annotation("s0"), "shop-s0-b")
+        await until(lambda: ("covetclusters", "", "patch") in exercised, 20)
         # A warning is an Event.
         site.declare("bad", storage={"size": "1Gi", "className": "none"})
         await until(lambda: any(key[0] == resources.EVENT for key in site.server.objects), 20)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from covet.core.agentapi import MemberState
 from covet.planner import member
-from covet.planner.election.watch import Role
+from covet.planner.election.watch import LEADING, Role
 from covet.planner.member import Act, Decision, Facts, ServerState, VolumeState
 
 
@@ -54,6 +54,7 @@ ANY_FACTS = st.builds(
     unstreamed_seconds=st.sampled_from([0.0, 1.0, 30.0]),
     stalled_seconds=st.sampled_from([0.0, 1.0, 30.0]),
     stopping=st.booleans(),
+    fenced=st.booleans(),
 )
 
 
@@ -82,6 +83,20 @@ def test_i13_only_a_finished_database_is_given_to_the_election(seen: Facts) -> N
     assert decision.act in {Act.WAIT, Act.HALT}
     if seen.server is not ServerState.DOWN or seen.role is not None:
         assert decision.act is Act.HALT
+
+
+@given(ANY_FACTS)
+def test_a_fenced_instance_ends_up_without_a_server(seen: Facts) -> None:
+    """Whatever it was: a leader hands over, then the server is halted, and nothing begins it again."""
+    if not seen.fenced or seen.busy or seen.stopping:
+        return
+    decision = member.decide(seen)
+    assert decision.act in {Act.PART, Act.HALT, Act.WAIT}
+    if decision.act is Act.WAIT:
+        assert (ServerState.DOWN, None) == (seen.server, seen.role)
+    if seen.volume is VolumeState.BORN:
+        assert (decision.act is Act.PART) is (seen.role in LEADING)
+        assert (MemberState.STOPPED, "Fenced") == (decision.state, decision.reason)
 
 
 @given(ANY_FACTS)

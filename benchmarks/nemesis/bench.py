@@ -27,6 +27,8 @@ HEAL_SECONDS: Final = 60.0
 CATCH_UP_SECONDS: Final = 15.0
 NO_GOAL_SECONDS: Final = 4.0
 """A run of a fault without a goal is slow from here on."""
+BACK_SECONDS: Final = 10.0
+"""The former leader ought to be a healthy replica again within so long after the repair."""
 SETTLE_SECONDS: Final = 0.4
 """Writes go on for so long after the first acknowledgement: the new leader has to keep what it takes."""
 
@@ -110,7 +112,7 @@ class Bench:
         name = f"{plan.fault}-{plan.seed}-{plan.run}"
         if result["problems"]:
             self.keep_logs(self._folder / "failed" / name, log)
-        elif result.get("gap_ms", 0.0) > 1000 * (FAULTS[plan.fault].goal or NO_GOAL_SECONDS):
+        elif is_slow(result):
             self.keep_logs(self._folder / "slow" / name, log)
         log.unlink(missing_ok=True)
         return result
@@ -299,6 +301,12 @@ class Bench:
         finally:
             await connection.close(timeout=2.0)
         return int(count), int(total)
+
+
+def is_slow(result: dict[str, Any]) -> bool:
+    """Tell whether somebody will want to know why a run took so long."""
+    goal = FAULTS[result["fault"]].goal or NO_GOAL_SECONDS
+    return bool(result.get("gap_ms", 0.0) > 1000 * goal or result.get("back_ms", 0.0) > 1000 * BACK_SECONDS)
 
 
 def read_history(log: pathlib.Path) -> oracle.History:

@@ -176,6 +176,16 @@ async def lose_volume(scene: Scene) -> None:
     scene.leader.lose_volume()
 
 
+async def fill_volume(scene: Scene) -> None:
+    """Leave the leader's volume without a byte."""
+    await asyncio.to_thread(scene.leader.fill_volume)
+
+
+async def give_room(scene: Scene) -> None:
+    """Give the leader's volume its room back."""
+    scene.leader.give_room()
+
+
 async def strike_twice(scene: Scene) -> None:
     """Kill the leader's pod, a moment later the server of whoever is chosen among the others."""
     scene.leader.kill_everything()
@@ -204,5 +214,6 @@ FAULTS: Final[dict[str, Fault]] = {
     "shard-killed": Fault(
         "every pod of the shard killed at once", kill_shard, start_ended, fails_over=False, limit=60.0
     ),
+    "disk-full": Fault("leader's volume full, room later", fill_volume, give_room, fails_over=False),
     "volume-lost": Fault("leader's pod killed, its volume lost", lose_volume, start_leader),
 }

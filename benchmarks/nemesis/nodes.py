@@ -1,5 +1,6 @@
 """The shard under test: real agents and servers, each in a network of its own."""
 
+import asyncio
 import contextlib
 import dataclasses
 import os
@@ -20,9 +21,13 @@ from tests.e2e.process.shard import Shard
 PATIENCE: Final = 60.0
 """Seconds that a birth may take on a busy machine."""
 
+VOLUME_BYTES: Final = 2 << 30
+FILLER: Final = "filler"
+"""Name of the file that takes the room of a volume that is to be full."""
+
 
 class NodeAgent(Agent):
-    """An agent in a network of its own, whose every process can be frozen.
+    """An agent with a network and a volume of its own, whose every process can be frozen.
 
     Args:
         shard: of which it is a member.
@@ -34,6 +39,8 @@ class NodeAgent(Agent):
         super().__init__(shard.folder / peer.instance, peer, authority)
         self.node = node
         self._frozen: set[int] = set()
+        sandbox.run("mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES},mode=0755", "tmpfs", str(self.data))
+        agents.give(self.data)
 
     def start(self) -> None:
         """Start the agent's process in its network."""
@@ -60,10 +67,25 @@ class NodeAgent(Agent):
             _signal(pid, signal.SIGCONT)
         self._frozen = set()
 
+    def fill_volume(self) -> None:
+        """Take all room that the volume has left."""
+        room = os.statvfs(self.data)
+        with (self.data / FILLER).open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, room.f_bavail * room.f_frsize)
+
+    def give_room(self) -> None:
+        """Give back the room that `fill_volume` took."""
+        (self.data / FILLER).unlink(missing_ok=True)
+
+    def unmount(self) -> None:
+        """Give the volume up; nothing of the instance may run."""
+        sandbox.run("umount", str(self.data))
+
     def restore(self) -> None:
-        """Undo every fault of this member: thaw it, mend its network, start its agent."""
+        """Undo every fault of this member: thaw it, mend its network, give it room, start its agent."""
         self.thaw()
         self.node.mend()
+        self.give_room()
         if self.exit_code is not None:
             self.start()
 
@@ -111,6 +133,8 @@ class NodeShard(Shard):
         """Undo every fault, end every process and remove folder and networks."""
         for member in self.members:
             member.thaw()
+            await asyncio.to_thread(member.end)
+            member.unmount()
         await super().close()
         for node in self.nodes:
             node.remove()

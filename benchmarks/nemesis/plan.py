@@ -37,6 +37,7 @@ REPAIR: Final = {
     "follower-killed": (1.0, 2.0),
     "pod-killed": (1.0, 2.0),
     "shard-killed": (1.0, 2.0),
+    "disk-full": (4.0, 6.0),
     "volume-lost": (1.0, 2.0),
     "two-faults": (1.0, 2.0),
     "node-gone": (3.0, 5.0),

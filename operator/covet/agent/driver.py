@@ -106,9 +106,11 @@ class Driver:
         member, view = machine.conclude(member, before, now, out)
         view = self._stand(member, view, now)
         inst.election.member = member
-        inst.chronicle.step(before, member, now, opened=inst.shard_opened)
         if view is not None and view != self._told:
             await self._tell(view)
+        # The voter's answer brought its newest facts: why the reign before ended stands in them.
+        seen = Member(member.agent, inst.voting.watch or member.watch)
+        inst.chronicle.step(before, seen, now, opened=inst.shard_opened)
         if member.agent.role is not before.role:
             LOG.info("%s, term %s.", member.agent.role, member.agent.term)
             inst.wake.set()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import mmap
 import os
 import shutil
 import signal
@@ -69,9 +70,15 @@ class NodeAgent(Agent):
 
     def fill_volume(self) -> None:
         """Take all room that the volume has left."""
-        room = os.statvfs(self.data)
+        begin, size = 0, VOLUME_BYTES
         with (self.data / FILLER).open("wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, room.f_bavail * room.f_frsize)
+            while size >= mmap.PAGESIZE:
+                try:
+                    os.posix_fallocate(filler.fileno(), begin, size)
+                except OSError:
+                    size //= 2
+                else:
+                    begin += size
 
     def give_room(self) -> None:
         """Give back the room that `fill_volume` took."""

@@ -50,9 +50,9 @@ async def test_i8_a_leader_that_lost_log_does_not_lead_again() -> None:
 async def test_i2_a_stale_stream_in_a_members_name_ends_when_the_member_joins(three: Shard) -> None:
     """A second walsender under the name of a member would acknowledge in its place: the rejoin ends it."""
     follower = three.followers[0]
-    member = (await three.status(follower)).member
+    status = await three.status(follower)
+    member, tls = status.member, follower.data / "agent" / "cred" / str(status.promise)
     follower.kill_everything()
-    tls = follower.data / "agent" / "cred" / str((await three.status(follower)).promise)
     peer = three.leader.peer
     conninfo = (
         f"host={peer.address} port={peer.sql_port} user=covet_s0_b application_name={member} sslmode=verify-full"

@@ -106,6 +106,7 @@ class Observer:
             ring_map=reading.ring_map(objects, ref),
             shards=shards,
             status=last,
+            operator=self._settings.operator,
         )
         if identity is None or in_force is None or identity.cluster_uid != ref.uid:
             return Seen(facts, ref, objects, {})

@@ -27,6 +27,7 @@ MAP_LOST: Final = "MapLost"
 NAME_TAKEN: Final = "NameTaken"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
+SERVED_ELSEWHERE: Final = "ServedElsewhere"
 
 # What happened, and is worth a line.
 SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"

@@ -40,6 +40,11 @@ class Settings:
     health_port: int = HEALTH_PORT
     lease: str = "covet-operator"
 
+    @property
+    def operator(self) -> str:
+        """Return who serves a cluster, as its status names it: namespace and Lease, the same for all our processes."""
+        return f"{self.namespace}/{self.lease}"
+
 
 def from_environ(environ: Mapping[str, str]) -> Settings:
     """Read the settings.

@@ -40,8 +40,10 @@ OWN_NAMESPACE: Final[dict[Resource, tuple[str, ...]]] = {
 CLUSTERWIDE: Final[dict[Resource, tuple[str, ...]]] = {
     resources.STORAGE_CLASS: ("list",),
     resources.CUSTOM_RESOURCE: ("get",),
+    resources.LEASE: ("get",),
 }
-"""On objects that belong to no namespace; of definitions, on that of CovetCluster alone."""
+"""On objects that belong to no namespace, and on Leases, by which another operator is seen to live; of definitions, on
+that of CovetCluster alone."""
 
 
 def require(resource: Resource, verb: str, subresource: str | None = None) -> None:

@@ -153,6 +153,7 @@ class ClusterFacts:
         stale: objects that differ from what they should be.
         repeatable: objects that do not, and were applied long ago.
         status: what was reported last.
+        operator: who observed it, as namespace and Lease.
     """
 
     name: str
@@ -176,3 +177,4 @@ class ClusterFacts:
     stale: tuple[ObjectKey, ...] = ()
     repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None
+    operator: str | None = None

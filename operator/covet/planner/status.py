@@ -48,6 +48,7 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding |
     serving = sum(1 for seen in facts.shards if _takes_writes(facts, seen))
     return api.ClusterStatus(
         observed_generation=facts.generation,
+        operator=facts.operator,
         phase=_phase(facts, plan, findings),
         conditions=_settle(conditions, facts.status.conditions if facts.status is not None else (), now),
         effective=_effective(facts),

@@ -257,14 +257,16 @@ class Observer:
     async def _instance(self, ref: ClusterRef, shard: str, name: str, objects: Mapping[Key, Manifest]) -> InstanceFacts:
         stateful_set = objects.get(("StatefulSet", ref.namespace, name))
         pod = objects.get(("Pod", ref.namespace, names.pod(name)))
+        observed = pods.is_observed(stateful_set)
         if pod is None:
             self._agents.forget(name)
-            return InstanceFacts(name, problem=await self._creation_problem(name, ref, stateful_set))
+            problem = await self._creation_problem(name, ref, stateful_set)
+            return InstanceFacts(name, problem=problem, observed=observed)
         read = pods.read(pod, stateful_set, self._clock.wall())
         if not _askable(read):
             self._agents.forget(name)
-            return InstanceFacts(name, read)
-        return InstanceFacts(name, read, await self._agents.ask(_peer(ref, shard, name)))
+            return InstanceFacts(name, read, observed=observed)
+        return InstanceFacts(name, read, await self._agents.ask(_peer(ref, shard, name)), observed=observed)
 
     async def _creation_problem(self, name: str, ref: ClusterRef, stateful_set: Manifest | None) -> Finding | None:
         if stateful_set is None:

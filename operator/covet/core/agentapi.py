@@ -179,6 +179,8 @@ class AgentStatus:
             ones that it could. None if it does.
         shard_uid: uid of the shard that the volume belongs to, None while it is empty. The operator takes a
             database of another uid than its record's for foreign, whatever else the agent says.
+        applied_generation: generation of the newest spec that the server was brought in line with, as far as that
+            goes without a restart and `parameter_problem` lets it; None if the agent does not say.
     """
 
     protocol: int
@@ -205,6 +207,7 @@ class AgentStatus:
     task: Task | None = None
     shard_uid: str | None = None
     parameter_problem: str | None = None
+    applied_generation: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,7 @@ SETTLED: Final = "Settled"
 PAUSED: Final = "Paused"
 DELETING: Final = "Deleting"
 CHANGES_PENDING: Final = "ChangesPending"
+RESTART_PENDING: Final = "RestartPending"
 
 WARN_UNREACHABLE_AFTER: Final = 20.0
 """Seconds that an agent may be silent before an Event says so; pods that start are silent for less."""

@@ -75,12 +75,14 @@ class InstanceFacts:
     Args:
         agent: what its agent answered; None if there is no running pod to ask.
         problem: why there is no pod, e.g. a full quota.
+        observed: False while Kubernetes has not taken up the newest StatefulSet: what its pod should be is not known.
     """
 
     name: str
     pod: PodFacts | None = None
     agent: AgentStatus | Unreachable | None = None
     problem: Finding | None = None
+    observed: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -265,10 +265,20 @@ def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
             return f"Waiting{status.state.value}", f"{other.name} does not stream yet: {status.message}"
     if not _complete(seen, wish, answer):
         return "GrowingCohort", f"{instance.name} widens the cohort to all {len(wish.spec.peers)} instances."
-    for other in seen.instances:
-        if other.pod is None or not other.pod.ready:
-            return "WaitingForPod", f"The pod of {other.name} is not ready."
-    return events.SETTLED, "Every instance is where it should be."
+    return _takes_up(seen, wish) or (events.SETTLED, "Every instance is where it should be.")
+
+
+def _takes_up(seen: ShardFacts, wish: Wish) -> tuple[str, str] | None:
+    """Say which instance, all being in place, does not go by what was asked for last."""
+    for instance, answer in seen.answers():
+        if answer.applied_generation is not None and answer.applied_generation < wish.spec.generation:
+            return "WaitingForSpec", f"{instance.name} has not taken up its newest settings yet."
+        if not instance.observed:
+            sentence = f"Kubernetes has not taken up the newest StatefulSet of {instance.name} yet."
+            return "WaitingForStatefulSet", sentence
+        if instance.pod is None or not instance.pod.ready:
+            return "WaitingForPod", f"The pod of {instance.name} is not ready."
+    return None
 
 
 def _findings(seen: ShardFacts, record: ShardRecord) -> Iterator[Finding]:

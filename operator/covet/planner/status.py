@@ -5,7 +5,7 @@ produces the same status again, byte for byte, and nothing is written.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from covet.api import status as api
@@ -14,7 +14,7 @@ from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import layout, quorum, shard
-from covet.planner.actions import Plan
+from covet.planner.actions import PendingChange, Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
 BEHIND_BYTES: Final = 64 << 20
@@ -44,12 +44,13 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding |
     """
     findings = plan.findings if failure is None else (*plan.findings, failure)
     shards = tuple(_shard(facts, seen) for seen in facts.shards) if facts.identity is not None else ()
-    conditions = tuple(_conditions(facts, plan, findings))
+    ready = _ready(facts, plan, findings)
+    conditions = (ready, *_conditions(facts, plan, findings, ready))
     serving = sum(1 for seen in facts.shards if _takes_writes(facts, seen))
     return api.ClusterStatus(
         observed_generation=facts.generation,
         operator=facts.operator,
-        phase=_phase(facts, plan, findings),
+        phase=_phase(facts, findings, ready),
         conditions=_settle(conditions, facts.status.conditions if facts.status is not None else (), now),
         effective=_effective(facts),
         endpoints=_endpoints(facts),
@@ -65,41 +66,55 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding |
     )
 
 
-def _conditions(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> Iterator[Condition]:
-    ready = _ready(facts, plan, findings)
-    yield ready
+def _conditions(
+    facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...], ready: Condition
+) -> Iterator[Condition]:
     yield _available(facts)
     yield _durable(facts)
     yield _certificates(facts)
     stalling = [finding for finding in findings if finding.stalls]
     if stalling:
         yield _condition(facts, "Stalled", Truth.TRUE, stalling[0].reason, _sentences(stalling))
-    elif ready.status is not Truth.TRUE and not facts.paused and not facts.deleting:
+    elif ready.status is not Truth.TRUE and not plan.settled and not facts.paused and not facts.deleting:
         yield _condition(facts, "Reconciling", Truth.TRUE, plan.reason, plan.message)
 
 
 def _ready(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> Condition:
-    if findings:
-        return _condition(facts, "Ready", Truth.FALSE, findings[0].reason, _sentences(findings))
-    edits = (
-        layout.pending(facts.spec, facts.identity.born) if facts.spec is not None and facts.identity is not None else ()
-    )
-    if edits:
-        changed = ", ".join(change.field for change in edits)
-        return _condition(
-            facts, "Ready", Truth.FALSE, events.CHANGES_PENDING, f"Not carried out, see pendingChanges: {changed}."
-        )
-    unsettled = [seen for seen in plan.shards if not seen.settled]
-    if not plan.settled and (unsettled or not facts.paused or not plan.shards):
-        return _condition(facts, "Ready", Truth.FALSE, plan.reason, plan.message)
-    waiting = [change.message for change in plan.pending if change.reason == events.PAUSED]
-    if waiting:
-        return _condition(facts, "Ready", Truth.FALSE, events.PAUSED, " ".join(waiting))
+    obstacle = next(_obstacles(facts, plan, findings), None)
+    if obstacle is not None:
+        return _condition(facts, "Ready", Truth.FALSE, *obstacle)
     if facts.paused:
         return _condition(
             facts, "Ready", Truth.TRUE, events.PAUSED, "In order when last seen; nothing is changed meanwhile."
         )
     return _condition(facts, "Ready", Truth.TRUE, events.SETTLED, "Every instance is where it should be.")
+
+
+def _obstacles(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> Iterator[tuple[str, str]]:
+    """Yield reason and sentence of whatever is not as it was asked for, the most telling first."""
+    if findings:
+        yield findings[0].reason, _sentences(findings)
+    edits = (
+        layout.pending(facts.spec, facts.identity.born) if facts.spec is not None and facts.identity is not None else ()
+    )
+    if edits:
+        yield events.CHANGES_PENDING, f"Not carried out, see pendingChanges: {_fields(edits)}."
+    unsettled = [seen for seen in plan.shards if not seen.settled]
+    if not plan.settled and (unsettled or not facts.paused or not plan.shards):
+        yield plan.reason, plan.message
+    restarts = layout.restarts(facts)
+    if restarts:
+        yield (
+            events.RESTART_PENDING,
+            f"Accepted, and not in force before a restart, see pendingChanges: {_fields(restarts)}.",
+        )
+    waiting = [change.message for change in plan.pending if change.reason == events.PAUSED]
+    if waiting:
+        yield events.PAUSED, " ".join(waiting)
+
+
+def _fields(changes: Iterable[PendingChange]) -> str:
+    return ", ".join(change.field for change in changes)
 
 
 def _available(facts: ClusterFacts) -> Condition:
@@ -213,7 +228,7 @@ def _settle(
     return tuple(condition.model_copy(update={"last_transition_time": changed(condition)}) for condition in conditions)
 
 
-def _phase(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> str:
+def _phase(facts: ClusterFacts, findings: tuple[Finding, ...], ready: Condition) -> str:
     if facts.deleting:
         return "Deleting"
     if any(finding.stalls for finding in findings):
@@ -222,7 +237,7 @@ def _phase(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -> st
         return "Paused"
     if facts.identity is None or not all(known.opened for known in facts.identity.shards):
         return "Creating"
-    return "Ready" if plan.settled and not findings else "Reconciling"
+    return "Ready" if ready.status is Truth.TRUE else "Reconciling"
 
 
 def _effective(facts: ClusterFacts) -> EffectiveSpec | None:

@@ -170,7 +170,7 @@ def test_a_single_copy_says_so(instances: int, durability: str) -> None:
 
 
 def test_an_outdated_pod_waits_for_a_restart() -> None:
-    """A pod of an older template is a pending change; the cluster stays ready."""
+    """A pod of an older template is a pending change: not what was asked for, and it serves all the same."""
     facts = settled().facts()
     shard = facts.shards[0]
     first = shard.instances[0]
@@ -179,7 +179,10 @@ def test_an_outdated_pod_waits_for_a_restart() -> None:
     facts = dataclasses.replace(facts, shards=(dataclasses.replace(shard, instances=(old, *shard.instances[1:])),))
     found = report(facts)
     assert ["PodRestartNeeded"] == [change.reason for change in found.pending_changes]
-    assert Truth.TRUE == condition(found, "Ready").status
+    assert (Truth.FALSE, events.RESTART_PENDING) == (condition(found, "Ready").status, condition(found, "Ready").reason)
+    assert ("True", "True") == (truths(found)["Available"], truths(found)["Durable"])
+    assert "Reconciling" not in truths(found)
+    assert "Reconciling" == found.phase
 
 
 def test_a_setting_that_needs_a_restart_is_listed() -> None:
@@ -188,6 +191,32 @@ def test_a_setting_that_needs_a_restart_is_listed() -> None:
     (change,) = layout.restarts(facts)
     assert "spec.engine.parameters.shared_buffers" == change.field
     assert "shop-s0-b" in change.message
+    assert (Truth.FALSE, events.RESTART_PENDING) == (
+        condition(report(facts), "Ready").status,
+        condition(report(facts), "Ready").reason,
+    )
+
+
+@pytest.mark.parametrize(("applied", "truth"), [(None, Truth.TRUE), (1, Truth.FALSE), (2, Truth.TRUE), (3, Truth.TRUE)])
+def test_a_spec_that_is_stored_is_not_yet_in_force(applied: int | None, truth: Truth) -> None:
+    """An agent that has a spec and does not go by it yet keeps Ready False; one that does not say is believed."""
+    world = settled()
+    facts = world.facts()
+    assert 2 == facts.wanted_specs["s0"].generation
+    facts = with_agent(facts, "shop-s0-b", applied_generation=applied)
+    assert truth is condition(report(facts), "Ready").status
+
+
+def test_a_stateful_set_that_nobody_took_up_is_not_in_force() -> None:
+    """What a pod should be is known once its controller has seen the newest version."""
+    facts = settled().facts()
+    first, *others = facts.shards[0].instances
+    shard = dataclasses.replace(facts.shards[0], instances=(dataclasses.replace(first, observed=False), *others))
+    found = report(dataclasses.replace(facts, shards=(shard,)))
+    assert (Truth.FALSE, "WaitingForStatefulSet") == (
+        condition(found, "Ready").status,
+        condition(found, "Ready").reason,
+    )
 
 
 def test_every_state_has_a_word() -> None:

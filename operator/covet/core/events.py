@@ -9,6 +9,7 @@ from typing import Final
 SPEC_INVALID: Final = "SpecInvalid"
 VERSION_UNKNOWN: Final = "EngineVersionUnknown"
 PARAMETER_REFUSED: Final = "ParameterRefused"
+PARAMETERS_UNUSABLE: Final = "ParametersUnusable"
 STORAGE_CLASS_MISSING: Final = "StorageClassMissing"
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
 CREATION_REFUSED: Final = "CreationRefused"

@@ -118,7 +118,7 @@ class CertificateFacts:
 
     Args:
         ends: the moment from which it is no longer valid.
-        valid: False if it cannot be read or has ended.
+        valid: False if it cannot be read, has ended, or another authority than the cluster's issued it.
         due: True if it has to be issued anew: by its age, its authority or a name it lacks.
     """
 

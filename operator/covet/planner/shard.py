@@ -291,6 +291,7 @@ def _findings(seen: ShardFacts, record: ShardRecord) -> Iterator[Finding]:
             yield from _silent(instance, instance.agent)
         if isinstance(instance.agent, AgentStatus):
             yield from _doubtful(instance, instance.agent, record)
+    yield from _unusable(seen)
 
 
 def _silent(instance: InstanceFacts, agent: Unreachable) -> Iterator[Finding]:
@@ -301,6 +302,23 @@ def _silent(instance: InstanceFacts, agent: Unreachable) -> Iterator[Finding]:
             f"The agent of {instance.name} does not answer ({agent.message}). Look at the pod's log, its node and"
             " the NetworkPolicies; running databases go on without the operator.",
             subject=f"Pod/{instance.name}-0",
+        )
+
+
+def _unusable(seen: ShardFacts) -> Iterator[Finding]:
+    """Say which servers cannot go by the parameters they are given; one sentence for all with the same trouble."""
+    found: dict[str, list[str]] = {}
+    for instance, answer in seen.answers():
+        if answer.parameter_problem is not None:
+            found.setdefault(answer.parameter_problem.strip(), []).append(instance.name)
+    for problem, instances in found.items():
+        stop = "" if problem.endswith(".") else "."
+        yield Finding(
+            events.PARAMETERS_UNUSABLE,
+            f"The servers of {', '.join(instances)} cannot go by spec.engine.parameters and stay with the last that"
+            f" they could: {problem}{stop} Correct the parameters.",
+            stalls=True,
+            subject=f"Pod/{instances[0]}-0",
         )
 
 

@@ -19,6 +19,8 @@ from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
 
 BEHIND_BYTES: Final = 64 << 20
 """Lag from which a replica is called Behind: four segments of write-ahead log."""
+CAUGHT_UP_BYTES: Final = BEHIND_BYTES // 2
+"""Lag up to which a replica that was Behind stays so: one that lags about the limit does not flap."""
 
 MOST_CHANGES: Final = 256
 """Pending changes that the status holds."""
@@ -268,16 +270,20 @@ def _shard(facts: ClusterFacts, seen: ShardFacts) -> api.ShardStatus:
     leader = _leader(facts, seen)
     rule = leader[1].rule if leader is not None else None
     slots = facts.ring_map.slots.get(seen.name, 0) if facts.ring_map is not None else 0
+    last = facts.status.shards if facts.status is not None else ()
+    before = {entry.name: entry.lag for known in last for entry in known.instances}
     return api.ShardStatus(
         name=seen.name,
         slots=slots,
         primary=leader[0].name if leader is not None else None,
         term=rule.term if rule is not None else None,
-        instances=tuple(_instance(instance, leader) for instance in seen.instances),
+        instances=tuple(_instance(instance, leader, before.get(instance.name)) for instance in seen.instances),
     )
 
 
-def _instance(seen: InstanceFacts, leader: tuple[InstanceFacts, AgentStatus] | None) -> api.InstanceStatus:
+def _instance(
+    seen: InstanceFacts, leader: tuple[InstanceFacts, AgentStatus] | None, before: api.Lag | None
+) -> api.InstanceStatus:
     node = seen.pod.node if seen.pod is not None else None
     answer = seen.agent
     if answer is None or seen.pod is None:
@@ -291,14 +297,15 @@ def _instance(seen: InstanceFacts, leader: tuple[InstanceFacts, AgentStatus] | N
         state = _STATES.get(answer.state, "Starting")
         return api.InstanceStatus(name=seen.name, role=api.Role.UNKNOWN, state=state, node=node)
     state = "Streaming" if answer.streaming else "CatchingUp"
-    return api.InstanceStatus(name=seen.name, role=api.Role.REPLICA, state=state, lag=_lag(answer), node=node)
+    return api.InstanceStatus(name=seen.name, role=api.Role.REPLICA, state=state, lag=_lag(answer, before), node=node)
 
 
-def _lag(answer: AgentStatus) -> api.Lag:
+def _lag(answer: AgentStatus, before: api.Lag | None) -> api.Lag:
     if answer.lag_bytes is None:
         # A replica that streams and was never told of an end is not behind anything it knows of.
         return api.Lag.OK if answer.streaming else api.Lag.UNKNOWN
-    return api.Lag.BEHIND if answer.lag_bytes > BEHIND_BYTES else api.Lag.OK
+    limit = CAUGHT_UP_BYTES if before is api.Lag.BEHIND else BEHIND_BYTES
+    return api.Lag.BEHIND if answer.lag_bytes > limit else api.Lag.OK
 
 
 def _leader(facts: ClusterFacts, seen: ShardFacts) -> tuple[InstanceFacts, AgentStatus] | None:

@@ -78,6 +78,7 @@ class FakeAgent:
         self.spec: ShardSpec | None = None
         self.applied = 0
         self.pending_restart: tuple[str, ...] = ()
+        self.parameter_problem: str | None = None
         self.task: MemberState | None = None
         self.source: FakeAgent | None = None
         self.started = True
@@ -129,6 +130,7 @@ class FakeAgent:
             shard_uid=(born.shard_uid or self._uid()) if born else None,
             applied_generation=self.applied,
             pending_restart=self.pending_restart,
+            parameter_problem=self.parameter_problem,
         )
 
     def streams(self) -> bool:

@@ -70,3 +70,17 @@ async def test_a_restart_that_is_waited_for_is_said_once(bench: Bench, wish: dic
     bench.server.writes.clear()
     assert [events.RESTART_PENDING] == await said(bench, 3)
     assert [] == bench.server.writes
+
+
+async def test_parameters_that_servers_refuse_are_an_event(bench: Bench) -> None:
+    """The servers' own word stalls the cluster with one Warning, and is gone when they go by the parameters again."""
+    bench.declare()
+    await bench.settle()
+    for agent in bench.kubelet.agents.values():
+        agent.parameter_problem = "invalid value for parameter"
+    assert [events.PARAMETERS_UNUSABLE] == await said(bench, 3)
+    assert [events.PARAMETERS_UNUSABLE] == bench.events()
+    assert "invalid value for parameter" in bench.condition("Stalled")["message"]
+    for agent in bench.kubelet.agents.values():
+        agent.parameter_problem = None
+    assert ["True"] == await said(bench, 1)

@@ -265,3 +265,34 @@ def test_silence_is_not_taken_for_an_outage(seconds: float, truth: Truth) -> Non
     shard = dataclasses.replace(facts.shards[0], instances=(dataclasses.replace(first, agent=silent), *others))
     found = report(dataclasses.replace(facts, shards=(shard,)))
     assert (truth, truth) == (condition(found, "Available").status, condition(found, "Durable").status)
+
+
+@pytest.mark.parametrize("problem", ["work_mem: no such unit", "work_mem: no such unit."])
+def test_parameters_that_a_server_cannot_go_by_are_told(problem: str) -> None:
+    """What the agents say becomes a reason and one sentence for all of them, which only a person can mend."""
+    facts = settled().facts()
+    for instance in ("shop-s0-a", "shop-s0-c"):
+        facts = with_agent(facts, instance, parameter_problem=problem)
+    (finding,) = cluster.plan_cluster(facts, NOW).findings
+    assert (events.PARAMETERS_UNUSABLE, True) == (finding.reason, finding.stalls)
+    assert "The servers of shop-s0-a, shop-s0-c " in finding.message
+    assert "work_mem: no such unit. Correct" in finding.message
+    found = report(facts)
+    said = {kind: condition(found, kind) for kind in ("Ready", "Stalled", "Available")}
+    assert {"Ready": "False", "Stalled": "True", "Available": "True"} == {
+        kind: entry.status.value for kind, entry in said.items()
+    }
+    assert (events.PARAMETERS_UNUSABLE, finding.message) == (said["Stalled"].reason, said["Stalled"].message)
+
+
+def test_a_replica_about_the_limit_does_not_flap() -> None:
+    """Behind from 64 MiB on, and no longer from 32 MiB down; between the two the last word stands."""
+    facts = settled().facts()
+    mib = 1 << 20
+    said = []
+    for lag in (0, 60, 64, 65, 60, 33, 32, 40, 64, 70):
+        found = report(with_agent(facts, "shop-s0-b", lag_bytes=lag * mib))
+        facts = dataclasses.replace(facts, status=found)
+        said.append(str(found.shards[0].instances[1].lag))
+    ok, behind = "Ok", "Behind"
+    assert [ok, ok, ok, behind, behind, behind, ok, ok, ok, behind] == said

@@ -12,7 +12,7 @@ from typing import Final
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.controllers import agents, ownership, pods, reading, wanted
+from covet.controllers import agents, ownership, pods, reading, remains, wanted
 from covet.controllers.agents import Agents, Credentials
 from covet.controllers.wanted import Blueprint, Wanted
 from covet.core import names
@@ -81,6 +81,9 @@ class Observer:
         objects = await self._objects(ref)
         loaded, spec, problems = self._spec(body)
         identity, identity_problem = reading.birth_record(objects, ref)
+        if identity is None and identity_problem is None:
+            claims = await self._kube.list(resources.CLAIM, ref.namespace, {names.LABEL_CLUSTER: ref.name})
+            identity_problem = remains.judge((*objects.values(), *claims), ref)
         if identity is None and spec is not None and not problems:
             problems += await self._surroundings(spec)
         last = reading.last_status(body) if loaded is None else loaded.status

@@ -19,6 +19,7 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SECRET: ("get", "list", *APPLY),
     resources.SERVICE: ("get", "list", *APPLY),
     resources.SERVICE_ACCOUNT: ("get", "list", *APPLY),
+    resources.CLAIM: ("list",),
     resources.POD: ("list", "watch", "patch"),
     resources.STATEFUL_SET: ("get", "list", "watch", *APPLY),
     resources.BUDGET: ("get", "list", *APPLY),

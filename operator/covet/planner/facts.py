@@ -145,7 +145,7 @@ class ClusterFacts:
     Args:
         spec: the effective spec as the user wants it; None if it cannot be honoured (see `problems`).
         identity: the birth record, None if there is none.
-        identity_problem: why the record cannot be used, though there is one.
+        identity_problem: why the record cannot be used, or why none may be made though there is none.
         problems: what is wrong with the spec or its surroundings, before anything is made.
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.

@@ -42,8 +42,8 @@ def judge(found: Iterable[Manifest], ref: ClusterRef) -> Finding | None:
     if own:
         return Finding(
             events.IDENTITY_CONTRADICTED,
-            f"The cluster was made ({_listed(own)}), but the ConfigMap {names.identity(ref.name)} with its birth records"
-            " is gone. Put it back from a copy; nothing is touched until then.",
+            f"The cluster was made ({_listed(own)}), but the ConfigMap {names.identity(ref.name)} with its birth"
+            " records is gone. Put it back from a copy; nothing is touched until then.",
             stalls=True,
             subject=f"ConfigMap/{names.identity(ref.name)}",
         )

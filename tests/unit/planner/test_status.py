@@ -19,12 +19,7 @@ from covet.testing.world import NOW, World
 def settled(shards: int = 1, instances: int = 3, durability: str = "Quorum") -> World:
     """Return a world in which everything is where it should be."""
     world = World(worlds.cluster_spec(shards, instances, durability))
-    for _ in range(40):
-        facts = world.facts()
-        plan = cluster.plan_cluster(facts, NOW)
-        for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
-            world.carry_out(action, facts)
-        world.tick()
+    world.settle()
     return world
 
 

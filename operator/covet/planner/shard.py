@@ -324,7 +324,16 @@ def _unusable(seen: ShardFacts) -> Iterator[Finding]:
 
 def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord) -> Iterator[Finding]:
     subject = f"Pod/{instance.name}-0"
-    if answer.state is MemberState.REFUSED:
+    if answer.state is MemberState.REFUSED and answer.reason == events.LEADER_BEHIND:
+        yield Finding(
+            events.LEADER_BEHIND,
+            f"{instance.name} led {record.name}, and its volume has lost log that a replica holds: {answer.message}"
+            " Nothing was changed. Delete no claim: what was committed last may be on one volume only. The runbook"
+            " LeaderBehind (docs/runbooks.md) says what there is to decide.",
+            stalls=True,
+            subject=subject,
+        )
+    elif answer.state is MemberState.REFUSED:
         yield Finding(
             events.VOLUME_FOREIGN,
             f"{instance.name} refuses its volume ({answer.reason}): {answer.message} Nothing on it was touched."

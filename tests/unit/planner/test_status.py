@@ -291,3 +291,13 @@ def test_a_replica_about_the_limit_does_not_flap() -> None:
         said.append(str(found.shards[0].instances[1].lag))
     ok, behind = "Ok", "Behind"
     assert [ok, ok, ok, behind, behind, behind, ok, ok, ok, behind] == said
+
+
+def test_a_leader_that_lost_log_is_not_told_to_be_thrown_away() -> None:
+    """The advice for a foreign volume would destroy data here: the reason is its own, and points to the runbook."""
+    said = {"state": MemberState.REFUSED, "reason": "LeaderBehind", "message": "shop-s0-b is at 9, this one at 7."}
+    facts = with_agent(settled().facts(), "shop-s0-a", **said)
+    found = condition(report(facts), "Stalled")
+    assert events.LEADER_BEHIND == found.reason
+    assert "at 7. Nothing was changed. Delete no claim" in found.message
+    assert "delete the claim" not in found.message

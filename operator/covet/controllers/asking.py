@@ -1,12 +1,14 @@
 """Asking every instance of a cluster how it is: its StatefulSet, its pod, and its agent, all in parallel."""
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
+from typing import Final
 
 from covet.controllers import agents, pods, reading
 from covet.controllers.agents import Agents, Credentials
 from covet.core import names
-from covet.core.agentapi import Peer
+from covet.core.agentapi import AgentStatus, Peer
 from covet.core.clock import Clock
 from covet.kube import resources
 from covet.kube.client import Kube
@@ -17,6 +19,9 @@ from covet.manifests.metadata import ClusterRef
 from covet.planner import specs
 from covet.planner.facts import Finding, InstanceFacts, PodFacts, ShardFacts
 from covet.planner.record import Identity
+
+TAKE_UP: Final = 5.0
+"""Seconds after new parameters until an agent that does not say what it applied is taken to go by them."""
 
 
 class Asker:
@@ -30,6 +35,7 @@ class Asker:
         self._kube = kube
         self._clock = clock
         self._agents = agents
+        self._parameters: dict[str, tuple[Mapping[str, str], float]] = {}
 
     async def look(
         self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest]
@@ -69,14 +75,26 @@ class Asker:
         found = await asyncio.gather(
             *(self._instance(ref, shard, name, objects) for name in specs.instance_names(ref.name, shard, count))
         )
+        published = reading.published_spec(objects, ref, shard)
+        if self._are_new(shard, published.parameters if published is not None else {}):
+            found = [_doubted(seen) for seen in found]
         return ShardFacts(
             name=shard,
             instances=tuple(found),
-            published=reading.published_spec(objects, ref, shard),
+            published=published,
             endpoint=reading.endpoint(
                 objects.get(("EndpointSlice", ref.namespace, names.read_write_slice(ref.name, shard)))
             ),
         )
+
+    def _are_new(self, shard: str, parameters: Mapping[str, str]) -> bool:
+        """Return whether the parameters of a shard were published a moment ago; those of the first look were not."""
+        now = self._clock.monotonic()
+        known, since = self._parameters.get(shard, (parameters, now - TAKE_UP))
+        if known != parameters:
+            since = now
+        self._parameters[shard] = (parameters, since)
+        return now - since < TAKE_UP
 
     async def _instance(self, ref: ClusterRef, shard: str, name: str, objects: Mapping[Key, Manifest]) -> InstanceFacts:
         stateful_set = objects.get(("StatefulSet", ref.namespace, name))
@@ -98,6 +116,14 @@ class Asker:
         about = f"involvedObject.kind=StatefulSet,involvedObject.name={name},type=Warning"
         found = await self._kube.list(resources.EVENT, ref.namespace, fields=about)
         return pods.creation_problem(name, found, self._clock.wall())
+
+
+def _doubted(seen: InstanceFacts) -> InstanceFacts:
+    """Return an instance whose agent, unless it says otherwise, does not go by its newest spec yet."""
+    answer = seen.agent
+    if not isinstance(answer, AgentStatus) or answer.applied_generation is not None:
+        return seen
+    return dataclasses.replace(seen, agent=dataclasses.replace(answer, applied_generation=answer.spec_generation - 1))
 
 
 def _askable(pod: PodFacts) -> bool:

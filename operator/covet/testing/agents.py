@@ -77,6 +77,7 @@ class FakeAgent:
         self.foreign = False
         self.spec: ShardSpec | None = None
         self.applied = 0
+        self.tells_applied = True
         self.pending_restart: tuple[str, ...] = ()
         self.parameter_problem: str | None = None
         self.task: MemberState | None = None
@@ -128,7 +129,7 @@ class FakeAgent:
             map_epoch=born.map_epoch if born else None,
             spec_generation=self.spec.generation if self.spec is not None else 0,
             shard_uid=(born.shard_uid or self._uid()) if born else None,
-            applied_generation=self.applied,
+            applied_generation=self.applied if self.tells_applied else None,
             pending_restart=self.pending_restart,
             parameter_problem=self.parameter_problem,
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from covet.controllers import asking
 from covet.core import events
 from covet.kube import resources
 from tests.unit.controllers.conftest import NAMESPACE, Bench
@@ -39,6 +40,31 @@ async def test_a_setting_is_ready_once_servers_go_by_it(bench: Bench) -> None:
     assert ["WaitingForSpec"] == await said(bench, 5)
     await bench.kubelet.sync()
     assert ["True"] == await said(bench, 3)
+
+
+async def test_an_agent_that_does_not_say_is_given_time(bench: Bench) -> None:
+    """Where an agent tells no more than which spec it has, it goes by that a few seconds later, restart and all."""
+    bench.declare()
+    await bench.settle()
+    for agent in bench.kubelet.agents.values():
+        agent.tells_applied = False
+    assert ["True"] == await said(bench, 2)
+    bench.declare(**SETTING)
+    assert ["Updating", "WaitingForSpec"] == await said(bench, 5)
+    bench.offset += asking.TAKE_UP
+    assert ["True"] == await said(bench, 3)
+
+
+async def test_a_new_operator_does_not_doubt_what_it_finds(bench: Bench) -> None:
+    """An agent that does not say what it applied keeps nobody waiting when only the operator is new."""
+    bench.declare(**SETTING)
+    await bench.settle()
+    for agent in bench.kubelet.agents.values():
+        agent.tells_applied = False
+    await bench.reconciler.close()
+    bench.restart()
+    await bench.settle(2)
+    assert "True" == claims(bench)
 
 
 async def test_a_template_is_ready_once_pods_have_it(bench: Bench) -> None:

@@ -35,7 +35,7 @@ test: ## every check and test; ends with the time each part took
 	@python3 -m tools.suite
 
 test-unit: setup ## pure code and adapters against fakes, with coverage
-	$(PYTEST) tests/unit -q
+	$(PYTEST) tests/unit -q -n auto --dist worksteal
 
 test-rust: setup ## the ring's own tests
 	$(CARGO) test --locked --workspace --quiet

@@ -13,7 +13,6 @@ import time
 
 from tools import bootstrap
 
-PY = ".venv/bin/python"
 COVERAGE = bootstrap.ROOT / ".coverage-parts"
 
 
@@ -24,40 +23,49 @@ class Part:
     Args:
         name: as `make` calls it, where there is such a verb.
         argv: the program and its arguments, run at the root of the checkout.
+        measured: whether its coverage counts; every process it starts then writes a file of its own.
     """
 
     name: str
     argv: tuple[str, ...]
+    measured: bool = False
 
 
-def pytest(data_file: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command of a pytest part whose coverage goes into files of its own."""
-    return (PY, "-m", "coverage", "run", f"--data-file={data_file}", "-m", "pytest", "-q", *arguments)
+def make(verb: str) -> tuple[str, ...]:
+    """Return the command of a part that is a verb of the Makefile."""
+    return ("make", "--no-print-directory", verb)
 
 
 PARTS = (
-    Part("check-python", ("make", "--no-print-directory", "check-python")),
-    Part("check-rust", ("make", "--no-print-directory", "check-rust")),
-    Part("test-rust", ("make", "--no-print-directory", "test-rust")),
-    Part("test-unit", pytest(".coverage-parts/unit", "tests/unit")),
-    Part("test-process", pytest(".coverage-parts/process", "tests/e2e/process", "-m", "process and not long")),
-    Part("coverage", ("make", "--no-print-directory", "coverage")),
-    Part("test-cluster", (PY, "-m", "pytest", "-q", "tests/e2e", "-m", "cluster and not long")),
+    Part("check-python", make("check-python")),
+    Part("check-rust", make("check-rust")),
+    Part("test-rust", make("test-rust")),
+    Part("test-unit", make("test-unit"), measured=True),
+    Part("test-process", make("test-process"), measured=True),
+    Part("coverage", make("coverage")),
+    Part("test-cluster", make("test-cluster")),
 )
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of every part: what tests start as processes measures its coverage too."""
+def environment(part: Part) -> dict[str, str]:
+    """Return the environment of a part."""
+    if not part.measured:
+        return dict(os.environ)
+    start = {"COVERAGE_PROCESS_START": str(bootstrap.ROOT / "pyproject.toml")}
+    return {**os.environ, **start, "COVERAGE_FILE": str(COVERAGE / part.name)}
+
+
+def clear_coverage() -> None:
+    """Make room for the coverage of this run."""
     shutil.rmtree(COVERAGE, ignore_errors=True)
     COVERAGE.mkdir()
     COVERAGE.chmod(0o1777)  # agents of the process tier run without rights and write their part here
-    return {**os.environ, "COVERAGE_PROCESS_START": str(bootstrap.ROOT / "pyproject.toml")}
 
 
 def main() -> None:
     """Run the parts, print the table, exit with the first failure."""
     bootstrap.prepare()
-    variables = environment()
+    clear_coverage()
     results = []
     chosen = sys.argv[1:]
     for part in PARTS:
@@ -65,7 +73,7 @@ def main() -> None:
             continue
         print(f"\n=== {part.name}", flush=True)
         begun = time.monotonic()
-        status = subprocess.run(part.argv, cwd=bootstrap.ROOT, env=variables, check=False).returncode
+        status = subprocess.run(part.argv, cwd=bootstrap.ROOT, env=environment(part), check=False).returncode
         results.append((part.name, status, time.monotonic() - begun))
     print(f"\n{'part':<16}{'result':<10}{'seconds':>8}")
     for name, status, seconds in results:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import prometheus_client
 
 from covet.controllers.fleet import Fleet
+from covet.controllers.rivals import Rivals
 from covet.controllers.round import Observed, Tools
 from covet.core import metrics, names
 from covet.core.clock import Clock
@@ -54,6 +55,7 @@ class Operator:
         self._definition = Verdict(good=False, message="starting")
         self._holder: LeaseHolder | None = None
         self._fleet: Fleet | None = None
+        self._rivals: Rivals | None = None
         self.port = 0
 
     def stop(self) -> None:
@@ -94,7 +96,11 @@ class Operator:
         if holder is None:
             return 1
         kube.guard(holder.held)
-        tools = Tools(kube, self._settings, self._clock, self._metrics.count_action, self._meter.read, self._note_ready)
+        rivals = Rivals(kube, self._clock, self._settings.operator)
+        self._rivals = rivals
+        tools = Tools(
+            kube, self._settings, self._clock, self._metrics.count_action, self._meter.read, self._note_ready, rivals
+        )
         fleet = Fleet(tools, self._metrics.count_round)
         self._fleet = fleet
         token = None if self._kubeconfig is not None else _TOKEN
@@ -201,7 +207,8 @@ class Operator:
     def _collect(self) -> None:
         held = self._holder is not None and self._holder.held()
         lags = {watched.plural: self._meter.lag(watched) for watched in wiring.WATCHED}
-        self._metrics.set_state(held, len(self._fleet) if self._fleet is not None else 0, lags)
+        clusters = len(self._fleet) if self._fleet is not None else 0
+        self._metrics.set_state(held, clusters, len(self._rivals) if self._rivals is not None else 0, lags)
 
 
 def judge_definition(found: resources.Manifest | None) -> Verdict:
@@ -238,6 +245,7 @@ class _Metrics:
         self._seconds = metrics.register(metrics.OPERATOR_ROUND_SECONDS, self.registry)
         self._actions = metrics.register(metrics.OPERATOR_ACTIONS, self.registry)
         self._clusters = metrics.register(metrics.OPERATOR_CLUSTERS, self.registry)
+        self._elsewhere = metrics.register(metrics.OPERATOR_ELSEWHERE, self.registry)
         self._held = metrics.register(metrics.OPERATOR_LEASE_HELD, self.registry)
         self._lag = metrics.register(metrics.OPERATOR_WATCH_LAG_SECONDS, self.registry)
         self._ready = metrics.register(metrics.CLUSTER_READY, self.registry)
@@ -260,9 +268,10 @@ class _Metrics:
         with contextlib.suppress(KeyError):
             self._ready.remove(namespace, name)
 
-    def set_state(self, held: bool, clusters: int, lags: dict[str, float]) -> None:
+    def set_state(self, held: bool, clusters: int, elsewhere: int, lags: dict[str, float]) -> None:
         _gauge(self._held).set(1 if held else 0)
         _gauge(self._clusters).set(clusters)
+        _gauge(self._elsewhere).set(elsewhere)
         for resource, lag in lags.items():
             _gauge(self._lag).labels(resource).set(lag)
 

@@ -15,6 +15,8 @@ LOG: Final = logging.getLogger("covet.door")
 
 PLACES: Final = 128
 """Connections at once; a shard of seven with an operator and a scraper needs some thirty."""
+BACKLOG: Final = 128
+"""Connections that the kernel keeps until the agent comes round to them."""
 REQUEST_SECONDS: Final = 5.0
 """How long a connection may take for TLS, and then for its first request."""
 IDLE_SECONDS: Final = 45.0
@@ -67,7 +69,7 @@ class Door:
             OSError: the port is taken.
         """
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, port), family=family, backlog=128)
+        self._listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)  # noqa: FBT003  the socket API
         self._tasks = [
             asyncio.create_task(self._accept(self._listener), name="door"),
@@ -110,6 +112,9 @@ class Door:
             visit = Visit(self._monotonic())
             self._visits.add(visit)
             visit.task = asyncio.create_task(self._let_in(sock, visit))
+            # A crowd that waits already would be taken in without a pause. It must not hold up everybody else, and
+            # whoever is to make room for it must have begun: a task cancelled before that leaves its socket open.
+            await asyncio.sleep(0)
 
     async def _let_in(self, sock: socket.socket, visit: Visit) -> None:
         """Shake hands; from then on the server and the bounds have the connection."""

@@ -58,6 +58,7 @@ class Instance:
         stalled_since: monotonic time since which a standby receives the log and does not replay it, None while it does.
         unready: what the server answered when it last took no session.
         probed_at: monotonic time of that answer.
+        applied_generation: of the newest spec that the server was brought in line with, None before the first.
         cramped: the volume has no room for what a leader writes: this member does not stand for election.
         remake: member, a leader, to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
@@ -106,6 +107,7 @@ class Instance:
         self.decision: Decision | None = None
         self.remake: str | None = None
         self.cramped = False
+        self.applied_generation: int | None = None
         self.ticked_at = clock.monotonic()
         self.acting = asyncio.Lock()
         self.wake = asyncio.Event()

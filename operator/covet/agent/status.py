@@ -78,6 +78,7 @@ async def read(inst: Instance) -> AgentStatus:
         pending_restart=contents.pending_restart if contents else (),
         task=inst.task,
         parameter_problem=inst.tuning.problem,
+        applied_generation=inst.applied_generation,
         shard_uid=identity.shard_uid if identity else None,
         last_failover=inst.chronicle.last,
         decided=inst.chronicle.decided,

@@ -158,8 +158,10 @@ class Watcher:
 
     async def _settings(self) -> None:
         inst = self._inst
+        generation = inst.spec.generation
         if inst.vitals is not None and not inst.acting.locked():
             await configuring.apply(inst)
+            inst.applied_generation = generation
 
     def _configure_voter(self, addresses: Callable[[str], tuple[str, ...]]) -> None:
         inst = self._inst

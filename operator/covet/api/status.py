@@ -213,6 +213,8 @@ class ClusterStatus(model.Model):
 
     observed_generation: int | None = None
     """Generation of the object that this status is about."""
+    operator: Annotated[str | None, pydantic.Field(max_length=317)] = None
+    """Operator that serves the cluster, as namespace/Lease; any other one leaves it alone while that one lives."""
     phase: Annotated[str | None, pydantic.Field(max_length=63)] = None
     """One word for people; programs read the conditions."""
     conditions: Annotated[

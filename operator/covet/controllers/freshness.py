@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from covet.api.effective import EffectiveSpec
+from covet.controllers import rivals
 from covet.controllers.agents import Agents
 from covet.controllers.observe import Seen
-from covet.core import names
+from covet.core import events, names
 from covet.core.clock import Clock
 from covet.core.errors import ConflictError
 from covet.kube import resources
@@ -46,7 +47,7 @@ async def still_wanted(means: Means, seen: Seen) -> None:
     """Check that the object still stands, as it was seen.
 
     Raises:
-        ConflictError: it is gone, being deleted, another one, paused or edited.
+        ConflictError: it is gone, being deleted, another one, paused, edited, or served by another operator by now.
     """
     body = await means.kube.get(resources.CLUSTER, seen.ref.namespace, seen.ref.name)
     metadata = (body or {}).get("metadata") or {}
@@ -54,6 +55,8 @@ async def still_wanted(means: Means, seen: Seen) -> None:
         raise ConflictError("ClusterGone", f"{seen.ref.name} is gone or being deleted.")
     if metadata.get("generation") != seen.facts.generation:
         raise ConflictError("ClusterChanged", f"{seen.ref.name} was edited meanwhile.")
+    if rivals.named_in(body or {}) not in {None, seen.facts.operator}:
+        raise ConflictError(events.SERVED_ELSEWHERE, f"{seen.ref.name} is served by another operator by now.")
 
 
 async def read_identity(means: Means, seen: Seen) -> tuple[Manifest, Identity]:

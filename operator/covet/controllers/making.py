@@ -5,7 +5,7 @@ import functools
 
 import covet_hasher
 
-from covet.controllers import freshness
+from covet.controllers import freshness, remains
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core import names
@@ -19,8 +19,11 @@ from covet.planner import record
 
 
 async def record_identity(means: Means, seen: Seen, action: act.RecordIdentity) -> None:
-    """Create the birth record."""
+    """Create the birth record, if nothing of a cluster of this name is there; it must not exist."""
     await freshness.still_wanted(means, seen)
+    found = await remains.look(means.kube, seen.ref)
+    if found is not None:
+        raise (RefusedError if found.stalls else ConflictError)(found.reason, found.message)
     volumes = action.identity.born.deletion.volumes
     await means.kube.create(configs.identity(seen.ref, {record.KEY: record.encode(action.identity)}, volumes))
 

@@ -1,4 +1,4 @@
-"""Looking at a cluster: lists from the API server and answers of all agents, in parallel.
+"""Looking at a cluster: what Kubernetes holds of it, what its agents say (`asking`), how that differs from the wish.
 
 Every round looks afresh. Nothing here decides; what comes out is `ClusterFacts`, and beside it
 the objects themselves for whoever carries out the plan.
@@ -12,11 +12,11 @@ from typing import Final
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.controllers import agents, ownership, pods, reading, wanted
-from covet.controllers.agents import Agents, Credentials
+from covet.controllers import ownership, reading, remains, wanted
+from covet.controllers.agents import Agents
+from covet.controllers.asking import Asker
 from covet.controllers.wanted import Blueprint, Wanted
 from covet.core import names
-from covet.core.agentapi import Peer
 from covet.core.clock import Clock
 from covet.core.errors import SpecError
 from covet.core.settings import Settings
@@ -27,7 +27,7 @@ from covet.kube.resources import Manifest
 from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
 from covet.planner import checks, orders, specs
-from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, PodFacts, ShardFacts
+from covet.planner.facts import ClusterFacts, Finding
 from covet.planner.record import Identity
 
 _LISTED: Final = (*resources.OWNED, resources.POD)
@@ -64,7 +64,7 @@ class Observer:
         self._kube = kube
         self._settings = settings
         self._clock = clock
-        self._agents = agents
+        self._asker = Asker(kube, clock, agents)
         self._applied = applied
 
     async def look(self, body: Manifest) -> Seen:
@@ -81,12 +81,15 @@ class Observer:
         objects = await self._objects(ref)
         loaded, spec, problems = self._spec(body)
         identity, identity_problem = reading.birth_record(objects, ref)
+        if identity is None and identity_problem is None:
+            claims = await self._kube.list(resources.CLAIM, ref.namespace, {names.LABEL_CLUSTER: ref.name})
+            identity_problem = remains.judge((*objects.values(), *claims), ref)
         if identity is None and spec is not None and not problems:
             problems += await self._surroundings(spec)
         last = reading.last_status(body) if loaded is None else loaded.status
         accepted = spec if not problems else last.effective if last is not None else None
         in_force = reading.in_force(accepted, identity)
-        shards = await self._shards(ref, identity, objects)
+        shards = await self._asker.look(ref, identity, objects)
         facts = ClusterFacts(
             name=ref.name,
             namespace=ref.namespace,
@@ -107,6 +110,7 @@ class Observer:
             shards=shards,
             status=last,
             annotations=reading.annotations(body),
+            operator=self._settings.operator,
         )
         if identity is None or in_force is None or identity.cluster_uid != ref.uid:
             return Seen(facts, ref, objects, {})
@@ -209,82 +213,8 @@ class Observer:
         finding = checks.storage_finding(spec.storage.class_name, classes)
         return (finding,) if finding is not None else ()
 
-    async def _shards(
-        self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest]
-    ) -> tuple[ShardFacts, ...]:
-        """Look at every shard of the record; without a record, at what is left of one."""
-        if identity is None:
-            return reading.remains(ref, objects)
-        if identity.cluster_uid != ref.uid:
-            return ()
-        count = identity.born.shards.instances
-        shard_names = [known.name for known in identity.shards]
-        await self._connect(ref, shard_names, count, objects)
-        return tuple(await asyncio.gather(*(self._shard(ref, shard, count, objects) for shard in shard_names)))
-
-    async def _connect(
-        self, ref: ClusterRef, shard_names: list[str], count: int, objects: Mapping[Key, Manifest]
-    ) -> None:
-        secret = objects.get(("Secret", ref.namespace, names.operator_secret(ref.name)))
-        if secret is None:
-            return
-        addresses: dict[str, str] = {}
-        for shard in shard_names:
-            for instance in specs.instance_names(ref.name, shard, count):
-                pod = objects.get(("Pod", ref.namespace, names.pod(instance)))
-                address = (pod.get("status") or {}).get("podIP") if pod is not None else None
-                if address:
-                    addresses[_peer(ref, shard, instance).address] = address
-        values = reading.secret_values(secret)
-        try:
-            credentials = Credentials(values[secrets.CERTIFICATE], values[secrets.KEY], values[secrets.TRUST])
-            await self._agents.use(credentials, addresses)
-        except (KeyError, OSError):
-            # An unreadable certificate is found by `_certificates` and issued anew; until then nobody can be asked.
-            await self._agents.close()
-
-    async def _shard(self, ref: ClusterRef, shard: str, count: int, objects: Mapping[Key, Manifest]) -> ShardFacts:
-        found = await asyncio.gather(
-            *(self._instance(ref, shard, name, objects) for name in specs.instance_names(ref.name, shard, count))
-        )
-        return ShardFacts(
-            name=shard,
-            instances=tuple(found),
-            published=reading.published_spec(objects, ref, shard),
-            endpoint=reading.endpoint(
-                objects.get(("EndpointSlice", ref.namespace, names.read_write_slice(ref.name, shard)))
-            ),
-        )
-
-    async def _instance(self, ref: ClusterRef, shard: str, name: str, objects: Mapping[Key, Manifest]) -> InstanceFacts:
-        stateful_set = objects.get(("StatefulSet", ref.namespace, name))
-        pod = objects.get(("Pod", ref.namespace, names.pod(name)))
-        if pod is None:
-            self._agents.forget(name)
-            return InstanceFacts(name, problem=await self._creation_problem(name, ref, stateful_set))
-        read = pods.read(pod, stateful_set, self._clock.wall())
-        if not _askable(read):
-            self._agents.forget(name)
-            return InstanceFacts(name, read)
-        return InstanceFacts(name, read, await self._agents.ask(_peer(ref, shard, name)))
-
-    async def _creation_problem(self, name: str, ref: ClusterRef, stateful_set: Manifest | None) -> Finding | None:
-        if stateful_set is None:
-            return None
-        about = f"involvedObject.kind=StatefulSet,involvedObject.name={name},type=Warning"
-        found = await self._kube.list(resources.EVENT, ref.namespace, fields=about)
-        return pods.creation_problem(name, found, self._clock.wall())
-
 
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
-
-
-def _askable(pod: PodFacts) -> bool:
-    return pod.running and pod.address is not None
-
-
-def _peer(ref: ClusterRef, shard: str, instance: str) -> Peer:
-    return agents.peer_of(instance, names.shard_set(ref.name, shard), ref.namespace)
 
 
 def _password(objects: Mapping[Key, Manifest], ref: ClusterRef, in_force: EffectiveSpec | None) -> str | None:

@@ -55,11 +55,18 @@ def read(pod: Manifest, stateful_set: Manifest | None, now: dt.datetime) -> PodF
     )
 
 
-def _outdated(labels: dict[str, str], stateful_set: Manifest | None) -> bool:
-    status = (stateful_set or {}).get("status") or {}
-    if stateful_set is None or status.get("observedGeneration") != stateful_set["metadata"].get("generation"):
+def is_observed(stateful_set: Manifest | None) -> bool:
+    """Return whether Kubernetes has taken up the newest version of a StatefulSet."""
+    if stateful_set is None:
         return False
-    newest = status.get("updateRevision")
+    observed = (stateful_set.get("status") or {}).get("observedGeneration", 0)
+    return bool(observed == stateful_set["metadata"].get("generation"))
+
+
+def _outdated(labels: dict[str, str], stateful_set: Manifest | None) -> bool:
+    if stateful_set is None or not is_observed(stateful_set):
+        return False
+    newest = (stateful_set.get("status") or {}).get("updateRevision")
     return newest is not None and labels.get("controller-revision-hash", newest) != newest
 
 

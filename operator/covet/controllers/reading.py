@@ -1,5 +1,6 @@
 """What the objects of a cluster say: pure readers, which never fail at what somebody wrote into them."""
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Mapping
@@ -74,8 +75,12 @@ def certificates_of(
         secret = objects.get(("Secret", ref.namespace, secret_name))
         if secret is None:
             continue
-        text = secret_values(secret).get(secrets.CERTIFICATE, "")
-        found[subject] = _certificate(secret, now, due=certificates.needs_renewal(text, now, trust, addresses))
+        values = secret_values(secret)
+        text = values.get(secrets.CERTIFICATE, "")
+        ours = trust is None or (certificates.is_issued_by(text, trust) and values.get(secrets.TRUST) == trust)
+        due = not ours or certificates.needs_renewal(text, now, addresses)
+        read = _certificate(secret, now, due=due)
+        found[subject] = dataclasses.replace(read, valid=read.valid and ours)
     return found
 
 

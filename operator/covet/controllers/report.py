@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from covet.api.status import ClusterStatus
-from covet.controllers.observe import Seen
 from covet.core import clock, names
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
 from covet.kube import resources
 from covet.kube.client import Kube
 from covet.kube.resources import Manifest
+from covet.manifests.metadata import ClusterRef
 from covet.planner.facts import Finding
 
 _log = logging.getLogger(__name__)
@@ -33,11 +33,11 @@ class Reporter:
         self._clock = clock
         self._sent: dict[str, _Sent] = {}
 
-    async def write_status(self, seen: Seen, before: Manifest, status: ClusterStatus) -> None:
+    async def write_status(self, ref: ClusterRef, before: Manifest, status: ClusterStatus) -> None:
         """Write the status, if it differs from the one the object carries.
 
         Args:
-            seen: whose status it is.
+            ref: whose status it is.
             before: the object as it was read in this round.
             status: what it should say.
         """
@@ -46,22 +46,22 @@ class Reporter:
             return
         # A merge patch and not server-side apply: a map of ours that became empty was left behind as null by
         # apply (Kubernetes 1.34), which the schema then refuses, for ever.
-        metadata = {"uid": seen.ref.uid, "resourceVersion": before["metadata"]["resourceVersion"]}
+        metadata = {"uid": ref.uid, "resourceVersion": before["metadata"]["resourceVersion"]}
         body = {"metadata": metadata, "status": patch}
-        await self._kube.merge(resources.CLUSTER, seen.ref.namespace, seen.ref.name, body, subresource="status")
+        await self._kube.merge(resources.CLUSTER, ref.namespace, ref.name, body, subresource="status")
 
-    async def warn(self, seen: Seen, findings: Iterable[Finding]) -> None:
+    async def warn(self, ref: ClusterRef, findings: Iterable[Finding]) -> None:
         """Send a Warning Event for each finding that was not sent lately."""
         for finding in findings:
-            await self._send(seen, "Warning", finding)
+            await self._send(ref, "Warning", finding)
 
-    async def tell(self, seen: Seen, reason: str, message: str) -> None:
+    async def tell(self, ref: ClusterRef, reason: str, message: str) -> None:
         """Send a Normal Event about something that happened."""
-        await self._send(seen, "Normal", Finding(reason, message))
+        await self._send(ref, "Normal", Finding(reason, message))
 
-    async def _send(self, seen: Seen, kind: str, finding: Finding) -> None:
+    async def _send(self, ref: ClusterRef, kind: str, finding: Finding) -> None:
         now = self._clock.monotonic()
-        key = _key(seen, finding)
+        key = _key(ref, finding)
         moment = clock.rfc3339(self._clock.wall())
         last = self._sent.get(key)
         if last is not None and now - last.at < REPEAT_AFTER:
@@ -71,7 +71,7 @@ class Reporter:
         sent = _Sent(now, last.count + 1 if last is not None else 1, last.first if last is not None else moment)
         self._sent[key] = sent
         try:
-            await self._kube.apply(_event(seen, kind, finding, sent, moment))
+            await self._kube.apply(_event(ref, kind, finding, sent, moment))
         except CovetError as error:
             # An Event is a courtesy: the condition says the same, and nothing waits for either.
             _log.info(f"could not send the Event {finding.reason}: {error}")
@@ -104,17 +104,17 @@ class _Sent:
     first: str
 
 
-def _event(seen: Seen, kind: str, finding: Finding, sent: _Sent, moment: str) -> Manifest:
+def _event(ref: ClusterRef, kind: str, finding: Finding, sent: _Sent, moment: str) -> Manifest:
     event: Manifest = {
         "apiVersion": resources.EVENT.api_version,
         "kind": resources.EVENT.kind,
-        "metadata": {"name": f"{seen.ref.name}.{_key(seen, finding)}", "namespace": seen.ref.namespace},
+        "metadata": {"name": f"{ref.name}.{_key(ref, finding)}", "namespace": ref.namespace},
         "involvedObject": {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
-            "name": seen.ref.name,
-            "namespace": seen.ref.namespace,
-            "uid": seen.ref.uid,
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "uid": ref.uid,
         },
         "type": kind,
         "reason": finding.reason,
@@ -128,10 +128,10 @@ def _event(seen: Seen, kind: str, finding: Finding, sent: _Sent, moment: str) ->
     }
     if finding.subject:
         subject_kind, subject_name = finding.subject.split("/", 1)
-        event["related"] = {"kind": subject_kind, "name": subject_name, "namespace": seen.ref.namespace}
+        event["related"] = {"kind": subject_kind, "name": subject_name, "namespace": ref.namespace}
     return event
 
 
-def _key(seen: Seen, finding: Finding) -> str:
-    text = f"{seen.ref.uid}\n{finding.reason}\n{finding.subject}\n{finding.message}"
+def _key(ref: ClusterRef, finding: Finding) -> str:
+    text = f"{ref.uid}\n{finding.reason}\n{finding.subject}\n{finding.message}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

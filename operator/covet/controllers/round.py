@@ -13,6 +13,7 @@ from covet.controllers.freshness import Means
 from covet.controllers.observe import Observer, Seen
 from covet.controllers.pace import Moment
 from covet.controllers.report import Reporter
+from covet.controllers.rivals import Rivals
 from covet.core import events
 from covet.core.agentapi import AgentStatus
 from covet.core.clock import Clock
@@ -22,6 +23,7 @@ from covet.kube import resources
 from covet.kube.client import Kube
 from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
+from covet.manifests.metadata import ClusterRef
 from covet.planner import actions as act
 from covet.planner import cluster, status, telling
 from covet.planner.actions import Plan
@@ -56,6 +58,7 @@ class Tools:
         count_action: told of each action and its outcome.
         witness: told of what was read.
         ready: told of namespace, name and whether the cluster is ready; None once it is gone.
+        rivals: says which clusters are another operator's.
     """
 
     kube: Kube
@@ -64,6 +67,7 @@ class Tools:
     count_action: Callable[[str, str], None]
     witness: Witness
     ready: Callable[[str, str, bool | None], None]
+    rivals: Rivals
 
 
 class Reconciler:
@@ -101,7 +105,11 @@ class Reconciler:
         body = await self._tools.kube.get(resources.CLUSTER, self._namespace, self._name)
         if body is None:
             self._tools.ready(self._namespace, self._name, None)
+            self._tools.rivals.forget((self._namespace, self._name))
             return None
+        rival = await self._tools.rivals.judge((self._namespace, self._name), body)
+        if rival is not None:
+            return await self._leave_alone(body, rival)
         seen = await self._observer.look(body)
         self._tools.witness(_witnessed(body, seen))
         now = self._tools.clock.wall()
@@ -115,16 +123,25 @@ class Reconciler:
         done = await self._do(seen, plan)
         return _moment(seen, plan, acted=bool(done))
 
+    async def _leave_alone(self, body: Manifest, rival: Finding) -> Moment:
+        """Tell people that another operator serves the cluster; its status is the other one's to write."""
+        if self._told != rival.message:
+            self._told = rival.message
+            _log.warning(rival.message, extra={"cluster": f"{self._namespace}/{self._name}", "reason": rival.reason})
+        ref = ClusterRef(self._name, self._namespace, body["metadata"]["uid"])
+        await self._reporter.warn(ref, (rival,))
+        return Moment(acted=False, settled=False, stalled=True, newborn=False, signature=rival.message)
+
     async def _say(self, body: Manifest, seen: Seen, plan: Plan) -> None:
         """Report before acting."""
         said = status.report(seen.facts, plan, self._tools.clock.wall(), self._failure)
-        await self._reporter.write_status(seen, body, said)
+        await self._reporter.write_status(seen.ref, body, said)
         ready = any(entry.type == "Ready" and entry.status == "True" for entry in said.conditions)
         self._tools.ready(self._namespace, self._name, ready)
         for happened in telling.news(seen.facts.status, said):
             await self._announce(seen, happened)
         failures = (self._failure,) if self._failure is not None else ()
-        await self._reporter.warn(seen, (*plan.findings, *failures))
+        await self._reporter.warn(seen.ref, (*plan.findings, *failures))
 
     async def _do(self, seen: Seen, plan: Plan) -> list[act.Action]:
         done: list[act.Action] = []
@@ -141,17 +158,17 @@ class Reconciler:
     async def _tell(self, seen: Seen, done: list[act.Action]) -> None:
         for action in done:
             if isinstance(action, act.RecordSystemId):
-                await self._reporter.tell(seen, events.SHARD_BOOTSTRAPPED, f"{action.shard} was initialised.")
+                await self._reporter.tell(seen.ref, events.SHARD_BOOTSTRAPPED, f"{action.shard} was initialised.")
             elif isinstance(action, act.RecordOpened):
-                await self._reporter.tell(seen, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
+                await self._reporter.tell(seen.ref, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
         while self._means.news:
             await self._announce(seen, self._means.news.pop(0))
 
     async def _announce(self, seen: Seen, happened: telling.News) -> None:
         if happened.warning:
-            await self._reporter.warn(seen, (Finding(happened.reason, happened.message),))
+            await self._reporter.warn(seen.ref, (Finding(happened.reason, happened.message),))
         else:
-            await self._reporter.tell(seen, happened.reason, happened.message)
+            await self._reporter.tell(seen.ref, happened.reason, happened.message)
 
     def _remember(self, error: ActionError) -> None:
         """Make a finding of a failure that a person should know of: at once if Kubernetes refuses.

@@ -244,6 +244,8 @@ class AgentStatus:
         last_failover: the last one that ended here; the newest term of a shard's members tells the shard's.
         decided: what the election here decided last.
         discarded: what was given up at the last rejoin since the agent started, None without one.
+        applied_generation: generation of the newest spec that the server was brought in line with, as far as that
+            goes without a restart and `parameter_problem` lets it; None if the agent does not say.
     """
 
     protocol: int
@@ -273,6 +275,7 @@ class AgentStatus:
     last_failover: LastFailover | None = None
     decided: Decided | None = None
     discarded: Discarded | None = None
+    applied_generation: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

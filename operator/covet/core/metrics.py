@@ -120,6 +120,9 @@ OPERATOR_ACTIONS: Final = Metric(
     "covet_operator_actions_total", Kind.COUNTER, "Actions carried out, by kind and outcome.", ("action", "outcome")
 )
 OPERATOR_CLUSTERS: Final = Metric("covet_operator_clusters", Kind.GAUGE, "Clusters that are looked after.")
+OPERATOR_ELSEWHERE: Final = Metric(
+    "covet_operator_clusters_elsewhere", Kind.GAUGE, "Clusters left alone because another operator serves them."
+)
 OPERATOR_LEASE_HELD: Final = Metric("covet_operator_lease_held", Kind.GAUGE, "1 while this process holds the Lease.")
 OPERATOR_WATCH_LAG_SECONDS: Final = Metric(
     "covet_operator_watch_lag_seconds",

@@ -45,6 +45,11 @@ class Settings:
     lease: str = "covet-operator"
     api_ports: tuple[int, ...] = API_PORTS
 
+    @property
+    def operator(self) -> str:
+        """Return who serves a cluster, as its status names it: namespace and Lease, the same for all our processes."""
+        return f"{self.namespace}/{self.lease}"
+
 
 def from_environ(environ: Mapping[str, str]) -> Settings:
     """Read the settings.

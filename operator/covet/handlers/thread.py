@@ -17,7 +17,7 @@ from covet.handlers import wiring
 
 _log = logging.getLogger(__name__)
 
-STOP_LIMIT: Final = 5.0
+STOP_LIMIT: Final = 1.0
 """Seconds that kopf may take to end; its thread dies with the process in any case."""
 
 

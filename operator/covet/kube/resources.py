@@ -49,6 +49,7 @@ CONFIG_MAP: Final = Resource("", "v1", "configmaps", "ConfigMap")
 SECRET: Final = Resource("", "v1", "secrets", "Secret")
 SERVICE: Final = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNT: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 POD: Final = Resource("", "v1", "pods", "Pod")
 STATEFUL_SET: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
 ROLE: Final = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
@@ -69,6 +70,7 @@ ALL: Final = (
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    CLAIM,
     POD,
     STATEFUL_SET,
     ROLE,

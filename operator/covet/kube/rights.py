@@ -19,6 +19,7 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SECRET: ("get", "list", *APPLY),
     resources.SERVICE: ("get", "list", *APPLY),
     resources.SERVICE_ACCOUNT: ("get", "list", *APPLY),
+    resources.CLAIM: ("list",),
     resources.POD: ("list", "watch", "patch"),
     resources.STATEFUL_SET: ("get", "list", "watch", *APPLY),
     resources.ROLE: ("get", "list", *APPLY),
@@ -48,8 +49,10 @@ OWN_NAMESPACE: Final[dict[Resource, tuple[str, ...]]] = {
 CLUSTERWIDE: Final[dict[Resource, tuple[str, ...]]] = {
     resources.STORAGE_CLASS: ("list",),
     resources.CUSTOM_RESOURCE: ("get",),
+    resources.LEASE: ("get",),
 }
-"""On objects that belong to no namespace; of definitions, on that of CovetCluster alone."""
+"""On objects that belong to no namespace, and on Leases, by which another operator is seen to live; of definitions, on
+that of CovetCluster alone."""
 
 PERSON: Final[dict[Resource, tuple[str, ...]]] = {
     resources.CLUSTER: ("get", "list", "watch", "patch"),

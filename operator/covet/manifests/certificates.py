@@ -95,21 +95,16 @@ def instance_addresses(cluster: str, shard: str, instance: str, namespace: str) 
     )
 
 
-def needs_renewal(
-    certificate: str, now: dt.datetime, trust: str | None = None, addresses: Collection[str] | None = None
-) -> bool:
-    """Tell whether a certificate must be issued anew.
+def needs_renewal(certificate: str, now: dt.datetime, addresses: Collection[str] | None = None) -> bool:
+    """Tell whether a certificate must be issued anew, whoever issued it.
 
-    True from 60 days after it begins, where it is unreadable, where another authority than
-    the first certificate in `trust` issued it, or where it lacks one of `addresses`.
+    True from 60 days after it begins, where it is unreadable, or where it lacks one of `addresses`.
     """
     try:
         found = x509.load_pem_x509_certificate(certificate.encode())
     except ValueError:
         return True
     if now >= found.not_valid_before_utc + BACKDATED + RENEW_AFTER or now >= found.not_valid_after_utc:
-        return True
-    if trust is not None and not _issued_by(found, trust):
         return True
     return addresses is not None and not set(addresses) <= alternative_names(found)
 
@@ -132,9 +127,11 @@ def alternative_names(certificate: x509.Certificate) -> set[str]:
     return {str(entry.value) for entry in found}
 
 
-def _issued_by(certificate: x509.Certificate, trust: str) -> bool:
+def is_issued_by(certificate: str, trust: str) -> bool:
+    """Return whether the authority with the certificate `trust` issued a certificate; both PEM, unreadable is no."""
     try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(trust.encode()))
+        found = x509.load_pem_x509_certificate(certificate.encode())
+        found.verify_directly_issued_by(x509.load_pem_x509_certificate(trust.encode()))
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True

@@ -13,10 +13,10 @@ from aiohttp import abc
 from covet.core.agentapi import (
     AgentStatus,
     BootstrapOrder,
+    CheckpointAnswer,
+    CheckpointRequest,
     CloneOrder,
     CohortOrder,
-    ConfirmAnswer,
-    ConfirmRequest,
     DatabaseOrder,
     JoinAnswer,
     JoinRequest,
@@ -24,8 +24,10 @@ from covet.core.agentapi import (
     OpenOrder,
     Peer,
     Problem,
+    PromoteOrder,
     Rule,
     ShardSpec,
+    SwitchoverOrder,
 )
 from covet.core.errors import RefusedError, SpecError, UnreachableError
 from covet.peers import codec
@@ -93,13 +95,21 @@ class AgentClient:
         """Ask the leader's agent for a role and a slot."""
         return await self._call("POST", peer, "/v1/join", request, JoinAnswer)
 
-    async def confirm(self, peer: Peer, request: ConfirmRequest) -> ConfirmAnswer:
-        """Ask a follower's agent to flush and remember a rule."""
-        return await self._call("POST", peer, "/v1/confirm", request, ConfirmAnswer)
+    async def checkpoint(self, peer: Peer, request: CheckpointRequest, limit: float) -> CheckpointAnswer:
+        """Ask the leader's agent for a checkpoint, which may take as long as its disk needs."""
+        return await self._call("POST", peer, "/v1/checkpoint", request, CheckpointAnswer, limit=limit)
 
     async def cohort(self, peer: Peer, order: CohortOrder) -> Rule:
         """Order the leader to take one step towards a cohort."""
         return await self._call("POST", peer, "/v1/cohort", order, Rule)
+
+    async def switchover(self, peer: Peer, order: SwitchoverOrder) -> AgentStatus:
+        """Order the leader to hand over; it answers when it begins."""
+        return await self._call("POST", peer, "/v1/switchover", order, AgentStatus)
+
+    async def promote(self, peer: Peer, order: PromoteOrder) -> AgentStatus:
+        """Order an instance to lead without a quorum: a person accepts that commits may be lost."""
+        return await self._call("POST", peer, "/v1/promote", order, AgentStatus)
 
     async def open(self, peer: Peer, order: OpenOrder) -> AgentStatus:
         """Order the leader to let clients in."""
@@ -113,7 +123,9 @@ class AgentClient:
         """Order the leader to store a newer map."""
         return await self._call("PUT", peer, "/v1/map", order, AgentStatus)
 
-    async def _call(self, method: str, peer: Peer, path: str, message: object | None, kind: type[T]) -> T:
+    async def _call(
+        self, method: str, peer: Peer, path: str, message: object | None, kind: type[T], *, limit: float | None = None
+    ) -> T:
         if self._session is None:
             raise UnreachableError("ClientClosed", "The agent client is not open: use it as a context manager.")
         host = f"[{peer.address}]" if ":" in peer.address else peer.address
@@ -121,7 +133,14 @@ class AgentClient:
         data = None if message is None else codec.encode(message)
         headers = {"Content-Type": "application/json"}
         try:
-            async with self._session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
+            async with self._session.request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=limit or self._timeout),
+            ) as answer:
                 body = await answer.content.read(MAX_BODY_BYTES)
                 while chunk := await answer.content.read(MAX_BODY_BYTES):
                     body += chunk

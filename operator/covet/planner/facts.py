@@ -75,12 +75,14 @@ class InstanceFacts:
     Args:
         agent: what its agent answered; None if there is no running pod to ask.
         problem: why there is no pod, e.g. a full quota.
+        observed: False while Kubernetes has not taken up the newest StatefulSet: what its pod should be is not known.
     """
 
     name: str
     pod: PodFacts | None = None
     agent: AgentStatus | Unreachable | None = None
     problem: Finding | None = None
+    observed: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +123,7 @@ class CertificateFacts:
 
     Args:
         ends: the moment from which it is no longer valid.
-        valid: False if it cannot be read or has ended.
+        valid: False if it cannot be read, has ended, or another authority than the cluster's issued it.
         due: True if it has to be issued anew: by its age, its authority or a name it lacks.
     """
 
@@ -148,7 +150,7 @@ class ClusterFacts:
     Args:
         spec: the effective spec as the user wants it; None if it cannot be honoured (see `problems`).
         identity: the birth record, None if there is none.
-        identity_problem: why the record cannot be used, though there is one.
+        identity_problem: why the record cannot be used, or why none may be made though there is none.
         problems: what is wrong with the spec or its surroundings, before anything is made.
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.
@@ -159,6 +161,7 @@ class ClusterFacts:
         repeatable: objects that do not, and were applied long ago.
         status: what was reported last.
         annotations: of the object, ours only: orders, and who is fenced.
+        operator: who observed it, as namespace and Lease.
     """
 
     name: str
@@ -183,3 +186,4 @@ class ClusterFacts:
     repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None
     annotations: dict[str, str] = dataclasses.field(default_factory=dict)
+    operator: str | None = None

@@ -271,10 +271,20 @@ def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
             return f"Waiting{status.state.value}", f"{other.name} does not stream yet: {status.message}"
     if not _complete(seen, wish, answer):
         return "GrowingCohort", f"{instance.name} widens the cohort to all {len(wish.spec.peers)} instances."
-    for other in seen.instances:
-        if other.pod is None or not other.pod.ready:
-            return "WaitingForPod", f"The pod of {other.name} is not ready."
-    return events.SETTLED, "Every instance is where it should be."
+    return _takes_up(seen, wish) or (events.SETTLED, "Every instance is where it should be.")
+
+
+def _takes_up(seen: ShardFacts, wish: Wish) -> tuple[str, str] | None:
+    """Say which instance, all being in place, does not go by what was asked for last."""
+    for instance, answer in seen.answers():
+        if answer.applied_generation is not None and answer.applied_generation < wish.spec.generation:
+            return "WaitingForSpec", f"{instance.name} has not taken up its newest settings yet."
+        if not instance.observed:
+            sentence = f"Kubernetes has not taken up the newest StatefulSet of {instance.name} yet."
+            return "WaitingForStatefulSet", sentence
+        if instance.pod is None or not instance.pod.ready:
+            return "WaitingForPod", f"The pod of {instance.name} is not ready."
+    return None
 
 
 def _findings(seen: ShardFacts, record: ShardRecord) -> Iterator[Finding]:
@@ -287,6 +297,7 @@ def _findings(seen: ShardFacts, record: ShardRecord) -> Iterator[Finding]:
             yield from _silent(instance, instance.agent)
         if isinstance(instance.agent, AgentStatus):
             yield from _doubtful(instance, instance.agent, record)
+    yield from _unusable(seen)
 
 
 def _silent(instance: InstanceFacts, agent: Unreachable) -> Iterator[Finding]:
@@ -300,9 +311,35 @@ def _silent(instance: InstanceFacts, agent: Unreachable) -> Iterator[Finding]:
         )
 
 
+def _unusable(seen: ShardFacts) -> Iterator[Finding]:
+    """Say which servers cannot go by the parameters they are given; one sentence for all with the same trouble."""
+    found: dict[str, list[str]] = {}
+    for instance, answer in seen.answers():
+        if answer.parameter_problem is not None:
+            found.setdefault(answer.parameter_problem.strip(), []).append(instance.name)
+    for problem, instances in found.items():
+        stop = "" if problem.endswith(".") else "."
+        yield Finding(
+            events.PARAMETERS_UNUSABLE,
+            f"The servers of {', '.join(instances)} cannot go by spec.engine.parameters and stay with the last that"
+            f" they could: {problem}{stop} Correct the parameters.",
+            stalls=True,
+            subject=f"Pod/{instances[0]}-0",
+        )
+
+
 def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord) -> Iterator[Finding]:
     subject = f"Pod/{instance.name}-0"
-    if answer.state is MemberState.REFUSED:
+    if answer.state is MemberState.REFUSED and answer.reason == events.LEADER_BEHIND:
+        yield Finding(
+            events.LEADER_BEHIND,
+            f"{instance.name} led {record.name}, and its volume has lost log that a replica holds: {answer.message}"
+            " Nothing was changed. Delete no claim: what was committed last may be on one volume only. The runbook"
+            " LeaderBehind (docs/runbooks.md) says what there is to decide.",
+            stalls=True,
+            subject=subject,
+        )
+    elif answer.state is MemberState.REFUSED:
         yield Finding(
             events.VOLUME_FOREIGN,
             f"{instance.name} refuses its volume ({answer.reason}): {answer.message} Nothing on it was touched."

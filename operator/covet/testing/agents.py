@@ -78,6 +78,10 @@ class FakeAgent:
         self.volume: Volume | None = None
         self.foreign = False
         self.spec: ShardSpec | None = None
+        self.applied = 0
+        self.tells_applied = True
+        self.pending_restart: tuple[str, ...] = ()
+        self.parameter_problem: str | None = None
         self.task: MemberState | None = None
         self.source: FakeAgent | None = None
         self.started = True
@@ -127,6 +131,9 @@ class FakeAgent:
             map_epoch=born.map_epoch if born else None,
             spec_generation=self.spec.generation if self.spec is not None else 0,
             shard_uid=(born.shard_uid or self._uid()) if born else None,
+            applied_generation=self.applied if self.tells_applied else None,
+            pending_restart=self.pending_restart,
+            parameter_problem=self.parameter_problem,
         )
 
     def streams(self) -> bool:
@@ -247,7 +254,8 @@ class FakeAgent:
     # What happens to it
 
     def tick(self) -> None:
-        """Let long work finish."""
+        """Let long work finish, and the server go by the newest spec."""
+        self.applied = self.spec.generation if self.spec is not None else 0
         if self.task is MemberState.BOOTSTRAPPING:
             member = self._new_member()
             self.volume = Volume(member, str(uuid.uuid4().int >> 65), Rule(1, 1, member, (member,), 0))

@@ -3,7 +3,7 @@
 It keeps resource versions, generations, uids, server-side apply with ownership of fields, merge
 patches, compare-and-set, the status subresource, label and field selectors, watches, and deletion
 through owner references. It is strict where the real one is: what it does not know is a 404 or a
-400, never a silent success.
+400, never a silent success, and `strictness` says what else is refused or dropped.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from aiohttp import web
 from covet.core import clock
 from covet.kube import resources
 from covet.kube.resources import Manifest, Resource
-from covet.testing import merging
+from covet.testing import merging, strictness
 
 Key = tuple[Resource, str, str]
 """Resource, namespace, name."""
@@ -242,8 +242,9 @@ class ApiServer:
         current = copy.deepcopy(found) if found is not None else {}
         before = self._applied.get((key, manager), {})
         current = merging.drop(current, before, body)
+        stored = self._store(key, found, merging.overlay(current, copy.deepcopy(body)))
         self._applied[key, manager] = copy.deepcopy(body)
-        return self._store(key, found, merging.overlay(current, copy.deepcopy(body)))
+        return stored
 
     def _store(self, key: Key, old: Manifest | None, new: Manifest) -> Manifest:
         resource, namespace, _ = key
@@ -256,6 +257,10 @@ class ApiServer:
         metadata["creationTimestamp"] = kept.get("creationTimestamp") or clock.rfc3339(clock.Clock().wall())
         metadata["generation"] = kept.get("generation", 1)
         metadata["resourceVersion"] = kept.get("resourceVersion", "")
+        strictness.complete(resource, new)
+        complaint = strictness.complaint(resource, old, new)
+        if complaint is not None:
+            raise Refusal(422, "Invalid", f"{resource.kind} {key[2]!r} is invalid: {complaint}")
         if old is not None and old.get("spec") != new.get("spec"):
             metadata["generation"] += 1
         if old == new:

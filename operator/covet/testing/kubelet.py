@@ -26,7 +26,7 @@ from covet.core.agentapi import (
     SwitchoverOrder,
 )
 from covet.core.errors import RefusedError
-from covet.kube import resources
+from covet.kube import ledger, resources
 from covet.kube.resources import Manifest
 from covet.peers import codec
 from covet.planner import record
@@ -34,6 +34,7 @@ from covet.planner.record import ShardRecord
 from covet.testing.agents import FakeAgent, ImpossibleError
 from covet.testing.apiserver import ApiServer
 
+_REVISION: Final = "controller-revision-hash"
 _ROUTES: Final[tuple[tuple[str, str, type[Any], Callable[[FakeAgent, Any], Any]], ...]] = (
     ("PUT", "/v1/spec", ShardSpec, FakeAgent.put_spec),
     ("POST", "/v1/bootstrap", BootstrapOrder, FakeAgent.bootstrap),
@@ -67,6 +68,7 @@ class Kubelet:
         """Start pods that are missing, let time pass for the agents, and publish what they say."""
         for resource, namespace, name in list(self._server.objects):
             if resource == resources.STATEFUL_SET:
+                self._take_up(namespace, name)
                 await self._ensure_pod(namespace, name)
         for agent in self.agents.values():
             agent.tick()
@@ -83,6 +85,14 @@ class Kubelet:
         for runner in self._runners.values():
             await runner.cleanup()
 
+    def _take_up(self, namespace: str, instance: str) -> None:
+        """Do what the StatefulSet controller does when it sees a new version."""
+        found = self._server.objects[resources.STATEFUL_SET, namespace, instance]
+        revision = ledger.digest(found["spec"]["template"])[:10]
+        status = {"observedGeneration": found["metadata"]["generation"], "updateRevision": revision}
+        if found.get("status") != status:
+            self._server.put({**found, "status": status})
+
     async def _ensure_pod(self, namespace: str, instance: str) -> None:
         pod = names.pod(instance)
         if self._server.get(resources.POD, namespace, pod) is not None:
@@ -90,6 +100,7 @@ class Kubelet:
         stateful_set = self._server.objects[resources.STATEFUL_SET, namespace, instance]
         secret = self._server.get(resources.SECRET, namespace, names.instance_secret(instance))
         config = stateful_set["spec"]["template"]["metadata"]["labels"]
+        revision = stateful_set["status"]["updateRevision"]
         cluster, shard = config[names.LABEL_CLUSTER], config[names.LABEL_SHARD]
         if (
             secret is None
@@ -104,7 +115,7 @@ class Kubelet:
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": pod, "namespace": namespace, "labels": dict(config)},
+                "metadata": {"name": pod, "namespace": namespace, "labels": {**config, _REVISION: revision}},
                 "spec": {"nodeName": "node-1"},
                 "status": {
                     "phase": "Running",

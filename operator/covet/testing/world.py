@@ -19,7 +19,7 @@ from covet.core.agentapi import (
 )
 from covet.core.errors import ConflictError
 from covet.planner import actions as act
-from covet.planner import endpoints, layout, specs
+from covet.planner import cluster, endpoints, layout, specs
 from covet.planner.facts import (
     CertificateFacts,
     ClusterFacts,
@@ -263,6 +263,15 @@ class World:
         self.identity = self._identity().with_shard(record)
 
     # Time
+
+    def settle(self, rounds: int = 40) -> None:
+        """Plan and act, with time passing, until everything should be where it belongs."""
+        for _ in range(rounds):
+            facts = self.facts()
+            plan = cluster.plan_cluster(facts, NOW)
+            for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
+                self.carry_out(action, facts)
+            self.tick()
 
     def tick(self) -> None:
         """Let pods start and long work finish."""

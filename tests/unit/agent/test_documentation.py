@@ -16,7 +16,8 @@ def test_every_metric_of_the_agent_is_documented_and_no_other() -> None:
         for name, labels, kind in re.findall(r"^\| `(covet_\w+)`(?: \{(.*)\})? \| (\w+) \|", PAGE, re.MULTILINE)
     }
     known = [row for row in vars(metrics).values() if isinstance(row, metrics.Metric)]
-    agents = {(m.name, m.kind.value, m.labels) for m in known if m.name.startswith(("covet_agent_", "covet_voter_", "covet_failover"))}
+    prefixes = ("covet_agent_", "covet_voter_", "covet_failover")
+    agents = {(m.name, m.kind.value, m.labels) for m in known if m.name.startswith(prefixes)}
     assert agents == rows
 
 

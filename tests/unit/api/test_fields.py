@@ -1,13 +1,24 @@
 """Every field that a user can change is applied, listed as pending, or refused: none is ignored in silence."""
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
 
 from covet.api import crd, effective, model, spec
-from covet.planner import layout, record, specs
-from tests.unit.manifests import samples
+from covet.api.status import ClusterStatus
+from covet.controllers import reading, wanted
+from covet.controllers.wanted import Blueprint
+from covet.core import events, names
+from covet.core.settings import Settings
+from covet.kube.resources import Manifest
+from covet.manifests.metadata import ClusterRef
+from covet.planner import actions as act
+from covet.planner import cluster, layout, status
+from covet.planner.actions import Plan
+from covet.planner.facts import ClusterFacts, ObjectKey
+from covet.testing.world import NOW, World
 
 BEFORE: dict[str, Any] = {
     "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "4MB"}},
@@ -75,41 +86,77 @@ def filled(document: dict[str, Any]) -> effective.EffectiveSpec:
     return effective.effective(spec.ClusterSpec.model_validate(document))
 
 
-def for_agents(wanted: effective.EffectiveSpec, born: effective.EffectiveSpec) -> object:
-    """Return what the agents of the first shard are told."""
-    identity = record.conceive(samples.CLUSTER.name, samples.CLUSTER.uid, born)
-    shard = identity.shard("s0")
-    assert shard is not None
-    return specs.wanted_spec(("shop", "store"), identity, shard, wanted, None)
+def observed(document: dict[str, Any]) -> ClusterFacts:
+    """Return what is observed of a living cluster after an edit, with the objects that differ from now on."""
+    world = World(filled(BEFORE))
+    world.settle()
+    assert world.identity is not None
+    before = objects_of(world.facts(), world.wanted)
+    world.wanted, world.generation = filled(document), 2
+    facts = world.facts()
+    after = objects_of(facts, layout.in_force(world.wanted, world.identity.born))
+    return dataclasses.replace(facts, stale=tuple(key for key in after if after[key] != before.get(key)))
 
 
-def without_certificates(asked: effective.EffectiveSpec) -> list[dict[str, Any]]:
-    """Return every object but the certificates, which are made anew each time."""
-    return [made for made in samples.every_object(asked) if made.get("type") != "kubernetes.io/tls"]
+def objects_of(facts: ClusterFacts, now: effective.EffectiveSpec) -> dict[ObjectKey, Manifest]:
+    """Return every object that a cluster should consist of."""
+    assert facts.identity is not None
+    kept = {
+        (kind, facts.namespace, name): {"kind": kind, "metadata": {"name": name}}
+        for kind, name in (("ConfigMap", names.identity(facts.name)), ("Secret", names.authority_secret(facts.name)))
+    }
+    ref = ClusterRef(facts.name, facts.namespace, facts.uid)
+    leads = {seen.name: reading.destination(seen, facts.identity) for seen in facts.shards}
+    blueprint = Blueprint(ref, now, facts.identity, facts.wanted_specs, leads, trust=None)
+    settings = Settings(postgres_images={"15": "image:15", "16": "image:16"})
+    return {key: entry.manifest for key, entry in wanted.build(blueprint, settings, kept).items()}
 
 
-def outcomes(path: str, value: Any) -> set[str]:
-    """Return everything that becomes of a change to a cluster that lives."""
+def after(path: str, value: Any) -> tuple[Plan, ClusterStatus]:
+    """Return what is planned and said of a living cluster right after one field was changed."""
+    facts = observed(changed(path, value))
+    plan = cluster.plan_cluster(facts, NOW)
+    return plan, status.report(facts, plan, NOW)
+
+
+def refused(path: str) -> bool:
+    """Return whether the definition lets nobody change a field."""
     rules = crd.schema()["properties"]["spec"]
     storage = rules["properties"]["storage"]["properties"]
-    immutable = [
+    return path in [
         rule["message"].split()[0]
         for node in (rules, rules["properties"]["engine"]["properties"]["name"], storage["size"])
         for rule in node[model.RULES]
         if "oldSelf" in rule["rule"]
     ]
-    if path in immutable:
+
+
+def of_agents(key: ObjectKey) -> bool:
+    """Return whether an object holds what agents are told."""
+    return key[0] == "ConfigMap" and key[2].endswith("-config")
+
+
+def outcomes(path: str, value: Any) -> set[str]:
+    """Return everything that becomes of a change, by the plan and the status that follow it."""
+    if refused(path):
         return {REFUSED}
-    born, wanted = filled(BEFORE), filled(changed(path, value))
-    now = layout.in_force(wanted, born)
-    found = {PENDING} if [edit.field for edit in layout.pending(wanted, born)] == [f"spec.{path}"] else set()
-    if without_certificates(now) != without_certificates(born):
+    plan, said = after(path, value)
+    applied = [key for action in plan.actions if isinstance(action, act.ApplyObjects) for key in action.keys]
+    pushed = [action for shard in plan.shards for action in shard.actions if isinstance(action, act.PushSpec)]
+    found = {PENDING} if [f"spec.{path}"] == [change.field for change in said.pending_changes] else set()
+    if any(not of_agents(key) for key in applied):
         found.add(OBJECTS)
-    if for_agents(now, born) != for_agents(born, born):
+    if any(of_agents(key) for key in applied) and len(pushed) == len(plan.shards):
         found.add(AGENTS)
-    if now.maintenance != born.maintenance:
+    if (plan.reason, said.phase) == (events.PAUSED, "Paused"):
         found.add(PLANNER)
     return found
+
+
+def ready(said: ClusterStatus) -> tuple[str, int]:
+    """Return what Ready says, and of which generation."""
+    (found,) = [entry for entry in said.conditions if entry.type == "Ready"]
+    return found.status.value, found.observed_generation
 
 
 def test_every_field_of_the_definition_is_tried() -> None:
@@ -124,6 +171,24 @@ def test_a_change_is_applied_listed_or_refused(path: str) -> None:
     assert {outcome} == outcomes(path, value)
 
 
+@pytest.mark.parametrize("path", [path for path in CHANGES if CHANGES[path][1] in {OBJECTS, AGENTS, PENDING}])
+def test_a_change_is_not_ready_before_it_is_in_force(path: str) -> None:
+    """Right after an edit nobody is told that the cluster is as it was asked for."""
+    _, said = after(path, CHANGES[path][0])
+    assert ("False", 2) == ready(said)
+
+
+@pytest.mark.parametrize("path", [path for path in CHANGES if CHANGES[path][1] != REFUSED])
+def test_the_effective_spec_follows_what_is_carried_out(path: str) -> None:
+    """What waits does not show in the status; everything else does."""
+    value, outcome = CHANGES[path]
+    _, said = after(path, value)
+    expected = filled(BEFORE) if outcome == PENDING else filled(changed(path, value))
+    assert expected == said.effective
+
+
 def test_a_change_of_nothing_does_nothing() -> None:
     """The checks above can fail."""
+    plan, said = after("resources.requests.cpu", "1")
     assert set() == outcomes("resources.requests.cpu", "1")
+    assert (True, ("True", 2), filled(BEFORE)) == (plan.empty, ready(said), said.effective)

@@ -10,6 +10,7 @@ from kubernetes.aio.client import configuration
 
 from covet.controllers.act import ActionError
 from covet.controllers.pace import Moment
+from covet.controllers.rivals import Rivals
 from covet.controllers.round import Observed, Reconciler, Tools
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
@@ -36,7 +37,8 @@ class Bench:
         clock = Clock(lambda: real.monotonic() + self.offset, real.wall)
         settings = Settings(namespace="system", postgres_images={"15": "image:15"})
         self.witnessed: list[Observed] = []
-        self.tools = Tools(kube, settings, clock, self._count, self.witnessed.extend, self._note)
+        rivals = Rivals(kube, clock, settings.operator)
+        self.tools = Tools(kube, settings, clock, self._count, self.witnessed.extend, self._note, rivals)
         self.reconciler = Reconciler(self.tools, NAMESPACE, "shop")
 
     def _count(self, action: str, outcome: str) -> None:

@@ -1,16 +1,19 @@
 """Secrets that people edit or delete: what follows reaches the databases, or a person is asked."""
 
 import base64
+import datetime as dt
 from typing import Any
+
+import pytest
 
 from covet.controllers import fleet, pace
 from covet.controllers.act import ActionError
 from covet.controllers.round import PATIENCE
-from covet.core import events
+from covet.core import events, names
 from covet.core.errors import ConflictError
 from covet.kube import resources
 from covet.kube.resources import Resource
-from covet.manifests import passwords
+from covet.manifests import certificates, passwords, secrets
 from covet.testing.apiserver import Refusal
 from tests.unit.controllers.conftest import NAMESPACE, Bench
 
@@ -151,3 +154,46 @@ def test_lost_races_are_run_ever_more_slowly() -> None:
     waits = [fleet._wait_after(error, error, steps) for _ in range(10)]
     assert waits[0] < 0.3
     assert 8.0 <= waits[-1] <= 12.0
+
+
+def issued_by_another(subject: str) -> dict[str, str]:
+    """Return the data of a certificate's Secret that an authority of the same name issued."""
+    now = dt.datetime.now(dt.UTC)
+    authority = certificates.make_authority("shop", now)
+    addresses = certificates.instance_addresses("shop", "s0", subject, NAMESPACE)
+    made = (
+        certificates.issue_operator(authority, now)
+        if subject == names.OPERATOR_COMMON_NAME
+        else certificates.issue_instance(authority, subject, addresses, now)
+    )
+    return secrets.coded({"tls.crt": made.certificate, "tls.key": made.key, "ca.crt": made.trust})
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"), [("shop-s0-b-tls", "shop-s0-b"), ("shop-operator-tls", names.OPERATOR_COMMON_NAME)]
+)
+async def test_a_certificate_of_another_authority_is_issued_anew(bench: Bench, name: str, subject: str) -> None:
+    """It is called invalid for as long as it is there, and replaced by one of the cluster's authority."""
+    bench.declare()
+    await bench.settle()
+    trust = secret(bench, name)["data"]["ca.crt"]
+    bench.server.put({**secret(bench, name), "data": issued_by_another(subject)})
+    await bench.reconciler.once()
+    assert "False" == bench.condition("CertificatesValid")["status"]
+    assert subject in bench.condition("CertificatesValid")["message"]
+    await bench.settle()
+    assert "True" == bench.condition("CertificatesValid")["status"]
+    text = {key: base64.b64decode(coded).decode() for key, coded in secret(bench, name)["data"].items()}
+    assert certificates.is_issued_by(text["tls.crt"], base64.b64decode(trust).decode())
+    assert trust == secret(bench, name)["data"]["ca.crt"]
+
+
+async def test_a_certificate_beside_another_authoritys_is_issued_anew(bench: Bench) -> None:
+    """Who mounts the Secret trusts its `ca.crt`: an edited one is no better than a wrong certificate."""
+    bench.declare()
+    await bench.settle()
+    before = secret(bench, "shop-s0-b-tls")["data"]
+    stranger = issued_by_another("shop-s0-b")["ca.crt"]
+    bench.server.put({**secret(bench, "shop-s0-b-tls"), "data": {**before, "ca.crt": stranger}})
+    await bench.settle()
+    assert before["ca.crt"] == secret(bench, "shop-s0-b-tls")["data"]["ca.crt"]

@@ -24,6 +24,7 @@ async def test_a_new_cluster_is_noticed_at_once(site: Site) -> None:
     assert 200 == (await running.ask("/livez"))[0]
     metrics = (await running.ask("/metrics"))[1]
     assert "covet_operator_clusters 1.0" in metrics
+    assert "covet_operator_clusters_elsewhere 0.0" in metrics
     assert "covet_operator_lease_held 1.0" in metrics
 
 

@@ -138,9 +138,10 @@ def test_clocks_may_differ_by_minutes(instance: certificates.Issued) -> None:
 def test_a_certificate_of_another_authority_is_issued_anew(instance: certificates.Issued) -> None:
     """After the authority was replaced, so is everything it issued."""
     other = certificates.make_authority("shop", NOW)
-    assert certificates.needs_renewal(instance.certificate, NOW, other.certificate) is True
-    assert certificates.needs_renewal(instance.certificate, NOW, samples.authority().certificate) is False
-    assert certificates.needs_renewal(instance.certificate, NOW, "no certificate") is True
+    assert certificates.is_issued_by(instance.certificate, other.certificate) is False
+    assert certificates.is_issued_by(instance.certificate, samples.authority().certificate) is True
+    assert certificates.is_issued_by(instance.certificate, "no certificate") is False
+    assert certificates.is_issued_by("no certificate", other.certificate) is False
 
 
 def test_a_certificate_that_lacks_a_name_is_issued_anew(instance: certificates.Issued) -> None:

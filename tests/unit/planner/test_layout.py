@@ -6,10 +6,10 @@ import pytest
 
 from covet.api.effective import EffectiveSpec
 from covet.core.agentapi import AgentStatus
-from covet.planner import cluster, layout
+from covet.planner import layout
 from covet.planner.facts import ClusterFacts
 from covet.testing import world as worlds
-from covet.testing.world import NOW, World
+from covet.testing.world import World
 
 
 def sized(size: str) -> EffectiveSpec:
@@ -21,12 +21,7 @@ def sized(size: str) -> EffectiveSpec:
 def waiting_for(setting: str) -> ClusterFacts:
     """Return facts of a cluster in which every server waits for a restart to take up a setting."""
     world = World(worlds.cluster_spec())
-    for _ in range(40):
-        facts = world.facts()
-        plan = cluster.plan_cluster(facts, NOW)
-        for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
-            world.carry_out(action, facts)
-        world.tick()
+    world.settle()
     facts = world.facts()
     (shard,) = facts.shards
     instances = tuple(

@@ -19,12 +19,7 @@ from covet.testing.world import NOW, World
 def settled(shards: int = 1, instances: int = 3, durability: str = "Quorum") -> World:
     """Return a world in which everything is where it should be."""
     world = World(worlds.cluster_spec(shards, instances, durability))
-    for _ in range(40):
-        facts = world.facts()
-        plan = cluster.plan_cluster(facts, NOW)
-        for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
-            world.carry_out(action, facts)
-        world.tick()
+    world.settle()
     return world
 
 
@@ -170,7 +165,7 @@ def test_a_single_copy_says_so(instances: int, durability: str) -> None:
 
 
 def test_an_outdated_pod_waits_for_a_restart() -> None:
-    """A pod of an older template is a pending change; the cluster stays ready."""
+    """A pod of an older template is a pending change: not what was asked for, and it serves all the same."""
     facts = settled().facts()
     shard = facts.shards[0]
     first = shard.instances[0]
@@ -179,7 +174,10 @@ def test_an_outdated_pod_waits_for_a_restart() -> None:
     facts = dataclasses.replace(facts, shards=(dataclasses.replace(shard, instances=(old, *shard.instances[1:])),))
     found = report(facts)
     assert ["PodRestartNeeded"] == [change.reason for change in found.pending_changes]
-    assert Truth.TRUE == condition(found, "Ready").status
+    assert (Truth.FALSE, events.RESTART_PENDING) == (condition(found, "Ready").status, condition(found, "Ready").reason)
+    assert ("True", "True") == (truths(found)["Available"], truths(found)["Durable"])
+    assert "Reconciling" not in truths(found)
+    assert "Reconciling" == found.phase
 
 
 def test_a_setting_that_needs_a_restart_is_listed() -> None:
@@ -188,6 +186,32 @@ def test_a_setting_that_needs_a_restart_is_listed() -> None:
     (change,) = layout.restarts(facts)
     assert "spec.engine.parameters.shared_buffers" == change.field
     assert "shop-s0-b" in change.message
+    assert (Truth.FALSE, events.RESTART_PENDING) == (
+        condition(report(facts), "Ready").status,
+        condition(report(facts), "Ready").reason,
+    )
+
+
+@pytest.mark.parametrize(("applied", "truth"), [(None, Truth.TRUE), (1, Truth.FALSE), (2, Truth.TRUE), (3, Truth.TRUE)])
+def test_a_spec_that_is_stored_is_not_yet_in_force(applied: int | None, truth: Truth) -> None:
+    """An agent that has a spec and does not go by it yet keeps Ready False; one that does not say is believed."""
+    world = settled()
+    facts = world.facts()
+    assert 2 == facts.wanted_specs["s0"].generation
+    facts = with_agent(facts, "shop-s0-b", applied_generation=applied)
+    assert truth is condition(report(facts), "Ready").status
+
+
+def test_a_stateful_set_that_nobody_took_up_is_not_in_force() -> None:
+    """What a pod should be is known once its controller has seen the newest version."""
+    facts = settled().facts()
+    first, *others = facts.shards[0].instances
+    shard = dataclasses.replace(facts.shards[0], instances=(dataclasses.replace(first, observed=False), *others))
+    found = report(dataclasses.replace(facts, shards=(shard,)))
+    assert (Truth.FALSE, "WaitingForStatefulSet") == (
+        condition(found, "Ready").status,
+        condition(found, "Ready").reason,
+    )
 
 
 def test_every_state_has_a_word() -> None:
@@ -236,3 +260,44 @@ def test_silence_is_not_taken_for_an_outage(seconds: float, truth: Truth) -> Non
     shard = dataclasses.replace(facts.shards[0], instances=(dataclasses.replace(first, agent=silent), *others))
     found = report(dataclasses.replace(facts, shards=(shard,)))
     assert (truth, truth) == (condition(found, "Available").status, condition(found, "Durable").status)
+
+
+@pytest.mark.parametrize("problem", ["work_mem: no such unit", "work_mem: no such unit."])
+def test_parameters_that_a_server_cannot_go_by_are_told(problem: str) -> None:
+    """What the agents say becomes a reason and one sentence for all of them, which only a person can mend."""
+    facts = settled().facts()
+    for instance in ("shop-s0-a", "shop-s0-c"):
+        facts = with_agent(facts, instance, parameter_problem=problem)
+    (finding,) = cluster.plan_cluster(facts, NOW).findings
+    assert (events.PARAMETERS_UNUSABLE, True) == (finding.reason, finding.stalls)
+    assert "The servers of shop-s0-a, shop-s0-c " in finding.message
+    assert "work_mem: no such unit. Correct" in finding.message
+    found = report(facts)
+    said = {kind: condition(found, kind) for kind in ("Ready", "Stalled", "Available")}
+    assert {"Ready": "False", "Stalled": "True", "Available": "True"} == {
+        kind: entry.status.value for kind, entry in said.items()
+    }
+    assert (events.PARAMETERS_UNUSABLE, finding.message) == (said["Stalled"].reason, said["Stalled"].message)
+
+
+def test_a_replica_about_the_limit_does_not_flap() -> None:
+    """Behind from 64 MiB on, and no longer from 32 MiB down; between the two the last word stands."""
+    facts = settled().facts()
+    mib = 1 << 20
+    said = []
+    for lag in (0, 60, 64, 65, 60, 33, 32, 40, 64, 70):
+        found = report(with_agent(facts, "shop-s0-b", lag_bytes=lag * mib))
+        facts = dataclasses.replace(facts, status=found)
+        said.append(str(found.shards[0].instances[1].lag))
+    ok, behind = "Ok", "Behind"
+    assert [ok, ok, ok, behind, behind, behind, ok, ok, ok, behind] == said
+
+
+def test_a_leader_that_lost_log_is_not_told_to_be_thrown_away() -> None:
+    """The advice for a foreign volume would destroy data here: the reason is its own, and points to the runbook."""
+    said = {"state": MemberState.REFUSED, "reason": "LeaderBehind", "message": "shop-s0-b is at 9, this one at 7."}
+    facts = with_agent(settled().facts(), "shop-s0-a", **said)
+    found = condition(report(facts), "Stalled")
+    assert events.LEADER_BEHIND == found.reason
+    assert "at 7. Nothing was changed. Delete no claim" in found.message
+    assert "delete the claim" not in found.message

@@ -1,0 +1,78 @@
+"""What the real API server refuses or drops whoever writes, so that no test leans on a more lenient one."""
+
+import functools
+from typing import Any, Final
+
+from covet.api import crd
+from covet.kube import resources
+from covet.kube.resources import Manifest, Resource
+
+_EDITABLE: Final = frozenset(
+    {
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    }
+)
+"""Fields of a StatefulSet's spec that may change."""
+_MAPS: Final = "additionalProperties"
+
+
+def complaint(resource: Resource, old: Manifest | None, new: Manifest) -> str | None:
+    """Return why an object is invalid, None if it is not.
+
+    Args:
+        resource: its kind.
+        old: the object as it is stored, None if it is new.
+        new: the object as it would be stored.
+    """
+    owners = new["metadata"].get("ownerReferences") or []
+    if sum(1 for owner in owners if owner.get("controller")) > 1:
+        return "metadata.ownerReferences: Invalid value: Only one reference can have Controller set to true"
+    if old is None:
+        return None
+    if resource == resources.SECRET and old["type"] != new["type"]:
+        return f'type: Invalid value: "{new["type"]}": field is immutable'
+    if resource == resources.STATEFUL_SET:
+        fields = {**(old.get("spec") or {}), **(new.get("spec") or {})}
+        changed = [field for field in fields if _field(old, field) != _field(new, field)]
+        if not set(changed) <= _EDITABLE:
+            return (
+                f"spec: Forbidden: updates to statefulset spec for fields other than {sorted(_EDITABLE)} are forbidden"
+            )
+    return None
+
+
+def complete(resource: Resource, item: Manifest) -> None:
+    """Fill in the defaults of an object and drop what its definition does not know."""
+    if resource == resources.SECRET:
+        item.setdefault("type", "Opaque")
+    if resource == resources.CLUSTER:
+        for part in ("spec", "status"):
+            if part in item:
+                item[part] = _pruned(item[part], _schema()["properties"][part])
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    return crd.schema()
+
+
+def _pruned(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return a value without the fields that a structural schema does not name."""
+    if isinstance(value, list):
+        return [_pruned(item, schema.get("items") or {}) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(schema.get(_MAPS), dict):
+        return {key: _pruned(item, schema[_MAPS]) for key, item in value.items()}
+    known = schema.get("properties") or {}
+    return {key: _pruned(item, known[key]) for key, item in value.items() if key in known}
+
+
+def _field(item: Manifest, field: str) -> Any:  # noqa: ANN401 -- any JSON value
+    return (item.get("spec") or {}).get(field)

@@ -1,0 +1,112 @@
+"""Ready is True only of what was asked for last and is in force everywhere, whenever somebody looks."""
+
+from typing import Any
+
+import pytest
+
+from covet.controllers import asking
+from covet.core import events
+from covet.kube import resources
+from tests.unit.controllers.conftest import NAMESPACE, Bench
+
+SETTING = {"engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "7MB"}}}
+BIGGER = {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "2Gi"}}}
+
+
+def claims(bench: Bench) -> str:
+    """Return the reason of Ready, and `True` if it is claimed of the newest generation."""
+    found = bench.server.get(resources.CLUSTER, NAMESPACE, "shop")
+    assert found is not None
+    ready = bench.condition("Ready")
+    newest = ready["observedGeneration"] == found["metadata"]["generation"]
+    return "True" if newest and ready["status"] == "True" else str(ready["reason"])
+
+
+async def said(bench: Bench, rounds: int) -> list[str]:
+    """Return what rounds without time for anybody else said, a repetition once."""
+    found: list[str] = []
+    for _ in range(rounds):
+        await bench.reconciler.once()
+        if found[-1:] != [claims(bench)]:
+            found.append(claims(bench))
+    return found
+
+
+async def test_a_setting_is_ready_once_servers_go_by_it(bench: Bench) -> None:
+    """Published, handed over, taken up: Ready turns False once and True once."""
+    bench.declare()
+    await bench.settle()
+    bench.declare(**SETTING)
+    assert ["WaitingForSpec"] == await said(bench, 5)
+    await bench.kubelet.sync()
+    assert ["True"] == await said(bench, 3)
+
+
+async def test_an_agent_that_does_not_say_is_given_time(bench: Bench) -> None:
+    """Where an agent tells no more than which spec it has, it goes by that a few seconds later, restart and all."""
+    bench.declare()
+    await bench.settle()
+    for agent in bench.kubelet.agents.values():
+        agent.tells_applied = False
+    assert ["True"] == await said(bench, 2)
+    bench.declare(**SETTING)
+    assert ["Updating", "WaitingForSpec"] == await said(bench, 5)
+    bench.offset += asking.TAKE_UP
+    assert ["True"] == await said(bench, 3)
+
+
+async def test_a_new_operator_does_not_doubt_what_it_finds(bench: Bench) -> None:
+    """An agent that does not say what it applied keeps nobody waiting when only the operator is new."""
+    bench.declare(**SETTING)
+    await bench.settle()
+    for agent in bench.kubelet.agents.values():
+        agent.tells_applied = False
+    await bench.reconciler.close()
+    bench.restart()
+    await bench.settle(2)
+    assert "True" == claims(bench)
+
+
+async def test_a_template_is_ready_once_pods_have_it(bench: Bench) -> None:
+    """Applied, taken up by Kubernetes, and in force in no pod: not ready until the last pod was made anew."""
+    bench.declare()
+    await bench.settle()
+    bench.declare(**BIGGER)
+    assert ["Repairing", "WaitingForStatefulSet"] == await said(bench, 4)
+    await bench.kubelet.sync()
+    assert [events.RESTART_PENDING] == await said(bench, 3)
+    for letter in "bca":
+        assert "True" != claims(bench)
+        await bench.kubelet.delete_pod(NAMESPACE, f"shop-s0-{letter}")
+        assert "True" not in await said(bench, 2)
+        for _ in range(3):
+            await bench.kubelet.sync()
+            await bench.reconciler.once()
+    assert "True" == claims(bench)
+
+
+@pytest.mark.parametrize("wish", [{}, {"maintenance": {"paused": True}}])
+async def test_a_restart_that_is_waited_for_is_said_once(bench: Bench, wish: dict[str, Any]) -> None:
+    """A setting waits for a restart: Ready says so, again and again the same, also through a pause."""
+    bench.declare()
+    await bench.settle()
+    bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
+    bench.declare(**wish)
+    assert [events.RESTART_PENDING] == await said(bench, 3)
+    bench.server.writes.clear()
+    assert [events.RESTART_PENDING] == await said(bench, 3)
+    assert [] == bench.server.writes
+
+
+async def test_parameters_that_servers_refuse_are_an_event(bench: Bench) -> None:
+    """The servers' own word stalls the cluster with one Warning, and is gone when they go by the parameters again."""
+    bench.declare()
+    await bench.settle()
+    for agent in bench.kubelet.agents.values():
+        agent.parameter_problem = "invalid value for parameter"
+    assert [events.PARAMETERS_UNUSABLE] == await said(bench, 3)
+    assert [events.PARAMETERS_UNUSABLE] == bench.events()
+    assert "invalid value for parameter" in bench.condition("Stalled")["message"]
+    for agent in bench.kubelet.agents.values():
+        agent.parameter_problem = None
+    assert ["True"] == await said(bench, 1)

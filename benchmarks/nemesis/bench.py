@@ -29,7 +29,7 @@ NO_GOAL_SECONDS: Final = 4.0
 """A run of a fault without a goal is slow from here on."""
 BACK_SECONDS: Final = 10.0
 """The former leader ought to be a healthy replica again within so long after the repair."""
-SETTLE_SECONDS: Final = 0.4
+SETTLE_SECONDS: Final = 0.2
 """Writes go on for so long after the first acknowledgement: the new leader has to keep what it takes."""
 
 TABLE: Final = (
@@ -43,14 +43,6 @@ class BrokenRunError(Exception):
     """The run cannot go on; the sentence says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Numbers of the writes of a run: first and last, both included."""
-
-    first: int
-    last: int
-
-
 class Bench:
     """A shard with its writers, for as many runs as it survives.
 
@@ -62,8 +54,7 @@ class Bench:
         self._folder = folder
         self.shard = NodeShard(MEMBERS)
         self._crew: Crew | None = None
-        self._ranges: dict[int, Range] = {}
-        self._left: dict[int, tuple[int, int]] = {}
+        self._left = oracle.Rows(0, 0)
         self._count = 0
 
     async def __aenter__(self) -> Self:
@@ -255,20 +246,18 @@ class Bench:
     async def _judge(self, history: oracle.History, result: dict[str, Any]) -> None:
         """Hold the rows of every member against what the writers were told, once nobody writes and all is well."""
         await self._healed(HEAL_SECONDS)
-        numbers = [ack.number for ack in history.acks] + list(history.doubts)
-        span = Range(min(numbers), max(numbers))
+        first = min(history.doubts.union(ack.number for ack in history.acks))
         terms = oracle.judge_terms(history)
         lost: list[str] = []
         position = await self.shard.value("SELECT pg_current_wal_flush_lsn()::text")
         for member in self.shard.members:
             if member is not self.shard.leader:
                 await self._await_replay(member.peer.instance, member, position)
-            rows = await self._rows(member, span)
+            earlier, rows = await self._read_rows(member, first)
             lost += oracle.judge_rows(history, rows, member.peer.instance)
-            now = {run: await self._digest(member, earlier) for run, earlier in self._ranges.items()}
-            lost += oracle.judge_earlier(self._left, now)
-        self._ranges[self._count] = span
-        self._left[self._count] = await self._digest(self.shard.leader, span)
+            lost += oracle.judge_earlier(self._left, earlier, member.peer.instance)
+            left = oracle.Rows(earlier.count + len(rows), earlier.total + sum(rows))
+        self._left = left
         result |= {"lost": lost, "second_leader": terms}
         result["problems"] += [*lost, *terms]
 
@@ -279,28 +268,17 @@ class Bench:
                 raise BrokenRunError(f"{name} does not replay up to {position}")
             await asyncio.sleep(0.05)
 
-    async def _rows(self, member: Agent, span: Range) -> list[int]:
-        connection = await self.shard.connect(member)
-        try:
-            found = await connection.fetch(
-                "SELECT id FROM nemesis WHERE id BETWEEN $1 AND $2", span.first, span.last, timeout=10.0
-            )
-        finally:
-            await connection.close(timeout=2.0)
-        return [row["id"] for row in found]
-
-    async def _digest(self, member: Agent, span: Range) -> tuple[int, int]:
+    async def _read_rows(self, member: Agent, first: int) -> tuple[oracle.Rows, list[int]]:
+        """Return the sum of what earlier runs left, and the numbers from the first one of this run on."""
         connection = await self.shard.connect(member)
         try:
             count, total = await connection.fetchrow(
-                "SELECT count(*), coalesce(sum(id), 0)::numeric FROM nemesis WHERE id BETWEEN $1 AND $2",
-                span.first,
-                span.last,
-                timeout=10.0,
+                "SELECT count(*), coalesce(sum(id), 0)::numeric FROM nemesis WHERE id < $1", first, timeout=10.0
             )
+            found = await connection.fetch("SELECT id FROM nemesis WHERE id >= $1", first, timeout=10.0)
         finally:
             await connection.close(timeout=2.0)
-        return int(count), int(total)
+        return oracle.Rows(int(count), int(total)), [row["id"] for row in found]
 
 
 def is_slow(result: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 MILLISECOND: Final = 1_000_000
@@ -57,6 +57,14 @@ class Gap:
     first_at: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """A sum over rows that must not change: how many there are, and the sum of their numbers."""
+
+    count: int
+    total: int
+
+
 def read(lines: Iterable[str]) -> History:
     """Read a writers' log."""
     acks, doubts = [], set()
@@ -102,17 +110,12 @@ def judge_terms(history: History) -> list[str]:
     return problems
 
 
-def judge_earlier(before: Mapping[int, tuple[int, int]], now: Mapping[int, tuple[int, int]]) -> list[str]:
-    """Say which earlier run's rows changed since.
-
-    Args:
-        before: of each earlier run, how many rows it left and the sum of their numbers.
-        now: the same, as it stands.
-    """
+def judge_earlier(before: Rows, now: Rows, member: str) -> list[str]:
+    """Say whether what earlier runs left changed since on a member."""
+    if before == now:
+        return []
     return [
-        f"the rows of run {run} changed: {was}, now {now.get(run)}"
-        for run, was in before.items()
-        if now.get(run) != was
+        f"{before.count} writes of earlier runs were on {member}, now {now.count}, sum {now.total - before.total:+}"
     ]
 
 

@@ -61,10 +61,10 @@ def test_i3_an_answer_that_travelled_late_is_no_second_leader() -> None:
 
 
 def test_rows_of_earlier_runs_that_vanish_are_seen() -> None:
-    """What a run left is there for good."""
-    assert ["the rows of run 1 changed: (3, 6), now (2, 5)"] == oracle.judge_earlier(
-        {1: (3, 6), 2: (1, 9)}, {1: (2, 5), 2: (1, 9)}
-    )
+    """What a run left is there for good, and it is the same."""
+    left = oracle.Rows(3, 60)
+    assert ["3 writes of earlier runs were on c, now 2, sum -10"] == oracle.judge_earlier(left, oracle.Rows(2, 50), "c")
+    assert [] == oracle.judge_earlier(left, oracle.Rows(3, 60), "c")
 
 
 def test_the_gap_reaches_from_the_old_term_to_the_new() -> None:

@@ -135,8 +135,8 @@ class Shards(model.Model):
             json_schema_extra=model.rules(model.rule("self in [1, 3, 5, 7]", f"instances {INSTANCES_REASON}")),
         ),
     ] = None
-    """Database servers per shard: 1, 3, 5 or 7. Default 3: one may fail. Fixed at birth: a change waits in
-    status.pendingChanges."""
+    """Database servers per shard: 1, 3, 5 or 7. Default 3: one may fail. It may be changed at any time: the shard
+    serves meanwhile, and an instance that leaves goes once the others vote without it."""
     weights: Annotated[
         dict[str, Annotated[int, pydantic.Field(ge=1, le=MAX_WEIGHT)]] | None,
         pydantic.Field(

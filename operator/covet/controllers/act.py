@@ -52,6 +52,8 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.RecordSystemId: ordering.record_system_id,
     act.Clone: ordering.clone,
     act.GrowCohort: ordering.grow_cohort,
+    act.HandOver: ordering.hand_over,
+    act.RemoveInstances: ordering.remove_instances,
     act.PutDatabase: ordering.put_database,
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,

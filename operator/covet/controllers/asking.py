@@ -16,7 +16,7 @@ from covet.kube.ledger import Key
 from covet.kube.resources import Manifest
 from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
-from covet.planner import specs
+from covet.planner import scaling
 from covet.planner.facts import Finding, InstanceFacts, PodFacts, ShardFacts
 from covet.planner.record import Identity
 
@@ -38,27 +38,38 @@ class Asker:
         self._parameters: dict[str, tuple[Mapping[str, str], float]] = {}
 
     async def look(
-        self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest]
+        self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest], wanted: int | None
     ) -> tuple[ShardFacts, ...]:
-        """Look at every shard of the record; without a record, at what is left of one."""
+        """Look at every shard of the record; without a record, at what is left of one.
+
+        Args:
+            ref: the cluster.
+            identity: its birth record.
+            objects: everything that carries its label.
+            wanted: how many instances a shard shall have, None if that is not known now.
+        """
         if identity is None:
             return reading.remains(ref, objects)
         if identity.cluster_uid != ref.uid:
             return ()
-        count = identity.born.shards.instances
-        shard_names = [known.name for known in identity.shards]
-        await self._connect(ref, shard_names, count, objects)
-        return tuple(await asyncio.gather(*(self._shard(ref, shard, count, objects) for shard in shard_names)))
+        count = identity.born.shards.instances if wanted is None else wanted
+        present = {
+            known.name: scaling.present(ref.name, known.name, count, _existing(known.name, objects))
+            for known in identity.shards
+        }
+        await self._connect(ref, present, objects)
+        looks = (self._shard(ref, shard, instances, objects) for shard, instances in present.items())
+        return tuple(await asyncio.gather(*looks))
 
     async def _connect(
-        self, ref: ClusterRef, shard_names: list[str], count: int, objects: Mapping[Key, Manifest]
+        self, ref: ClusterRef, present: Mapping[str, tuple[str, ...]], objects: Mapping[Key, Manifest]
     ) -> None:
         secret = objects.get(("Secret", ref.namespace, names.operator_secret(ref.name)))
         if secret is None:
             return
         addresses: dict[str, str] = {}
-        for shard in shard_names:
-            for instance in specs.instance_names(ref.name, shard, count):
+        for shard, instances in present.items():
+            for instance in instances:
                 pod = objects.get(("Pod", ref.namespace, names.pod(instance)))
                 address = (pod.get("status") or {}).get("podIP") if pod is not None else None
                 if address:
@@ -71,10 +82,10 @@ class Asker:
             # An unreadable certificate is found by `_certificates` and issued anew; until then nobody can be asked.
             await self._agents.close()
 
-    async def _shard(self, ref: ClusterRef, shard: str, count: int, objects: Mapping[Key, Manifest]) -> ShardFacts:
-        found = await asyncio.gather(
-            *(self._instance(ref, shard, name, objects) for name in specs.instance_names(ref.name, shard, count))
-        )
+    async def _shard(
+        self, ref: ClusterRef, shard: str, instances: tuple[str, ...], objects: Mapping[Key, Manifest]
+    ) -> ShardFacts:
+        found = await asyncio.gather(*(self._instance(ref, shard, name, objects) for name in instances))
         published = reading.published_spec(objects, ref, shard)
         if self._are_new(shard, published.parameters if published is not None else {}):
             found = [_doubted(seen) for seen in found]
@@ -116,6 +127,16 @@ class Asker:
         about = f"involvedObject.kind=StatefulSet,involvedObject.name={name},type=Warning"
         found = await self._kube.list(resources.EVENT, ref.namespace, fields=about)
         return pods.creation_problem(name, found, self._clock.wall())
+
+
+def _existing(shard: str, objects: Mapping[Key, Manifest]) -> set[str]:
+    """Return the instances of a shard that have a StatefulSet."""
+    return {
+        name
+        for (kind, _, name), item in objects.items()
+        if kind == resources.STATEFUL_SET.kind
+        and (item["metadata"].get("labels") or {}).get(names.LABEL_SHARD) == shard
+    }
 
 
 def _doubted(seen: InstanceFacts) -> InstanceFacts:

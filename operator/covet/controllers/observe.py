@@ -89,7 +89,9 @@ class Observer:
         last = reading.last_status(body) if loaded is None else loaded.status
         accepted = spec if not problems else last.effective if last is not None else None
         in_force = reading.in_force(accepted, identity)
-        shards = await self._asker.look(ref, identity, objects)
+        shards = await self._asker.look(
+            ref, identity, objects, in_force.shards.instances if in_force is not None else None
+        )
         facts = ClusterFacts(
             name=ref.name,
             namespace=ref.namespace,

@@ -15,6 +15,7 @@ from covet.core.agentapi import (
     MapOrder,
     OpenOrder,
     Peer,
+    SwitchoverOrder,
 )
 from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
@@ -68,6 +69,21 @@ async def grow_cohort(means: Means, seen: Seen, action: act.GrowCohort) -> None:
     """Ask the leader for one step."""
     order = CohortOrder(instances=action.instances, acks=action.acks)
     await means.agents.orders.cohort(_peer(seen, action.shard, action.leader), order)
+
+
+async def hand_over(means: Means, seen: Seen, action: act.HandOver) -> None:
+    """Have a leader that leaves hand over."""
+    await freshness.still_wanted(means, seen)
+    await means.agents.orders.switchover(_peer(seen, action.shard, action.leader), SwitchoverOrder(to=action.to))
+
+
+async def remove_instances(means: Means, seen: Seen, action: act.RemoveInstances) -> None:
+    """Delete the StatefulSets of instances that left; Kubernetes deletes their pods, and claims by their policy."""
+    await freshness.still_wanted(means, seen)
+    for name in action.instances:
+        found = seen.objects.get((resources.STATEFUL_SET.kind, seen.ref.namespace, name))
+        if found is not None:
+            await means.kube.delete(found)
 
 
 async def put_database(means: Means, seen: Seen, action: act.PutDatabase) -> None:

@@ -101,6 +101,7 @@ class ShardSpec:
         bootstrapped_by: the instance that runs initdb, once in the shard's life.
         opened: True once clients were let in; from then on nobody runs initdb again (I13).
         parameters: server settings that the user asked for, already checked.
+        instances: how many of `peers`, the first ones, shall vote in the end; the others leave. 0 means all.
         fenced: instances that a person keeps out of service, sorted: their servers do not run and they do not vote.
     """
 
@@ -118,6 +119,7 @@ class ShardSpec:
     parameters: dict[str, str] = dataclasses.field(default_factory=dict)
     max_slot_wal_keep_bytes: int = 1 << 30
     fenced: tuple[str, ...] = ()
+    instances: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -211,6 +211,23 @@ class Kube:
         except _MissingError as error:
             raise ConflictError("ObjectGone", f"{resource.kind} {name} is gone: looking again.") from error
 
+    async def delete(self, manifest: Manifest) -> None:
+        """Delete an object as it was read, and no other one of its name; one that is gone is no error.
+
+        Raises:
+            ConflictError: another object has its name by now.
+        """
+        resource, namespace, name = _address(manifest)
+        self._require(resource, "delete")
+        body: Manifest = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": manifest["metadata"]["uid"]},
+        }
+        with contextlib.suppress(_MissingError):
+            await self._write("delete", "DELETE", resource, resource.path(namespace, name), body, {})
+
     @contextlib.asynccontextmanager
     async def stream(
         self, resource: Resource, namespace: str, query: Mapping[str, str], silence: float

@@ -21,7 +21,7 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SERVICE_ACCOUNT: ("get", "list", *APPLY),
     resources.CLAIM: ("list",),
     resources.POD: ("list", "watch", "patch"),
-    resources.STATEFUL_SET: ("get", "list", "watch", *APPLY),
+    resources.STATEFUL_SET: ("get", "list", "watch", *APPLY, "delete"),
     resources.ROLE: ("get", "list", *APPLY),
     resources.ROLE_BINDING: ("get", "list", *APPLY),
     resources.BUDGET: ("get", "list", *APPLY),

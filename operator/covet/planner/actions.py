@@ -105,6 +105,23 @@ class GrowCohort:
 
 
 @dataclasses.dataclass(frozen=True)
+class HandOver:
+    """Have a leader that leaves its shard hand over to an instance that stays."""
+
+    shard: str
+    leader: str
+    to: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoveInstances:
+    """Delete the StatefulSets of instances that no longer vote; their claims follow the deletion policy."""
+
+    shard: str
+    instances: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class PutDatabase:
     """Have the leader make the database and its owner."""
 
@@ -196,6 +213,8 @@ ShardAction = (
     | RecordSystemId
     | Clone
     | GrowCohort
+    | HandOver
+    | RemoveInstances
     | PutDatabase
     | PutMap
     | RecordOpened

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
-from covet.planner import layout, quorum, shard
+from covet.planner import layout, scaling, shard
 from covet.planner.actions import PendingChange, Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
@@ -203,7 +203,7 @@ def takes_writes(facts: ClusterFacts, seen: ShardFacts) -> bool:
 
 def _wanted_acks(facts: ClusterFacts, seen: ShardFacts) -> int:
     wanted = facts.wanted_specs.get(seen.name)
-    return 0 if wanted is None else quorum.acks_for(len(wanted.peers), wanted.durability)
+    return 0 if wanted is None else scaling.acks_of(wanted)
 
 
 def _has_quorum(facts: ClusterFacts, seen: ShardFacts) -> bool:

@@ -1,6 +1,6 @@
 """Which edits of a spec a living cluster follows, and which have to wait.
 
-Shards, instances, weights, volumes, the server's version and the database are fixed
+The number of shards, their weights, volumes, the server's version and the database are fixed
 at birth in this version of Covet: the cluster goes on with what it was born with, and each edit
 of such a field is listed in `status.pendingChanges`, never silently ignored.
 """
@@ -34,7 +34,7 @@ def in_force(wanted: EffectiveSpec, born: EffectiveSpec) -> EffectiveSpec:
     return wanted.model_copy(
         update={
             "engine": wanted.engine.model_copy(update={"version": born.engine.version}),
-            "shards": born.shards,
+            "shards": born.shards.model_copy(update={"instances": wanted.shards.instances}),
             "storage": born.storage,
             "database": born.database,
         }
@@ -50,7 +50,6 @@ def _pending(wanted: EffectiveSpec, born: EffectiveSpec) -> Iterator[PendingChan
     fixed: tuple[tuple[str, str, object, object], ...] = (
         ("spec.engine.version", "UpgradeUnsupported", born.engine.version, wanted.engine.version),
         ("spec.shards.count", "ReshardingUnsupported", born.shards.count, wanted.shards.count),
-        ("spec.shards.instances", "ScalingUnsupported", born.shards.instances, wanted.shards.instances),
         ("spec.shards.weights", "ReshardingUnsupported", born.shards.weights, wanted.shards.weights),
         ("spec.storage.className", "VolumeMoveUnsupported", born.storage.class_name, wanted.storage.class_name),
         ("spec.database.name", "RenameUnsupported", born.database.name, wanted.database.name),

@@ -11,11 +11,10 @@ from typing import Final
 
 from covet.core import events
 from covet.core.agentapi import AgentStatus, MemberState, Serving, ShardSpec
-from covet.planner import quorum
+from covet.planner import scaling
 from covet.planner.actions import (
     Bootstrap,
     Clone,
-    GrowCohort,
     Open,
     PushSpec,
     PutDatabase,
@@ -27,6 +26,7 @@ from covet.planner.actions import (
 )
 from covet.planner.facts import Finding, InstanceFacts, MapFacts, ShardFacts, Unreachable
 from covet.planner.record import ShardRecord
+from covet.planner.scaling import Roster
 
 FENCED: Final = "Fenced"
 """What the agent of an instance says that a person keeps out of service."""
@@ -50,7 +50,12 @@ class Wish:
     @property
     def acks(self) -> int:
         """Return W of the full cohort."""
-        return quorum.acks_for(len(self.spec.peers), self.spec.durability)
+        return self.roster.acks
+
+    @property
+    def roster(self) -> Roster:
+        """Return which instances the shard shall have."""
+        return scaling.roster(self.spec)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,13 +184,11 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
     """Clone what is empty, widen the cohort, open, and afterwards keep it so."""
     instance, answer = leader
     actions: list[ShardAction] = []
-    empty = _empty(seen, record, instance.name)
+    empty = tuple(name for name in _empty(seen, record, instance.name) if name in wish.roster.staying)
     if empty and record.system_id is not None:
         actions.append(Clone(seen.name, empty, instance.name, record.system_id))
-    order = _cohort_order(seen, record, wish, leader)
-    if order is not None:
-        actions.append(order)
-    complete = _complete(seen, wish, answer)
+    actions.extend(_scale(seen, record, wish, leader))
+    complete = scaling.complete(seen, wish.roster, answer.rule)
     if (complete and not record.opened) or answer.serving is Serving.READ_WRITE:
         actions.extend(_furnish(seen, record, wish, leader))
     if complete and not record.opened and wish.ring_map is not None:
@@ -198,6 +201,15 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
     reason, message = _waits_for(seen, wish, leader)
     settled = reason == events.SETTLED and not actions and record.opened
     return _Step(reason, message, tuple(actions), settled=settled)
+
+
+def _scale(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
+    """Bring the cohort nearer to whom the shard shall have; who left it may go."""
+    trusted = tuple(instance.name for instance, answer in seen.answers() if not _foreign(answer, record))
+    departure = scaling.departure(seen, wish.roster, leader)
+    order = scaling.cohort_order(seen, wish.roster, leader, trusted)
+    removal = scaling.removal(seen, wish.roster, leader[1].rule)
+    yield from (action for action in (departure, order, removal) if action is not None)
 
 
 def _resumes(leader: InstanceFacts, answer: AgentStatus) -> bool:
@@ -217,39 +229,6 @@ def _empty(seen: ShardFacts, record: ShardRecord, leader: str) -> tuple[str, ...
     )
 
 
-def _cohort_order(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> GrowCohort | None:
-    """Return the order that brings the rule nearer to all instances and the wanted W, None if it is there."""
-    instance, answer = leader
-    rule = answer.rule
-    if rule is None:
-        return None
-    voters = [instance.name]
-    members = {answer.member}
-    for other, status in seen.answers():
-        if other.name == instance.name or status.member is None or _foreign(status, record):
-            continue
-        caught_up = status.state is MemberState.FOLLOWER and status.streaming
-        if status.member in rule.cohort or caught_up:
-            voters.append(other.name)
-            members.add(status.member)
-    if not set(rule.cohort) <= members and len(voters) < len(seen.instances):
-        # A voter is missing. Only when every instance votes is it known to be a replaced volume.
-        return None
-    acks = min(wish.acks, len(voters) // 2)
-    if members == set(rule.cohort) and rule.acks == acks:
-        return None
-    return GrowCohort(seen.name, instance.name, tuple(sorted(voters)), acks)
-
-
-def _complete(seen: ShardFacts, wish: Wish, leader: AgentStatus) -> bool:
-    """Return whether all instances vote and the wanted W is in force."""
-    rule = leader.rule
-    if rule is None or rule.acks != wish.acks:
-        return False
-    members = {answer.member for _, answer in seen.answers()}
-    return len(seen.instances) == len(wish.spec.peers) == len(rule.cohort) and members == set(rule.cohort)
-
-
 def _furnish(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
     instance, answer = leader
     if answer.database != wish.database or wish.password not in {None, record.password}:
@@ -261,7 +240,10 @@ def _furnish(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) 
 def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
     """Say what is not where it should be yet."""
     instance, answer = leader
+    who = wish.roster
     for other in seen.instances:
+        if other.name not in who.staying:
+            continue
         status = other.agent
         if not isinstance(status, AgentStatus):
             return "WaitingForAgent", f"No answer from the agent of {other.name}."
@@ -269,8 +251,13 @@ def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
             return "InstanceFenced", f"{other.name} is fenced and stays out of service until it is let back."
         if other.name != instance.name and not (status.state is MemberState.FOLLOWER and status.streaming):
             return f"Waiting{status.state.value}", f"{other.name} does not stream yet: {status.message}"
-    if not _complete(seen, wish, answer):
-        return "GrowingCohort", f"{instance.name} widens the cohort to all {len(wish.spec.peers)} instances."
+    if not scaling.complete(seen, who, answer.rule):
+        return (
+            "ChangingCohort",
+            f"{instance.name} brings the cohort to the {len(who.staying)} instances that shall vote.",
+        )
+    if who.leaving:
+        return "InstancesLeave", f"{', '.join(who.leaving)} votes no longer and is removed."
     return _takes_up(seen, wish) or (events.SETTLED, "Every instance is where it should be.")
 
 

@@ -9,13 +9,9 @@ import dataclasses
 from covet.api.effective import EffectiveSpec
 from covet.core import names
 from covet.core.agentapi import Peer, ShardSpec
+from covet.planner import scaling
 from covet.planner.facts import ShardFacts
 from covet.planner.record import Identity, ShardRecord
-
-
-def instance_names(cluster: str, shard: str, count: int) -> tuple[str, ...]:
-    """Return the names of the instances of a shard."""
-    return tuple(names.instance(cluster, shard, names.letter(index)) for index in range(count))
 
 
 def wanted_spec(
@@ -38,6 +34,7 @@ def wanted_spec(
         fenced: the instances of the cluster that a person keeps out of service.
     """
     name, namespace = cluster
+    present = _present(name, record.name, spec.shards.instances, seen)
     content = ShardSpec(
         generation=0,
         cluster=name,
@@ -49,9 +46,10 @@ def wanted_spec(
         bootstrapped_by=record.bootstrapped_by,
         opened=record.opened,
         durability=spec.durability,
-        peers=_peers(name, namespace, record.name, spec.shards.instances),
+        peers=_peers(name, namespace, record.name, present),
+        instances=spec.shards.instances,
         parameters=dict(spec.engine.parameters),
-        fenced=tuple(name for name in fenced if name in instance_names(cluster[0], record.name, spec.shards.instances)),
+        fenced=tuple(instance for instance in fenced if instance in present),
     )
     return dataclasses.replace(content, generation=_generation(content, seen))
 
@@ -68,7 +66,13 @@ def _generation(content: ShardSpec, seen: ShardFacts | None) -> int:
     return max(known, seen.published.generation) + 1
 
 
-def _peers(cluster: str, namespace: str, shard: str, count: int) -> tuple[Peer, ...]:
+def _present(cluster: str, shard: str, wanted: int, seen: ShardFacts | None) -> tuple[str, ...]:
+    """Return the instances that are wanted, and those beyond that still are there: they leave in order."""
+    existing = {instance.name for instance in seen.instances} if seen is not None else set()
+    return scaling.present(cluster, shard, wanted, existing)
+
+
+def _peers(cluster: str, namespace: str, shard: str, instances: tuple[str, ...]) -> tuple[Peer, ...]:
     shard_set = names.shard_set(cluster, shard)
     return tuple(
         Peer(
@@ -78,5 +82,5 @@ def _peers(cluster: str, namespace: str, shard: str, count: int) -> tuple[Peer, 
             voter_port=names.VOTER_PORT,
             sql_port=names.SQL_PORT,
         )
-        for instance in instance_names(cluster, shard, count)
+        for instance in instances
     )

@@ -28,6 +28,7 @@ from covet.core.agentapi import (
 )
 from covet.core.errors import RefusedError
 from covet.planner import quorum
+from covet.planner.election import changing
 from covet.planner.record import ShardRecord
 
 
@@ -195,7 +196,7 @@ class FakeAgent:
             if agent is not self and not agent.streams() and agent.volume.member not in rule.cohort:
                 raise RefusedError("NotStreaming", f"{instance} does not stream.")
             members.append(agent.volume.member)
-        step = quorum.next_step(rule, members, order.acks)
+        step = changing.plan(rule, tuple(members), order.acks, [link.member for link in self._followers()])
         if step is None:
             return rule
         volume.promised = step.rule
@@ -246,8 +247,9 @@ class FakeAgent:
         record = self.record()
         if record is None or not record.opened or record.uid != order.shard_uid:
             raise ImpossibleError(f"{self.instance}: opened before the record says so")
-        wanted = quorum.acks_for(len(self.siblings), self._spec().durability)
-        if not volume.opened and (rule.acks != wanted or len(rule.cohort) != len(self.siblings)):
+        count = self._spec().instances
+        wanted = quorum.acks_for(count, self._spec().durability)
+        if not volume.opened and (rule.acks != wanted or len(rule.cohort) != count):
             raise ImpossibleError(f"{self.instance}: opened with cohort {rule.cohort} and W={rule.acks}")
         volume.opened = True
 

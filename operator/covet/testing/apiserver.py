@@ -147,7 +147,9 @@ class ApiServer:
         if resource.plural in self.missing:
             raise Refusal(404, "NotFound", "the server could not find the requested resource")
         reading = "watch" if "watch" in request.query else "get" if name else "list"
-        verb = {"GET": reading, "POST": "create", "PUT": "update", "PATCH": "patch"}.get(request.method, "")
+        verb = {"GET": reading, "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
+            request.method, ""
+        )
         if (verb, resource.plural) not in self.denied:
             return
         subject = f"{resource.plural}.{resource.group} {name!r}".replace("'", '"') if name else resource.plural
@@ -170,6 +172,8 @@ class ApiServer:
             return self._replace(key, body)
         if request.method == "PATCH":
             return self._patch(request, key, subresource, body)
+        if request.method == "DELETE":
+            return self._delete(key, body)
         raise Refusal(405, "MethodNotAllowed", request.method)
 
     def _read(self, key: Key) -> Manifest:
@@ -222,6 +226,14 @@ class ApiServer:
         if found is None:
             self.refuse("create", resource, body)
         return self._apply(key, found, body, request.query["fieldManager"])
+
+    def _delete(self, key: Key, body: Manifest) -> Manifest:
+        self.writes.append(Write("delete", key[0].plural, key[2]))
+        found = self._read(key)
+        if (body.get("preconditions") or {}).get("uid") not in {None, found["metadata"]["uid"]}:
+            raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another uid")
+        self.delete(*key)
+        return {"kind": "Status", "status": "Success"}
 
     def _merge(self, key: Key, subresource: str, body: Manifest) -> Manifest:
         found = self._read(key)

@@ -16,10 +16,11 @@ from covet.core.agentapi import (
     MemberState,
     OpenOrder,
     ShardSpec,
+    SwitchoverOrder,
 )
 from covet.core.errors import ConflictError
 from covet.planner import actions as act
-from covet.planner import cluster, endpoints, layout, specs
+from covet.planner import cluster, endpoints, layout, scaling, specs
 from covet.planner.facts import (
     CertificateFacts,
     ClusterFacts,
@@ -31,7 +32,7 @@ from covet.planner.facts import (
     Unreachable,
 )
 from covet.planner.record import Identity, ShardRecord
-from covet.testing.agents import FakeAgent
+from covet.testing.agents import FakeAgent, ImpossibleError
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 UID = "6f1c1f0e-8f6e-4f43-9a0d-4f7a4b1d7a11"
@@ -82,6 +83,7 @@ class World:
         self.objects = False
         self.pods: dict[str, Pod] = {}
         self.agents: dict[str, FakeAgent] = {}
+        self.siblings: dict[str, dict[str, FakeAgent]] = {}
         self.unreachable: set[str] = set()
         self.log: list[act.Action] = []
 
@@ -122,20 +124,23 @@ class World:
             for seen in facts.shards
             if self._endpoint(seen) != self.endpoints.get(seen.name)
         ]
-        if not self.objects:
+        if not self.objects or any(seen.name not in self.pods for shard in facts.shards for seen in shard.instances):
             stale.append(("StatefulSet", self.namespace, self.name))
         return dataclasses.replace(facts, wanted_specs=wanted, stale=tuple(stale))
 
     def _shard(self, record: ShardRecord) -> ShardFacts:
-        count = self.identity.born.shards.instances if self.identity is not None else 0
         return ShardFacts(
             name=record.name,
-            instances=tuple(
-                self._instance(instance) for instance in specs.instance_names(self.name, record.name, count)
-            ),
+            instances=tuple(self._instance(instance) for instance in self._present(record.name)),
             published=self.published.get(record.name),
             endpoint=self.endpoints.get(record.name),
         )
+
+    def _present(self, shard: str) -> tuple[str, ...]:
+        """Return the instances that are wanted, and those beyond that are there."""
+        in_force = layout.in_force(self.wanted, self._identity().born)
+        existing = {name for name, agent in self.agents.items() if agent.shard == shard}
+        return scaling.present(self.name, shard, in_force.shards.instances, existing)
 
     def _instance(self, name: str) -> InstanceFacts:
         pod = self.pods.get(name)
@@ -200,9 +205,8 @@ class World:
     def _make_pods(self) -> None:
         self.objects = True
         for record in self._identity().shards:
-            instances = specs.instance_names(self.name, record.name, self._identity().born.shards.instances)
-            siblings: dict[str, FakeAgent] = {}
-            for instance in instances:
+            siblings = self.siblings.setdefault(record.name, {})
+            for instance in self._present(record.name):
                 if instance in self.agents:
                     continue
                 agent = FakeAgent(instance, record.name, siblings, functools.partial(self._record, record.name))
@@ -210,7 +214,7 @@ class World:
                 self.agents[instance] = agent
                 self.pods[instance] = Pod(f"10.0.0.{len(self.pods) + 1}")
 
-    def _order(self, action: act.Action, facts: ClusterFacts) -> None:  # noqa: C901 -- one line per kind of order
+    def _order(self, action: act.Action, facts: ClusterFacts) -> None:  # noqa: C901, PLR0912 -- one line per kind of order
         match action:
             case act.PushSpec():
                 for instance in action.instances:
@@ -224,6 +228,11 @@ class World:
                     self._reach(instance).clone(CloneOrder(action.leader, action.system_id))
             case act.GrowCohort():
                 self._reach(action.leader).cohort(CohortOrder(action.instances, action.acks))
+            case act.HandOver():
+                self._reach(action.leader).switchover(SwitchoverOrder(action.to))
+            case act.RemoveInstances():
+                for instance in action.instances:
+                    self._remove(action.shard, instance)
             case act.PutDatabase():
                 database = self._identity().born.database
                 self._reach(action.leader).put_database(DatabaseOrder(database.name, database.owner, "verifier"))
@@ -236,6 +245,15 @@ class World:
                 self._reach(action.leader).open(OpenOrder(self._known(action.shard).uid))
             case _:
                 raise TypeError(f"unknown action {action}")
+
+    def _remove(self, shard: str, instance: str) -> None:
+        agent = self.siblings[shard].pop(instance)
+        member = agent.volume.member if agent.volume is not None else None
+        for sibling in self.siblings[shard].values():
+            promised = sibling.volume.promised if sibling.volume is not None else None
+            if sibling.state is MemberState.LEADER and promised is not None and member in promised.cohort:
+                raise ImpossibleError(f"{instance} was removed while it votes")
+        del self.agents[instance], self.pods[instance]
 
     def _reach(self, instance: str) -> FakeAgent:
         if instance in self.unreachable or not self.pods[instance].running:

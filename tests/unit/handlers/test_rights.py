@@ -19,7 +19,7 @@ from tests.unit.handlers.conftest import Site, until
 Right = tuple[str, str, str]
 """Resource, part of it, verb."""
 
-_VERBS = {"POST": "create", "PUT": "update"}
+_VERBS = {"POST": "create", "PUT": "update", "DELETE": "delete"}
 
 
 def verbs_of(request: web.Request, name: str, *, exists: bool) -> tuple[str, ...]:
@@ -94,6 +94,10 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
         # An order is carried out and removed.
         site.order("shop", names.switchover_annotation("s0"), "shop-s0-b")
         await until(lambda: ("covetclusters", "", "patch") in exercised, 20)
+        # A shard gets smaller.
+        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        site.declare("shop", shards={"count": 1, "instances": 1})
+        await until(lambda: ("statefulsets", "", "delete") in exercised, 60)
         # A warning is an Event.
         site.declare("bad", storage={"size": "1Gi", "className": "none"})
         await until(lambda: any(key[0] == resources.EVENT for key in site.server.objects), 20)

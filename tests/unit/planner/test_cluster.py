@@ -298,7 +298,6 @@ class TestEdits:
         ("field", "changed"),
         [
             ("spec.shards.count", worlds.cluster_spec(2)),
-            ("spec.shards.instances", worlds.cluster_spec(1, 5)),
         ],
     )
     def test_what_is_fixed_at_birth_waits(self, field: str, changed: EffectiveSpec) -> None:

@@ -58,7 +58,7 @@ async def open_to_clients(inst: Instance) -> None:
     inst.admitting = inst.gate = True
     await configuring.apply(inst)
     await _dial_until(inst, admitted=True)
-    inst.admitted.set()
+    inst.election.admitted.set()
     LOG.info("Open to clients.")
 
 

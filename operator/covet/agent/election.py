@@ -55,6 +55,7 @@ class Election:
         member: both halves, None before the volume holds a finished database; the voter half is a copy of what
             the voter process last said.
         begun: there is a member.
+        admitted: set whenever clients were let in; whoever publishes it clears it.
         service: what clients may do by the core's last word.
         notes: (wall clock seconds, note) of the last decisions, oldest first.
     """
@@ -64,6 +65,7 @@ class Election:
         self._queue: asyncio.Queue[Word | Asked] = asyncio.Queue()
         self._ticked_at = clock.monotonic()
         self.begun = asyncio.Event()
+        self.admitted = asyncio.Event()
         self.member: Member | None = None
         self.service = CLOSED
         self.notes: collections.deque[tuple[float, Note]] = collections.deque(maxlen=NOTES)

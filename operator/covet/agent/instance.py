@@ -48,7 +48,6 @@ class Instance:
         held: the descriptor by which this process holds the volume's lock for life, None before.
         gate: the access file lets clients in.
         admitting: clients are in, or may be: what a closing gate has not proven yet.
-        admitted: set whenever clients were let in; whoever publishes it clears it.
         upstream: whom the server's settings follow.
         sworn: promise.json, None on an empty volume.
         setting_rule: the rule whose members the server's settings name for acknowledgements.
@@ -111,7 +110,6 @@ class Instance:
         self.ticked_at = clock.monotonic()
         self.acting = asyncio.Lock()
         self.wake = asyncio.Event()
-        self.admitted = asyncio.Event()
         self.stopping = asyncio.Event()
         self.held: int | None = None
         self._writing = asyncio.Lock()

@@ -84,9 +84,9 @@ class Publisher:
                 done = claim is None or await self._publish(claim)
                 pause = FIRST_RETRY if done else min(2 * pause, LAST_RETRY)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._inst.admitted.wait(), RENEW_SECONDS if done else pause)
+                    await asyncio.wait_for(self._inst.election.admitted.wait(), RENEW_SECONDS if done else pause)
                     pause = FIRST_RETRY
-                self._inst.admitted.clear()
+                self._inst.election.admitted.clear()
         finally:
             await self._account.close()
 

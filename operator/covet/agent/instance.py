@@ -89,8 +89,7 @@ class Instance:
         self.failure: CovetError | None = None
         self.complaint: CovetError | None = None
         self.trouble: CovetError | None = None
-        self.admitting = False
-        self.gate = False
+        self.admitting = self.gate = self.cramped = False
         self.upstream: Upstream | None = None
         self.setting: str | None = None
         self.vitals: Vitals | None = None
@@ -105,7 +104,6 @@ class Instance:
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None
         self.remake: str | None = None
-        self.cramped = False
         self.applied_generation: int | None = None
         self.ticked_at = clock.monotonic()
         self.acting = asyncio.Lock()

@@ -12,6 +12,8 @@ from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState
 from covet.core.errors import CovetError
 from covet.engines import statements
 from covet.engines.statements import Contents
+from covet.planner.election import rules
+from covet.planner.election.watch import Role
 from covet.planner.member import Decision
 
 ASK_SECONDS: Final = 2.0
@@ -114,9 +116,27 @@ def _hindered(inst: Instance, decision: Decision) -> tuple[str, str]:
         return trouble.reason, f"{message} {trouble.message}"
     if decision.reason == "ServerStarting":
         message = f"{message} {inst.unready}".rstrip()
+    if decision.reason in {Role.BOOT, Role.RECRUITED, Role.CANDIDATE, Role.STOPPED, Role.RESIGNED}:
+        message = f"{message} {_missing(inst)}".rstrip()
     if decision.state is MemberState.STOPPED and inst.last_exit is not None:
         message += f" Its last exit code was {inst.last_exit}."
     return decision.reason, message
+
+
+def _missing(inst: Instance) -> str:
+    """Return how many have to promise for a leader, and who of them is not on the line; empty once enough are."""
+    rule = inst.election.rule
+    if rule is None:
+        return ""
+    others = [member for member in rule.cohort if inst.instance_of(member) != inst.settings.instance]
+    silent = [inst.instance_of(member) for member in others if not inst.voting.linked(inst.instance_of(member))]
+    needed, here = rules.needed(rule), len(rule.cohort) - len(silent)
+    if here >= needed:
+        return ""
+    return (
+        f"{needed} of {len(rule.cohort)} members elect a leader and {here} can be reached:"
+        f" no line to {', '.join(silent)}. Bring one back; a promotion without it loses what only it holds."
+    )
 
 
 def serving(inst: Instance) -> Serving:

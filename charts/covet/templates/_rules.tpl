@@ -43,5 +43,5 @@
   verbs: [get, list, create, patch]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, list, create, patch]
+  verbs: [get, list, watch, create, patch]
 {{- end }}

@@ -16,8 +16,8 @@ from covet.handlers.watching import WatchMeter
 from covet.kube import resources
 from covet.kube.resources import Resource
 
-CHILDREN: Final = (resources.STATEFUL_SET, resources.POD)
-"""Labelled objects whose changes ring the bell of their cluster."""
+CHILDREN: Final = (resources.STATEFUL_SET, resources.POD, resources.ENDPOINT_SLICE)
+"""Labelled objects whose changes ring the bell of their cluster; a new primary writes the slice of `-rw`."""
 WATCHED: Final = (resources.CLUSTER, *CHILDREN)
 LOGIN_EVERY: Final = dt.timedelta(minutes=10)
 """Tokens of a pod are renewed on disk; a login that is this old is made again."""

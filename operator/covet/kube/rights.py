@@ -26,7 +26,7 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.ROLE_BINDING: ("get", "list", *APPLY),
     resources.BUDGET: ("get", "list", *APPLY),
     resources.NETWORK_POLICY: ("get", "list", *APPLY),
-    resources.ENDPOINT_SLICE: ("get", "list", *APPLY),
+    resources.ENDPOINT_SLICE: ("get", "list", "watch", *APPLY),
     resources.EVENT: ("list", *APPLY),
 }
 """In each namespace that is served."""

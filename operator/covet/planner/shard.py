@@ -28,6 +28,8 @@ from covet.planner.facts import Finding, InstanceFacts, MapFacts, ShardFacts, Un
 from covet.planner.record import ShardRecord
 from covet.planner.scaling import Roster
 
+STARTING: Final = "StartingStandby"
+"""What the agent of an instance says that starts its server at once: nobody has to look at it."""
 FENCED: Final = "Fenced"
 """What the agent of an instance says that a person keeps out of service."""
 
@@ -358,7 +360,7 @@ def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord)
             stalls=True,
             subject=subject,
         )
-    elif answer.state is MemberState.STOPPED and answer.reason != FENCED:
+    elif answer.state is MemberState.STOPPED and answer.reason not in {FENCED, STARTING}:
         yield Finding(
             events.SERVER_STOPPED,
             f"The server of {instance.name} does not run ({answer.reason}): {answer.message}",

@@ -13,7 +13,7 @@ from covet.core.errors import CovetError
 from covet.engines import statements
 from covet.engines.statements import Contents
 from covet.planner.election import rules
-from covet.planner.election.watch import Role
+from covet.planner.election.watch import QUIET, Role
 from covet.planner.member import Decision
 
 ASK_SECONDS: Final = 2.0
@@ -80,6 +80,7 @@ async def read(inst: Instance) -> AgentStatus:
         pending_restart=contents.pending_restart if contents else (),
         task=inst.task,
         parameter_problem=inst.tuning.problem,
+        quorum_missing=_missing(inst),
         applied_generation=inst.applied_generation,
         shard_uid=identity.shard_uid if identity else None,
         last_failover=inst.chronicle.last,
@@ -116,8 +117,7 @@ def _hindered(inst: Instance, decision: Decision) -> tuple[str, str]:
         return trouble.reason, f"{message} {trouble.message}"
     if decision.reason == "ServerStarting":
         message = f"{message} {inst.unready}".rstrip()
-    if decision.reason in {Role.BOOT, Role.RECRUITED, Role.CANDIDATE, Role.STOPPED, Role.RESIGNED}:
-        message = f"{message} {_missing(inst)}".rstrip()
+    message = f"{message} {_missing(inst)}".rstrip()
     if decision.state is MemberState.STOPPED and inst.last_exit is not None:
         message += f" Its last exit code was {inst.last_exit}."
     return decision.reason, message
@@ -126,7 +126,7 @@ def _hindered(inst: Instance, decision: Decision) -> tuple[str, str]:
 def _missing(inst: Instance) -> str:
     """Return how many have to promise for a leader, and who of them is not on the line; empty once enough are."""
     rule = inst.election.rule
-    if rule is None:
+    if rule is None or inst.election.role not in QUIET - {Role.FOLLOWER}:
         return ""
     others = [member for member in rule.cohort if inst.instance_of(member) != inst.settings.instance]
     silent = [inst.instance_of(member) for member in others if not inst.voting.linked(inst.instance_of(member))]

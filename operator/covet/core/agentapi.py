@@ -246,6 +246,7 @@ class AgentStatus:
         last_failover: the last one that ended here; the newest term of a shard's members tells the shard's.
         decided: what the election here decided last.
         discarded: what was given up at the last rejoin since the agent started, None without one.
+        quorum_missing: while too few members can be reached for an election: how many it takes and who is not there.
         applied_generation: generation of the newest spec that the server was brought in line with, as far as that
             goes without a restart and `parameter_problem` lets it; None if the agent does not say.
     """
@@ -277,6 +278,7 @@ class AgentStatus:
     last_failover: LastFailover | None = None
     decided: Decided | None = None
     discarded: Discarded | None = None
+    quorum_missing: str = ""
     applied_generation: int | None = None
 
 

@@ -173,6 +173,9 @@ def _birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -
 
 def _leaderless(seen: ShardFacts, record: ShardRecord) -> _Step:
     silent = [instance.name for instance in seen.instances if not isinstance(instance.agent, AgentStatus)]
+    alone = [answer for _, answer in seen.answers() if answer.quorum_missing]
+    if alone and record.opened:
+        return _Step(events.QUORUM_MISSING, alone[0].quorum_missing)
     starting = [instance.name for instance, answer in seen.answers() if answer.state is MemberState.STARTING]
     if starting:
         return _Step("WaitingForServer", f"The server is starting on {', '.join(starting)}.")
@@ -211,7 +214,8 @@ def _scale(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) ->
     departure = scaling.departure(seen, wish.roster, leader)
     order = scaling.cohort_order(seen, wish.roster, leader, trusted)
     removal = scaling.removal(seen, wish.roster, leader[1].rule)
-    yield from (action for action in (departure, order, removal) if action is not None)
+    replacement = scaling.replacement(seen, wish.roster, leader) if record.opened else None
+    yield from (action for action in (departure, order, removal, replacement) if action is not None)
 
 
 def _resumes(leader: InstanceFacts, answer: AgentStatus) -> bool:
@@ -319,16 +323,7 @@ def _unusable(seen: ShardFacts) -> Iterator[Finding]:
 
 def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord) -> Iterator[Finding]:
     subject = f"Pod/{instance.name}-0"
-    if answer.state is MemberState.REFUSED and answer.reason == events.LEADER_BEHIND:
-        yield Finding(
-            events.LEADER_BEHIND,
-            f"{instance.name} led {record.name}, and its volume has lost log that a replica holds: {answer.message}"
-            " Nothing was changed. Delete no claim: what was committed last may be on one volume only. The runbook"
-            " LeaderBehind (docs/runbooks.md) says what there is to decide.",
-            stalls=True,
-            subject=subject,
-        )
-    elif answer.state is MemberState.REFUSED:
+    if answer.state is MemberState.REFUSED:
         yield Finding(
             events.VOLUME_FOREIGN,
             f"{instance.name} refuses its volume ({answer.reason}): {answer.message} Nothing on it was touched."

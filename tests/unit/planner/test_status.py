@@ -7,7 +7,7 @@ import pytest
 
 from covet.api.status import ClusterStatus, Condition, Truth
 from covet.core import events
-from covet.core.agentapi import AgentStatus, MemberState
+from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import actions as act
 from covet.planner import cluster, layout, status
 from covet.planner.actions import Plan
@@ -293,11 +293,13 @@ def test_a_replica_about_the_limit_does_not_flap() -> None:
     assert [ok, ok, ok, behind, behind, behind, ok, ok, ok, behind] == said
 
 
-def test_a_leader_that_lost_log_is_not_told_to_be_thrown_away() -> None:
-    """The advice for a foreign volume would destroy data here: the reason is its own, and points to the runbook."""
-    said = {"state": MemberState.REFUSED, "reason": "LeaderBehind", "message": "shop-s0-b is at 9, this one at 7."}
-    facts = with_agent(settled().facts(), "shop-s0-a", **said)
-    found = condition(report(facts), "Stalled")
-    assert events.LEADER_BEHIND == found.reason
-    assert "at 7. Nothing was changed. Delete no claim" in found.message
-    assert "delete the claim" not in found.message
+def test_a_shard_without_a_quorum_says_who_is_missing() -> None:
+    """While too few members are there for an election, status repeats their word: who has to come back."""
+    facts = settled().facts()
+    sentence = "2 of 3 members elect a leader and 1 can be reached: no line to shop-s0-a, shop-s0-c."
+    said = {"state": MemberState.STARTING, "reason": "Boot", "serving": Serving.CLOSED, "quorum_missing": sentence}
+    facts = with_agent(facts, "shop-s0-b", **said)
+    for name in ("shop-s0-a", "shop-s0-c"):
+        facts = with_agent(facts, name, state=MemberState.STARTING, serving=Serving.CLOSED)
+    found = condition(report(facts), "Ready")
+    assert (events.QUORUM_MISSING, True) == (found.reason, sentence in found.message)

@@ -5,12 +5,13 @@ import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, chronicle, durable, opening, parting, rejoining, running
+from covet.agent import access, chronicle, durable, opening, parting, rejoining, ruling, running
 from covet.agent.driver import Driver
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, VolumeInUseError
 from covet.core.agentapi import Task
 from covet.core.errors import CovetError
+from covet.engines import configuration
 from covet.planner import member
 from covet.planner.member import Act, Decision, Facts, ServerState, VolumeState
 
@@ -121,7 +122,20 @@ async def _act(inst: Instance, driver: Driver, act: Act) -> None:
         case Act.OPEN:
             driver.executor.admit(lambda: _open(inst))
         case Act.WAIT:
-            pass
+            _name_members(inst, driver)
+
+
+def _name_members(inst: Instance, driver: Driver) -> None:
+    """Have a follower's server name the members of its rule already.
+
+    A promotion then finds them in force. Otherwise it waits for a checkpoint, which takes as long as there is
+    to write.
+    """
+    rule = inst.election.rule
+    if rule is None or inst.vitals is None or not inst.election.follows:
+        return
+    if inst.setting != configuration.standby_names(rule):
+        driver.executor.admit(lambda: ruling.apply_setting(inst, rule))
 
 
 async def _open(inst: Instance) -> None:

@@ -74,3 +74,17 @@ async def test_i6_a_step_that_nobody_confirms_binds_nobody_after_a_failover() ->
         rule = await shard.grow()
         assert (3, 1) == (len(rule.cohort), rule.acks)
         assert 3 == shard.leader.superuser("SHOW synchronous_standby_names").count("s0-")
+
+
+async def test_i2_a_follower_names_its_rules_members_before_it_leads(three: Shard) -> None:
+    """A promotion need not wait for the checkpoint that brings the setting into force."""
+    shown = "SHOW synchronous_standby_names"
+    wanted = await asyncio.to_thread(three.leader.superuser, shown)
+    assert wanted.startswith("ANY 1 (")
+    seen = {agent.peer.instance: "" for agent in three.followers}
+    for _ in range(200):
+        seen = {agent.peer.instance: await asyncio.to_thread(agent.superuser, shown) for agent in three.followers}
+        if {wanted} == set(seen.values()):
+            break
+        await asyncio.sleep(0.05)
+    assert dict.fromkeys(seen, wanted) == seen

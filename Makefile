@@ -47,7 +47,7 @@ test-cluster: setup ## the promises on a real three-node Kubernetes
 	$(PYTEST) tests/e2e -q -m "cluster and not long"
 
 test-model: setup ## the election core: exhaustive model check and 20,000 simulated schedules
-	$(PYTEST) tests/model -q -m "not long"
+	$(PYTEST) tests/model -q -m "not long" -n auto --dist worksteal
 
 test-long: setup ## what takes minutes: kills at random moments, side-by-side clusters, long fuzzing
 	$(PYTEST) tests -q -m long --timeout 1800

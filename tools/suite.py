@@ -41,6 +41,7 @@ PARTS = (
     Part("check-rust", make("check-rust")),
     Part("test-rust", make("test-rust")),
     Part("test-unit", make("test-unit"), measured=True),
+    Part("test-model", make("test-model")),
     Part("test-process", make("test-process"), measured=True),
     Part("coverage", make("coverage")),
     Part("test-cluster", make("test-cluster")),

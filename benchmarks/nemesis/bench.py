@@ -19,11 +19,13 @@ from benchmarks.nemesis.writers import FAILURES, Settings
 from covet.core.agentapi import AgentStatus, CohortOrder, MemberState, Serving
 from covet.core.errors import CovetError
 from covet.planner import quorum
+from covet.planner.election import timers
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD
 
 HEAL_SECONDS: Final = 60.0
 """Within which every member streams again after a repair."""
+LIMIT_SECONDS: Final = timers.Timers().limit / 1000 * timers.DRIFT
 CATCH_UP_SECONDS: Final = 15.0
 NO_GOAL_SECONDS: Final = 4.0
 """A run of a fault without a goal is slow from here on."""
@@ -55,6 +57,7 @@ class Bench:
         self.shard = NodeShard(MEMBERS)
         self._crew: Crew | None = None
         self._left = oracle.Rows(0, 0)
+        self._moved_at = 0.0
         self._count = 0
 
     async def __aenter__(self) -> Self:
@@ -124,6 +127,8 @@ class Bench:
         assert self._crew is not None
         fault = FAULTS[plan.fault]
         leader = await self._healed(HEAL_SECONDS)
+        if fault.silent:
+            await asyncio.sleep(max(0.0, self._moved_at + LIMIT_SECONDS - time.monotonic()))
         followers = tuple(member for member in self.shard.members if member is not leader)
         scene = Scene(self.shard, leader, followers, plan)
         offset = time.time() - time.monotonic()
@@ -241,6 +246,7 @@ class Bench:
         lines = [line for agent in self.shard.members for line in read_log(agent, fault_at - 0.5)]
         reached = next((ack.term for ack in history.acks if ack.term > term), term)
         result["new_term"] = reached
+        self._moved_at = gap.first_at / 1e9 if reached > term else self._moved_at
         result["phases"] = phases.measure(lines, reached, fault_at, fault_at + (gap.first_at - at) / 1e9)
 
     async def _judge(self, history: oracle.History, result: dict[str, Any]) -> None:

@@ -46,6 +46,8 @@ class Fault:
         repair: undoes it after `plan.repair` seconds; None if nothing is to be done.
         goal: seconds that the gap may take at its p99, at the p95 below 300 runs; None without a goal.
         fails_over: another member has to lead afterwards.
+        silent: nothing but silence tells of it. Such a failover is held back for 10 s after another one, so
+            the run waits for the end of that first.
         limit: seconds within which a write has to be acknowledged again.
     """
 
@@ -54,6 +56,7 @@ class Fault:
     repair: Act | None = None
     goal: float | None = None
     fails_over: bool = True
+    silent: bool = False
     limit: float = 30.0
 
 
@@ -199,11 +202,11 @@ async def strike_twice(scene: Scene) -> None:
 FAULTS: Final[dict[str, Fault]] = {
     "server-killed": Fault("server process killed", kill_server, goal=1.5),
     "pod-killed": Fault("all processes of the pod killed, sandbox alive", kill_pod, start_leader, goal=1.7),
-    "node-gone": Fault("node gone: killed, dials time out", lose_node, start_leader, goal=2.9),
-    "node-cut": Fault("node cut from everything, alive", cut_node, mend, goal=2.9),
-    "pod-frozen": Fault("pod frozen, thawed later", freeze_pod, thaw, goal=3.0),
+    "node-gone": Fault("node gone: killed, dials time out", lose_node, start_leader, goal=2.9, silent=True),
+    "node-cut": Fault("node cut from everything, alive", cut_node, mend, goal=2.9, silent=True),
+    "pod-frozen": Fault("pod frozen, thawed later", freeze_pod, thaw, goal=3.0, silent=True),
     "switchover": Fault("planned switchover", switch_over, goal=0.3),
-    "cut-one-way": Fault("leader cut off in one direction", cut_one_way, mend),
+    "cut-one-way": Fault("leader cut off in one direction", cut_one_way, mend, silent=True),
     "followers-cut": Fault("both followers cut off", cut_followers, mend, fails_over=False),
     "backend-killed": Fault("one backend killed", kill_backend),
     "voter-killed": Fault("voter killed", kill_voter, start_ended, fails_over=False),

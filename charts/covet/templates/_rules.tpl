@@ -17,10 +17,10 @@
   verbs: [get, list, create, patch]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [list]
+  verbs: [get, list, delete] # a claim whose volume went with its node, so that the instance gets another
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, patch]
+  verbs: [list, watch, patch, delete] # the pod that waits for such a volume
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create, patch]

@@ -54,6 +54,7 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.GrowCohort: ordering.grow_cohort,
     act.HandOver: ordering.hand_over,
     act.RemoveInstances: ordering.remove_instances,
+    act.ReplaceVolume: ordering.replace_volume,
     act.PutDatabase: ordering.put_database,
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,

@@ -5,9 +5,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from covet.controllers import agents, pods, reading
+from covet.controllers import agents, pods, reading, stranding
 from covet.controllers.agents import Agents, Credentials
-from covet.core import names
+from covet.core import events, names
 from covet.core.agentapi import AgentStatus, Peer
 from covet.core.clock import Clock
 from covet.kube import resources
@@ -118,7 +118,9 @@ class Asker:
         read = pods.read(pod, stateful_set, self._clock.wall())
         if not _askable(read):
             self._agents.forget(name)
-            return InstanceFacts(name, read, observed=observed)
+            waits = read.problem is not None and read.problem.reason == events.UNSCHEDULABLE
+            lost = waits and await stranding.stranded_claim(self._kube, ref.namespace, name) is not None
+            return InstanceFacts(name, read, observed=observed, stranded=lost)
         return InstanceFacts(name, read, await self._agents.ask(_peer(ref, shard, name)), observed=observed)
 
     async def _creation_problem(self, name: str, ref: ClusterRef, stateful_set: Manifest | None) -> Finding | None:

@@ -49,6 +49,8 @@ CONFIG_MAP: Final = Resource("", "v1", "configmaps", "ConfigMap")
 SECRET: Final = Resource("", "v1", "secrets", "Secret")
 SERVICE: Final = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNT: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+VOLUME: Final = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+NODE: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 POD: Final = Resource("", "v1", "pods", "Pod")
 STATEFUL_SET: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
@@ -71,6 +73,8 @@ ALL: Final = (
     SERVICE,
     SERVICE_ACCOUNT,
     CLAIM,
+    VOLUME,
+    NODE,
     POD,
     STATEFUL_SET,
     ROLE,

@@ -19,8 +19,8 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SECRET: ("get", "list", *APPLY),
     resources.SERVICE: ("get", "list", *APPLY),
     resources.SERVICE_ACCOUNT: ("get", "list", *APPLY),
-    resources.CLAIM: ("list",),
-    resources.POD: ("list", "watch", "patch"),
+    resources.CLAIM: ("get", "list", "delete"),
+    resources.POD: ("list", "watch", "patch", "delete"),
     resources.STATEFUL_SET: ("get", "list", "watch", *APPLY, "delete"),
     resources.ROLE: ("get", "list", *APPLY),
     resources.ROLE_BINDING: ("get", "list", *APPLY),
@@ -48,6 +48,8 @@ OWN_NAMESPACE: Final[dict[Resource, tuple[str, ...]]] = {
 
 CLUSTERWIDE: Final[dict[Resource, tuple[str, ...]]] = {
     resources.STORAGE_CLASS: ("list",),
+    resources.VOLUME: ("get",),
+    resources.NODE: ("list",),
     resources.CUSTOM_RESOURCE: ("get",),
     resources.LEASE: ("get",),
 }

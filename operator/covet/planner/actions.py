@@ -122,6 +122,14 @@ class RemoveInstances:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReplaceVolume:
+    """Give an instance another volume: its own went with its node. Cannot be taken back."""
+
+    shard: str
+    instance: str
+
+
+@dataclasses.dataclass(frozen=True)
 class PutDatabase:
     """Have the leader make the database and its owner."""
 
@@ -215,6 +223,7 @@ ShardAction = (
     | GrowCohort
     | HandOver
     | RemoveInstances
+    | ReplaceVolume
     | PutDatabase
     | PutMap
     | RecordOpened

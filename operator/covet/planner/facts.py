@@ -75,6 +75,7 @@ class InstanceFacts:
     Args:
         agent: what its agent answered; None if there is no running pod to ask.
         problem: why there is no pod, e.g. a full quota.
+        stranded: its pod waits for a volume on a node that is gone for good.
         observed: False while Kubernetes has not taken up the newest StatefulSet: what its pod should be is not known.
     """
 
@@ -83,6 +84,7 @@ class InstanceFacts:
     agent: AgentStatus | Unreachable | None = None
     problem: Finding | None = None
     observed: bool = True
+    stranded: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ leaves hands over first; then the cohort goes on without the instance; only then
 import dataclasses
 
 from covet.core import names
-from covet.core.agentapi import AgentStatus, Durability, MemberState, Rule, ShardSpec
+from covet.core.agentapi import AgentStatus, Durability, MemberState, Rule, Serving, ShardSpec
 from covet.planner import quorum
-from covet.planner.actions import GrowCohort, HandOver, RemoveInstances
+from covet.planner.actions import GrowCohort, HandOver, RemoveInstances, ReplaceVolume
 from covet.planner.facts import InstanceFacts, ShardFacts
 
 Answer = tuple[InstanceFacts, AgentStatus]
@@ -117,6 +117,23 @@ def removal(seen: ShardFacts, who: Roster, rule: Rule | None) -> RemoveInstances
         return None
     gone = tuple(name for name in who.leaving if any(instance.name == name for instance in seen.instances))
     return RemoveInstances(seen.name, gone) if gone else None
+
+
+def replacement(seen: ShardFacts, who: Roster, leader: Answer) -> ReplaceVolume | None:
+    """Return the instance whose lost volume is given up, one at a time, while the others hold everything.
+
+    Only under a leader that lets clients write, and with as many followers streaming as acknowledge and as a majority
+    of the cohort needs: then no commit is on the lost volume alone.
+    """
+    instance, answer = leader
+    rule = answer.rule
+    if rule is None or answer.serving is not Serving.READ_WRITE:
+        return None
+    streaming = [status for _, status in seen.answers() if status.member in rule.cohort and _streams(status)]
+    if len(streaming) < max(rule.acks, len(rule.cohort) // 2):
+        return None
+    lost = [other.name for other in seen.instances if other.stranded and other.name in who.staying]
+    return ReplaceVolume(seen.name, lost[0]) if lost and lost[0] != instance.name else None
 
 
 def present(cluster: str, shard: str, wanted: int, existing: set[str]) -> tuple[str, ...]:

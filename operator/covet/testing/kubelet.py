@@ -66,6 +66,10 @@ class Kubelet:
 
     async def sync(self) -> None:
         """Start pods that are missing, let time pass for the agents, and publish what they say."""
+        pods = {name for resource, _, name in self._server.objects if resource == resources.POD}
+        for instance in [name for name in self._runners if names.pod(name) not in pods]:
+            self.agents[instance].restart()
+            await self._runners.pop(instance).cleanup()
         for resource, namespace, name in list(self._server.objects):
             if resource == resources.STATEFUL_SET:
                 self._take_up(namespace, name)

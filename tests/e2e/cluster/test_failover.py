@@ -76,6 +76,7 @@ def test_a_new_primary_publishes_itself_while_the_operator_is_away(shop: Shop) -
     finally:
         shops.scale_operator(shop.covet, 1)
     assert took < 30
+    shops.until(lambda: "lastFailover" in shard(shop), 60)
     shop.await_ready()
     last = shard(shop)["lastFailover"]
     assert (first, leader, published(shop)[1]) == (last["from"], last["to"], last["term"])

@@ -71,6 +71,24 @@ class Site:
         annotations = {**(found["metadata"].get("annotations") or {}), annotation: value}
         self.server.put({**found, "metadata": {**found["metadata"], "annotations": annotations}})
 
+    def strand(self, instance: str) -> None:
+        """Let a pod wait for a volume on a node that is not there."""
+        name = {"name": "pv"}
+        hosts = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["gone"]}
+        terms = {"required": {"nodeSelectorTerms": [{"matchExpressions": [hosts]}]}}
+        self.server.put(
+            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": name, "spec": {"nodeAffinity": terms}}
+        )
+        claim = {"name": f"data-{instance}-0", "namespace": "ns"}
+        self.server.put(
+            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": {"volumeName": "pv"}}
+        )
+        pod = self.server.objects[resources.POD, "ns", f"{instance}-0"]
+        since = "2026-01-01T00:00:00Z"
+        waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "lastTransitionTime": since}
+        status = {"phase": "Pending", "conditions": [*pod["status"]["conditions"], waits]}
+        self.server.put({**pod, "status": status})
+
     async def start(self, identity: str = "one") -> Running:
         """Start an operator."""
         path = self._folder / f"{identity}.json"

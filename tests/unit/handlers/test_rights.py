@@ -94,6 +94,10 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
         # An order is carried out and removed.
         site.order("shop", names.switchover_annotation("s0"), "shop-s0-b")
         await until(lambda: ("covetclusters", "", "patch") in exercised, 20)
+        # A volume goes with its node.
+        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        site.strand("shop-s0-c")
+        await until(lambda: ("pods", "", "delete") in exercised, 60)
         # A shard gets smaller.
         await until(lambda: site.status("shop").get("phase") == "Ready", 60)
         site.declare("shop", shards={"count": 1, "instances": 1})

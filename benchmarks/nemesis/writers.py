@@ -51,10 +51,10 @@ class Settings:
     database: str
     authority: str
     writers: int = 8
-    pace: float = 0.02
+    pace: float = 0.05
     connect: float = 0.5
     deadline: float = 1.0
-    pause: float = 0.1
+    pause: float = 0.2
 
 
 class Writer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from covet.agent import publishing
 from covet.agent.account import Account
-from covet.agent.publishing import Claim
+from covet.agent.publishing import Claim, Publisher
 from covet.core import names
 from covet.core.errors import CovetError, UnreachableError
 from covet.kube import resources
 from covet.manifests import services
 from covet.manifests.metadata import ClusterRef
 from covet.testing.apiserver import ApiServer
+from tests.unit.agent import instances
 
 CLUSTER = ClusterRef("shop", "store", "9b7f1f2e-0000-4000-8000-000000000001")
 
@@ -155,3 +156,44 @@ async def test_an_api_server_that_is_away_is_an_error_in_time(tmp_path: Path) ->
     with pytest.raises(UnreachableError):
         await publishing.publish_slice(account, claim("b", 7))
     await account.close()
+
+
+def folder(root: Path) -> Path:
+    """Make the folder of an agent."""
+    made = root / "agent"
+    made.mkdir()
+    return made
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(10.0):
+        while not holds():  # noqa: ASYNC110  looks at what another task does
+            await asyncio.sleep(0.02)
+
+
+async def test_i9_what_failed_is_repeated_in_the_background(
+    server: ApiServer, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights that come late, an API server that comes back: nobody has to do anything, and failures are counted."""
+    inst = instances.make(folder(tmp_path))
+    monkeypatch.setattr(publishing, "claim_of", lambda _: claim("b", 7))
+    server.denied |= {("get", "endpointslices"), ("create", "leases")}
+    task = asyncio.create_task(Publisher(inst, account).run())
+    failed = inst.metrics.publication_failures
+    try:
+        await until(lambda: min(failed.labels(kind)._value.get() for kind in ("EndpointSlice", "Lease")) >= 2)
+        server.denied.clear()
+        await until(lambda: bool(named(server)[1]) and server.get(resources.LEASE, "store", "shop-s0") is not None)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert ("7", ["10.0.0.98"]) == named(server)
+
+
+async def test_nothing_is_published_by_who_does_not_lead(tmp_path: Path) -> None:
+    """Without a reign, without clients let in, or outside of a pod there is no claim."""
+    inst = instances.make(folder(tmp_path))
+    assert publishing.claim_of(inst) is None
+    inst.admitting = inst.gate = True
+    assert publishing.claim_of(inst) is None

@@ -158,11 +158,11 @@ async def test_an_api_server_that_is_away_is_an_error_in_time(tmp_path: Path) ->
     await account.close()
 
 
-def folder(root: Path) -> Path:
+def made(root: Path) -> Path:
     """Make the folder of an agent."""
-    made = root / "agent"
-    made.mkdir()
-    return made
+    found = root / "agent"
+    found.mkdir()
+    return found
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -176,7 +176,7 @@ async def test_i9_what_failed_is_repeated_in_the_background(
     server: ApiServer, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rights that come late, an API server that comes back: nobody has to do anything, and failures are counted."""
-    inst = instances.make(folder(tmp_path))
+    inst = instances.make(made(tmp_path))
     monkeypatch.setattr(publishing, "claim_of", lambda _: claim("b", 7))
     server.denied |= {("get", "endpointslices"), ("create", "leases")}
     task = asyncio.create_task(Publisher(inst, account).run())
@@ -193,7 +193,7 @@ async def test_i9_what_failed_is_repeated_in_the_background(
 
 async def test_nothing_is_published_by_who_does_not_lead(tmp_path: Path) -> None:
     """Without a reign, without clients let in, or outside of a pod there is no claim."""
-    inst = instances.make(folder(tmp_path))
+    inst = instances.make(made(tmp_path))
     assert publishing.claim_of(inst) is None
     inst.admitting = inst.gate = True
     assert publishing.claim_of(inst) is None

@@ -47,9 +47,16 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
     """
     if inst.vitals is None:
         await running.await_ready(inst, running.READY_SECONDS)
-    await access.close(inst)
-    progressed()
-    await fencing.end_receiving(inst)
+    # The end of the log is looked for while the clients are shut out: both take their time.
+    closing = asyncio.create_task(access.close(inst), name="closing")
+    try:
+        await fencing.end_receiving(inst)
+        progressed()
+        position = await positions.read(inst)
+        await closing
+    finally:
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
     if inst.setting != configuration.standby_names(rule):
         inst.setting_rule = None  # an attempt that was cut off may have named the rule before its setting was proven
     await ruling.apply_setting(inst, rule)
@@ -58,7 +65,6 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
         if not await session.value("SELECT pg_is_in_recovery()"):
             await _verify(inst, term, rule, None)  # a repeated order; the first one got this far
             return
-        position = await positions.read(inst)
         if position is None:
             raise CovetError("PositionUnreadable", "How far the log here reaches cannot be told.")
         await _replay(inst, session, position, progressed)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import target
 from tests.e2e.cluster import shops
 from tests.e2e.cluster.shops import Shop
 from tests.e2e.installation import Installation
+from tests.e2e.target import Target
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -145,3 +147,27 @@ def test_a_volume_that_is_gone_is_replaced(shop: Shop) -> None:
     assert time.monotonic() - began < 240
     members = {member["member"] for member in shard(shop)["members"]}
     assert members == set(shard(shop)["rule"]["cohort"])
+
+
+def test_a_node_that_is_gone_for_good_costs_no_human(shop: Shop, place: Target) -> None:
+    """The node of a replica dies and is deleted; its volume is given up, and the instance votes from another node."""
+    owner = place.devcluster_name()
+    if owner is None:
+        pytest.skip("only a devcluster gives up a node")
+    first = shard(shop)["primary"]
+    lost = next(entry for entry in shard(shop)["instances"] if entry["name"] != first)
+    before = {member["instance"]: member["member"] for member in shard(shop)["members"]}
+    target.devcluster("node", "kill", lost["node"], "--name", owner)
+    try:
+        shop.covet.kubectl("delete", "node", lost["node"], "--wait=false")
+
+        def back() -> bool:
+            found = {member["instance"]: member.get("member") for member in shard(shop)["members"]}
+            return found[lost["name"]] not in {None, before[lost["name"]]} and shop.is_ready()
+
+        shops.until(back, 420, lambda: str(shard(shop)))
+    finally:
+        target.devcluster("node", "start", lost["node"], "--name", owner)
+    assert "InstanceReplaced" in shop.warnings()
+    moved = next(entry for entry in shard(shop)["instances"] if entry["name"] == lost["name"])
+    assert lost["node"] != moved["node"]

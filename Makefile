@@ -41,7 +41,7 @@ test-rust: setup ## the ring's own tests
 	$(CARGO) test --locked --workspace --quiet
 
 test-process: setup ## real agents and PostgreSQL as processes on loopback
-	$(PYTEST) tests/e2e/process -q -m "process and not long"
+	$(PYTEST) tests/e2e/process -q -m "process and not long" -n 2 --dist worksteal
 
 test-cluster: setup ## the promises on a real three-node Kubernetes
 	$(PYTEST) tests/e2e -q -m "cluster and not long"

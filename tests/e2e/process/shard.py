@@ -311,10 +311,14 @@ class Shard:
 
 
 def free_ports(addresses: list[str]) -> tuple[int, int, int]:
-    """Return three ports that are free on every address: agent, voter, SQL."""
+    """Return three ports that are free on every address: agent, voter, SQL.
+
+    Test runners side by side have ranges of their own: nobody holds these ports until the agents start.
+    """
+    runner = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     found: list[int] = []
     while len(found) < 3:
-        port = 20000 + secrets.randbelow(12000)
+        port = 20000 + 3000 * (runner % 4) + secrets.randbelow(3000)
         if port not in found and all(is_free(address, port) for address in addresses):
             found.append(port)
     return found[0], found[1], found[2]

@@ -34,9 +34,30 @@ def database() -> Iterator[settings_table.Database]:
         yield made
 
 
-def test_the_table_is_that_of_the_installed_server() -> None:
-    """A minor version with another setting or bound is noticed; `make settings-table` writes it anew."""
-    assert settings_table.render() == settings_table.TARGET.read_text(encoding="utf-8")
+def rows_of(module: str) -> dict[str, str]:
+    """Return the rows of a table by name, but for those that only tell the server's version."""
+    rows = dict(line.split("|", 1) for line in module.splitlines() if line.count("|") == 6)
+    return {name: rest for name, rest in rows.items() if not name.startswith("server_version")}
+
+
+def test_the_table_fits_the_installed_server() -> None:
+    """A setting of another kind or bound is noticed, and one that the table lacks unless the server is a newer minor.
+
+    Minor versions differ from machine to machine, and some add a setting; `make settings-table` writes the table anew.
+    """
+    found, known = settings_table.render(), settings_table.TARGET.read_text(encoding="utf-8")
+    server, table = rows_of(found), rows_of(known)
+    both = server.keys() & table.keys()
+    assert {name: table[name] for name in both} == {name: server[name] for name in both}
+    assert len(both) > 340
+    newer = minor_of(found) > minor_of(known)
+    assert newer or server.keys() <= table.keys()
+
+
+def minor_of(module: str) -> int:
+    """Return the version that a table was written from, as `server_version_num` gives it."""
+    row = next(line for line in module.splitlines() if line.startswith("server_version_num|"))
+    return int(row.rsplit("|", 2)[1])
 
 
 @pytest.mark.parametrize(("name", "value"), CASES)
@@ -63,7 +84,10 @@ def test_what_passes_the_table_never_stops_a_server_from_reading_its_settings(
 ) -> None:
     """Every setting at its edges: what admission lets through, the server reads."""
     wrong = []
+    here = rows_of(settings_table.render())
     for name, setting in postgresql15.SETTINGS.items():
+        if name not in here:  # of a newer minor than the installed one
+            continue
         for value in edges(setting):
             if parameters.refusals({name: value}):
                 continue

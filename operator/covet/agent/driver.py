@@ -107,7 +107,9 @@ class Driver:
         view = self._stand(member, view, now)
         inst.election.member = member
         if view is not None and view != self._told:
-            await self._tell(view)
+            await self._tell(view, member)
+            if inst.election.member is not member:
+                return ()  # it was ended meanwhile: what it wanted may not happen to a volume that is another's
         # The voter's answer brought its newest facts: why the reign before ended stands in them.
         seen = Member(member.agent, inst.voting.watch or member.watch)
         inst.chronicle.step(before, seen, now, opened=inst.shard_opened)
@@ -129,16 +131,16 @@ class Driver:
         self._cramped = True
         return dataclasses.replace(view, retry_at=FOREVER)
 
-    async def _tell(self, view: View) -> None:
+    async def _tell(self, view: View, member: Member) -> None:
         """Tell the voter until it has seen it: an echo of the old term may not follow a promise on the disk."""
         inst = self._inst
-        while not inst.voting.ended.is_set():
+        while not inst.voting.ended.is_set() and inst.election.member is member:
             try:
                 await inst.voting.tell(view)
             except (CovetError, TimeoutError) as error:
                 LOG.warning("The voter does not answer: %s", error)
             else:
-                self._told = view
+                self._told = view if inst.election.member is member else self._told
                 return
 
     def _count_peers(self, member: Member, now: int, out: Out) -> Member:

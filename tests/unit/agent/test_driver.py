@@ -1,0 +1,53 @@
+"""The driver: what it was about when the member ended does not happen any more."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from covet.agent.driver import Driver
+from covet.agent.volume import CLONE, Identity
+from covet.core.agentapi import Rule
+from covet.planner.election.effects import Effect
+from covet.planner.election.rules import Sworn
+from covet.planner.election.watch import View
+from tests.unit.agent import instances
+
+A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
+IDENTITY = Identity("i", A, "shop-s0-a", "c", "s", CLONE, "7", born=True)
+
+
+def test_a_member_that_ended_wants_nothing_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that ends while its voter is still being told leaves no effect behind: its volume may be wiped next."""
+    performed: list[Effect] = []
+    told: list[View] = []
+
+    async def scenario() -> None:
+        inst = instances.make(tmp_path)
+        inst.identity, inst.sworn = IDENTITY, Sworn(1, Rule(1, 1, B, (A, B), 1))
+        asked, gate = asyncio.Event(), asyncio.Event()
+
+        async def tell(view: View) -> None:
+            told.append(view)
+            asked.set()
+            await gate.wait()
+
+        driver = Driver(inst)
+        monkeypatch.setattr(inst.voting, "tell", tell)
+        monkeypatch.setattr(driver.executor, "perform", performed.append)
+        driver.begin()
+        running = asyncio.create_task(driver.run())
+        async with asyncio.timeout(5.0):
+            await asked.wait()
+            ending = asyncio.create_task(driver.end())
+            await asyncio.sleep(0)
+            gate.set()
+            await ending
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert [] == performed
+    assert [True, False] == [view.votes for view in told]

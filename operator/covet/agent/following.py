@@ -19,6 +19,7 @@ from covet.engines import statements, timelines
 from covet.engines.configuration import Upstream
 from covet.engines.sessions import Session, SqlError
 from covet.planner import lineage
+from covet.planner.election.events import ServerDied
 
 LOG: Final = logging.getLogger("covet.following")
 
@@ -150,9 +151,15 @@ async def align(inst: Instance, above: int, answer: JoinAnswer) -> None:
     strangers = await asyncio.to_thread(timelines.strangers, pgdata, answer.timeline, answer.history, above)
     if strangers:
         LOG.warning("Removing %s: not of the leader's line.", ", ".join(path.name for path in strangers))
-        await running.stop(inst)
-        await threads.finish(_remove, inst, strangers)
-        await running.start_closed(inst)
+        try:
+            await running.stop(inst)
+            await threads.finish(_remove, inst, strangers)
+            await running.start_closed(inst)
+        finally:
+            # Cut off or failed in between, the server is down or about to be: that is news, though its end was wanted.
+            inst.stop_wanted = False
+            if inst.server.pid is None:
+                inst.election.put(ServerDied())
     await threads.finish(write_chain, inst, answer, above)
 
 
@@ -166,8 +173,15 @@ def write_chain(inst: Instance, answer: JoinAnswer, above: int) -> None:
     """Write the history files that are missing after a timeline, up to the leader's; the newest first."""
     folder = inst.volume.pgdata / "pg_wal"
     for name, text in timelines.chain(answer.timeline, answer.history, above).items():
-        if not (folder / name).exists():
-            durable.write(folder / name, text.encode())
+        path = folder / name
+        if path.exists():
+            continue
+        if text == timelines.UNLED:  # there may be thousands, and a start writes anew what a crash took of them
+            path.write_text(text)
+            path.chmod(0o600)
+        else:
+            durable.write(path, text.encode())
+    durable.sync_folder(folder)
 
 
 async def point(inst: Instance, rule: Rule, member: str) -> None:

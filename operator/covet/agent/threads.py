@@ -5,6 +5,7 @@ the action that began it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,5 +18,7 @@ async def finish(work: Callable[..., T], *values: object) -> T:
     try:
         return await asyncio.shield(job)
     except asyncio.CancelledError:
-        await asyncio.wait([job])
+        while not job.done():  # whoever is cancelled once more waits all the same
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([job])
         raise

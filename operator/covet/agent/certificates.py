@@ -69,8 +69,16 @@ class Certificates:
         Raises:
             OSError: not all of them could be written; the copy has to be repeated.
         """
-        files = self._files
         durable.make_folder(folder)
+        self.renew(folder)
+
+    def renew(self, folder: Path) -> None:
+        """Copy the files in use to a folder that holds a copy; one that was removed meanwhile is not made again.
+
+        Raises:
+            OSError: the folder is gone, or not all of them could be written.
+        """
+        files = self._files
         for name, content in files.items():
             durable.write(folder / name, content)
 

@@ -124,7 +124,7 @@ class Watcher:
         inst = self._inst
         self._refuse_amid_action()
         if inst.upstream is not None:
-            await asyncio.to_thread(inst.certificates.copy_to, inst.upstream.credentials)
+            await asyncio.to_thread(inst.certificates.renew, inst.upstream.credentials)
 
     def _refuse_amid_action(self) -> None:
         """Wait for the next look while a start or a join may be copying the files of before.

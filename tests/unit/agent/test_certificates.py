@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from covet.agent import fencing
 from covet.agent.certificates import FILES, Certificates
 from covet.agent.instance import Instance
 from covet.agent.watching import Watcher
@@ -64,6 +65,24 @@ async def look(inst: Instance, listener: Listener, times: int) -> None:
     for _ in range(times):
         await watcher._try(watcher._certificate)
     await inst.client.close()
+
+
+def test_i3_a_renewal_makes_no_credentials_that_a_fence_removed(tmp_path: Path) -> None:
+    """A renewal that is late finds the folder gone and leaves it so: nobody logs in below a promise."""
+
+    async def scenario() -> bool:
+        inst = instances.make(tmp_path)
+        watcher = Watcher(inst, Listener(0))  # type: ignore[arg-type]  # the watcher uses this part of it alone
+        folder = inst.volume.credentials(4)
+        inst.certificates.copy_to(folder)
+        inst.upstream = Upstream(inst.own, "r", "m", "s", folder)
+        Authority().issue(inst.settings.tls, "shop-s0-a")
+        fencing.remove_credentials(inst.volume.credentials_root, 5)
+        await watcher._try(watcher._certificate)
+        await inst.client.close()
+        return folder.exists()
+
+    assert asyncio.run(scenario()) is False
 
 
 def test_a_renewal_amid_a_start_is_not_lost(tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ async def _rejoin(inst: Instance, leader: str, term: int) -> None:
         )
     answer = await following.ask(inst, leader, term)
     await following.detach(inst, term)
+    if inst.admitting:
+        await running.stop_at_once(inst)  # clients would read what no leader had, for as long as the checkpoint takes
     if mark is None or not mark.rewound:
         mark = await _rewind(inst, leader, term, answer, mark)
     if mark is not None:
@@ -255,8 +257,8 @@ async def reclone(inst: Instance, leader: str) -> None:
     """Make this volume a new member, cloned from the leader; what it holds is lost, and so is its vote.
 
     Raises:
-        CovetError: the leader is unreachable, and nothing was touched; or the copy failed, and it is repeated
-            as any clone that was not finished.
+        CovetError: the leader is unreachable or leads no longer, and nothing was touched; or the copy failed, and
+            it is repeated as any clone that was not finished.
     """
     identity = inst.identity
     if identity is None or identity.system_id is None:
@@ -265,6 +267,11 @@ async def reclone(inst: Instance, leader: str) -> None:
     status = await inst.client.status(inst.peer(instance))
     if status.member != leader or status.system_id != identity.system_id:
         raise RefusedError("LeaderForeign", f"{instance} is {status.member}, wanted was {leader}.")
+    try:
+        await following.ask(inst, leader, status.rule.term if status.rule is not None else 0)
+    except RefusedError as error:
+        if error.reason != "LogMissing":  # that is why the volume is made anew
+            raise
     await running.stop(inst)
     await inst.remember_identity(dataclasses.replace(identity, born=False, origin=CLONE))
     await threads.finish(_forget, inst)

@@ -122,7 +122,8 @@ class MemberStatus(model.Model):
     member: Annotated[str | None, pydantic.Field(max_length=63)] = None
     """Name of the member that its volume is; absent while the volume is empty or nobody answers."""
     state: Annotated[str, pydantic.Field(max_length=63)]
-    """Leader, Follower, Starting, Empty, Bootstrapping, Cloning, Stopped, Refused; Unreachable without an answer."""
+    """Leader, Follower, Starting, Empty, Bootstrapping, Cloning, Stopped, Refused; Unreachable without an answer,
+    Pending without a pod."""
     reason: Annotated[str | None, pydantic.Field(max_length=253)] = None
     """The CamelCase fact behind the state."""
     promise: int | None = None

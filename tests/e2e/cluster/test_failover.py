@@ -9,7 +9,7 @@ import pytest
 from tests.e2e import target
 from tests.e2e.cluster import shops
 from tests.e2e.cluster.shops import Shop
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, InstallationError
 from tests.e2e.target import Target
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -171,3 +171,22 @@ def test_a_node_that_is_gone_for_good_costs_no_human(shop: Shop, place: Target) 
     assert "InstanceReplaced" in shop.warnings()
     moved = next(entry for entry in shard(shop)["instances"] if entry["name"] == lost["name"])
     assert lost["node"] != moved["node"]
+
+
+def test_a_drain_hands_over_first_and_takes_one_instance_at_a_time(shop: Shop) -> None:
+    """The primary's node is drained: SIGTERM, a switchover; a second node waits until the first instance is back."""
+    first = shard(shop)["primary"]
+    nodes = {entry["name"]: entry["node"] for entry in shard(shop)["instances"]}
+    other = next(node for name, node in nodes.items() if name != first)
+    drain = ("--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector=covet.dev/cluster=shop")
+    try:
+        shop.covet.kubectl("drain", nodes[first], *drain, "--timeout=90s")
+        shops.until(lambda: shard(shop).get("primary") not in {None, first}, 30)
+        shops.until(lambda: shard(shop).get("lastFailover", {}).get("reason") == "Switchover", 30)
+        with pytest.raises(InstallationError, match="disruption budget"):
+            shop.covet.kubectl("drain", other, *drain, "--timeout=8s")
+    finally:
+        for node in (nodes[first], other):
+            shop.covet.kubectl("uncordon", node)
+    shop.await_ready(120)
+    assert heard(shop, "SwitchedOver")

@@ -16,7 +16,7 @@ from covet.agent.instance import Instance
 from covet.core.errors import CovetError
 from covet.planner.election import effects
 from covet.planner.election.effects import Effect
-from covet.planner.election.events import Done, Persisted, Progressed
+from covet.planner.election.events import Done, Persisted, Progressed, ServerDied
 
 LOG: Final = logging.getLogger("covet.election")
 
@@ -24,6 +24,9 @@ RETRY_SECONDS: Final = 0.5
 """Pause before a promise that the volume did not take is written again, and before a failed start is answered."""
 
 BACK_OFF_PACE: Final = 0.05
+
+_UP: Final = frozenset({"Start", "Follow", "Rejoin"})
+"""Effects that leave a server that runs."""
 
 Work = Callable[[int], Awaitable[Done]]
 
@@ -127,6 +130,9 @@ class Executor:
         milliseconds = (self._inst.clock.monotonic() - begun) * 1000
         LOG.info("%s %s in %.0f ms.", name, "done" if done.ok else "failed", milliseconds)
         self._inst.election.put(done)
+        if done.ok and name in _UP and self._inst.server.pid is None:
+            # It died before this was answered: told of that first, the core would take it for running for ever.
+            self._inst.election.put(ServerDied())
 
     # ------------------------------------------------------------ the effects
 

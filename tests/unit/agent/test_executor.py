@@ -14,7 +14,7 @@ from covet.agent.instance import Instance
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import CovetError
 from covet.planner.election import effects, machine
-from covet.planner.election.events import Done, Persisted, Tick
+from covet.planner.election.events import Done, Persisted, ServerDied, Tick
 from covet.planner.election.rules import Sworn
 from covet.planner.election.watch import Config
 from tests.unit.agent import instances
@@ -129,6 +129,23 @@ def test_i7_a_stop_overtakes_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     asyncio.run(scenario())
     assert ["start begins", "start is cancelled", "stop begins", "stop ends"] == log
+
+
+@pytest.mark.parametrize("effect", [effects.Start(1), effects.Follow(1, B, 1)])
+def test_a_server_that_died_before_the_answer_is_told_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effect: effects.Effect
+) -> None:
+    """The last word on the server is that it is down, so that the core starts it again."""
+
+    async def scenario() -> list[object]:
+        inst, now = enrolled(tmp_path), asyncio.Event()
+        now.set()
+        monkeypatch.setattr(running, "start_closed", recording([], "start", now))
+        monkeypatch.setattr(following, "follow", recording([], "follow", now, result=True))
+        Executor(inst).perform(effect)
+        return [await first(inst.election), await first(inst.election)]
+
+    assert [Done(1, ok=True), ServerDied()] == asyncio.run(scenario())
 
 
 def test_a_verb_that_fails_is_answered_with_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

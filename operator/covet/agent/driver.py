@@ -48,9 +48,9 @@ class Driver:
             listener.cancel()
 
     def begin(self) -> None:
-        """Make the member that this volume is."""
+        """Make the member that this volume is; not while a promise of before is on its way to the disk."""
         inst = self._inst
-        if inst.identity is None or inst.sworn is None:
+        if inst.identity is None or inst.sworn is None or inst.remembering:
             return
         inst.setting_rule = inst.sworn.rule
         self._told = None

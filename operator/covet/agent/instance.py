@@ -179,6 +179,11 @@ class Instance:
 
     # ------------------------------------------------------------ the volume
 
+    @property
+    def remembering(self) -> bool:
+        """True while a promise or the identity is being written, for somebody who may be gone."""
+        return self._writing.locked()
+
     async def remember_promise(self, promise: Sworn) -> None:
         """Make a promise durable, then go by it.
 

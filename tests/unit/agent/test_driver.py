@@ -1,6 +1,7 @@
 """The driver: what it was about when the member ended does not happen any more."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,34 @@ def test_a_member_that_ended_wants_nothing_any_more(tmp_path: Path, monkeypatch:
     asyncio.run(scenario())
     assert [] == performed
     assert [True, False] == [view.votes for view in told]
+
+
+def test_i1_a_member_begins_with_what_the_disk_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promise that is still being written when its member ends is known to the one that begins next."""
+    gate = threading.Event()
+
+    async def scenario() -> tuple[bool, Sworn]:
+        inst = instances.make(tmp_path)
+        rule = Rule(1, 1, B, (A, B), 1)
+        inst.identity, inst.sworn = IDENTITY, Sworn(1, rule)
+        real = inst.volume.write_promise
+
+        def slow(promise: Sworn) -> None:
+            gate.wait(10.0)
+            real(promise)
+
+        monkeypatch.setattr(inst.volume, "write_promise", slow)
+        driver = Driver(inst)
+        writing = asyncio.create_task(inst.remember_promise(Sworn(2, rule)))
+        await asyncio.sleep(0.05)
+        writing.cancel()
+        driver.begin()
+        begun = inst.election.member is not None
+        gate.set()
+        async with asyncio.timeout(5.0):
+            while inst.election.agent is None:
+                await asyncio.sleep(0.01)
+                driver.begin()
+        return begun, inst.election.agent.sworn
+
+    assert (False, Sworn(2, Rule(1, 1, B, (A, B), 1))) == asyncio.run(scenario())

@@ -1,5 +1,6 @@
 """Turns results into figures: quantiles, gates, the summary that is committed."""
 
+import collections
 import json
 import math
 import pathlib
@@ -13,6 +14,7 @@ from benchmarks.nemesis.faults import FAULTS
 ENOUGH: Final = 300
 """Runs from which on a 99th percentile means something."""
 SLOWEST: Final = 3
+BIN_MS: Final = 100
 
 Result = Mapping[str, Any]
 
@@ -34,6 +36,12 @@ def figures(times: Sequence[float]) -> dict[str, float]:
     if len(times) >= ENOUGH:
         found["p99"] = round(quantile(times, 0.99), 1)
     return found
+
+
+def histogram(times: Sequence[float]) -> dict[str, int]:
+    """Count times by tenths of a second: the key is where a tenth begins, in milliseconds."""
+    counts = collections.Counter(int(time // BIN_MS) * BIN_MS for time in times)
+    return {str(begin): counts[begin] for begin in sorted(counts)}
 
 
 def judge(times: Sequence[float], goal: float | None) -> bool | None:
@@ -85,6 +93,7 @@ def _of_fault(fault: str, runs: Sequence[Result]) -> dict[str, Any]:
     told["failed_runs"] = sum(bool(run["problems"]) for run in runs)
     if gaps:
         told["gap_ms"] = figures(gaps)
+        told["histogram_ms"] = histogram(gaps)
         told["goal_met"] = judge(gaps, FAULTS[fault].goal)
         told["load"] = round(statistics.median(run["load"] for run in timed), 1)
         told["phases_ms"] = phases.summarise(run["phases"] for run in timed)

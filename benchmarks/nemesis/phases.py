@@ -61,6 +61,8 @@ def measure(lines: Iterable[Line], term: int, fault_at: float, first_at: float) 
                 moments.setdefault("Promoted", line.at)
         elif line.text == "Open to clients." and line.instance == leader and "Leader" in moments:
             moments.setdefault("Open", line.at)
+    if "Open" in moments:
+        moments["Open"] = min(moments["Open"], first_at)  # a client may be in before the agent has proven it
     names = ("Candidate", "Promoting", "Promoted", "Leader", "Open")
     points = [fault_at, *(moments.get(name) for name in names), first_at]
     return {

@@ -25,6 +25,11 @@ def test_the_99th_percentile_needs_300_runs() -> None:
     assert figures.figures([1.0] * 300)["p99"] == 1.0
 
 
+def test_a_histogram_counts_by_tenths_of_a_second() -> None:
+    """Empty tenths are left out."""
+    assert {"900": 2, "1100": 1} == figures.histogram([900.0, 999.9, 1100.0])
+
+
 def test_a_goal_is_judged_at_the_tail() -> None:
     """At p95 below 300 runs, at p99 from there on, and not at all below 20."""
     few = [1000.0] * 96 + [2000.0] * 4

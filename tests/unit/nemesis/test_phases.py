@@ -30,6 +30,14 @@ def test_each_step_of_a_failover_is_timed() -> None:
     assert expected == {step: round(time) for step, time in phases.measure(lines, 4, at, at + 1.0).items()}
 
 
+def test_a_client_that_is_in_before_the_agent_says_so_takes_no_negative_time() -> None:
+    """The door is open when the first client is in, at the latest."""
+    lines = phases.read(LINES)
+    at = lines[0].at + 1.0
+    steps = phases.measure(lines, 4, at, at + 0.92)
+    assert {"open": 20, "reconnect": 0} == {step: round(steps[step]) for step in ("open", "reconnect")}
+
+
 def test_what_no_log_tells_is_left_out() -> None:
     """A term that nobody led has no steps between fault and first write."""
     lines = phases.read(LINES, since=0.0)

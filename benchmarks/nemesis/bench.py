@@ -10,15 +10,13 @@ import shutil
 import time
 from typing import Any, Final, Self
 
-from benchmarks.nemesis import oracle, phases
+from benchmarks.nemesis import health, oracle, phases
 from benchmarks.nemesis.crew import Crew
 from benchmarks.nemesis.faults import FAULTS, Scene
 from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import MEMBERS, Plan
 from benchmarks.nemesis.writers import FAILURES, Settings
-from covet.core.agentapi import AgentStatus, CohortOrder, MemberState, Serving
 from covet.core.errors import CovetError
-from covet.planner import quorum
 from covet.planner.election import timers
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD
@@ -26,6 +24,7 @@ from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD
 HEAL_SECONDS: Final = 60.0
 """Within which every member streams again after a repair."""
 LIMIT_SECONDS: Final = timers.Timers().limit / 1000 * timers.DRIFT
+"""A failover by silence is held back for so long after another one."""
 CATCH_UP_SECONDS: Final = 15.0
 NO_GOAL_SECONDS: Final = 4.0
 """A run of a fault without a goal is slow from here on."""
@@ -39,10 +38,6 @@ TABLE: Final = (
     "CREATE INDEX nemesis_id ON nemesis (id)",
 )
 """No unique constraint: a write that is there twice has to be seen."""
-
-
-class BrokenRunError(Exception):
-    """The run cannot go on; the sentence says why."""
 
 
 class Bench:
@@ -100,7 +95,7 @@ class Bench:
         result["load"] = round(os.getloadavg()[0], 2)
         try:
             await self._do(plan, log, result)
-        except (BrokenRunError, CovetError, AssertionError, *FAILURES) as error:
+        except (health.BrokenRunError, CovetError, AssertionError, *FAILURES) as error:
             result["problems"].append(f"{type(error).__name__}: {error}"[:500])
         result["seconds"] = round(time.time() - began, 1)
         name = f"{plan.fault}-{plan.seed}-{plan.run}"
@@ -126,7 +121,7 @@ class Bench:
     async def _do(self, plan: Plan, log: pathlib.Path, result: dict[str, Any]) -> None:
         assert self._crew is not None
         fault = FAULTS[plan.fault]
-        leader = await self._healed(HEAL_SECONDS)
+        leader = await health.await_whole(self.shard, HEAL_SECONDS)
         if fault.silent:
             await asyncio.sleep(max(0.0, self._moved_at + LIMIT_SECONDS - time.monotonic()))
         followers = tuple(member for member in self.shard.members if member is not leader)
@@ -180,56 +175,12 @@ class Bench:
 
     async def _time_return(self, leader: NodeAgent, at: int, result: dict[str, Any]) -> None:
         """Wait until the shard is whole, and note when."""
-        await self._healed(HEAL_SECONDS)
+        await health.await_whole(self.shard, HEAL_SECONDS)
         milliseconds = round((time.monotonic_ns() - at) / 1e6)
         result["healed_ms"] = milliseconds
         if self.shard.leader is not leader:
             plan_ms = result["repair"] * 1000
             result["back_ms"] = round(milliseconds - plan_ms)
-
-    # ------------------------------------------------------------ health
-
-    async def _healed(self, limit: float) -> NodeAgent:
-        """Wait until one member leads and takes writes and all others stream from it; return the leader.
-
-        Raises:
-            BrokenRunError: that does not come.
-        """
-        deadline = time.monotonic() + limit
-        said: list[str] = []
-        while time.monotonic() < deadline:
-            told = await asyncio.gather(*(self._status(member) for member in self.shard.members))
-            leader = whole(told)
-            if leader is not None:
-                self.shard.leader = self.shard.members[leader]
-                return self.shard.members[leader]
-            said = [describe(status) for status in told]
-            await self._tend(told)
-            await asyncio.sleep(0.1)
-        raise BrokenRunError(f"the shard is not whole after {limit:.0f} s: {'; '.join(said)}")
-
-    async def _status(self, member: NodeAgent) -> AgentStatus | None:
-        try:
-            return await self.shard.status(member)
-        except CovetError:
-            return None
-
-    async def _tend(self, told: list[AgentStatus | None]) -> None:
-        """Do the operator's part for a member whose volume was made anew: clone it, admit it."""
-        leading = next((s for s in told if s is not None and s.serving is Serving.READ_WRITE), None)
-        if leading is None or leading.rule is None or leading.system_id is None:
-            return
-        self.shard.leader = next(m for m in self.shard.members if m.peer.instance == leading.instance)
-        for member, status in zip(self.shard.members, told, strict=True):
-            if status is not None and status.state is MemberState.EMPTY:
-                with contextlib.suppress(CovetError, AssertionError):
-                    await self.shard.clone(member)
-        members = {status.member for status in told if status is not None and status.member}
-        if len(members) == len(told) and members != set(leading.rule.cohort):
-            instances = tuple(member.peer.instance for member in self.shard.members)
-            acks = quorum.acks_for(len(instances), self.shard.spec.durability)
-            with contextlib.suppress(CovetError):
-                await self.shard.client.cohort(self.shard.leader.peer, CohortOrder(instances, acks))
 
     # ------------------------------------------------------------ judgement
 
@@ -251,7 +202,7 @@ class Bench:
 
     async def _judge(self, history: oracle.History, result: dict[str, Any]) -> None:
         """Hold the rows of every member against what the writers were told, once nobody writes and all is well."""
-        await self._healed(HEAL_SECONDS)
+        await health.await_whole(self.shard, HEAL_SECONDS)
         first = min(history.doubts.union(ack.number for ack in history.acks))
         terms = oracle.judge_terms(history)
         lost: list[str] = []
@@ -271,7 +222,7 @@ class Bench:
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while not await self.shard.value(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn", agent=member):
             if time.monotonic() > deadline:
-                raise BrokenRunError(f"{name} does not replay up to {position}")
+                raise health.BrokenRunError(f"{name} does not replay up to {position}")
             await asyncio.sleep(0.05)
 
     async def _read_rows(self, member: Agent, first: int) -> tuple[oracle.Rows, list[int]]:
@@ -302,33 +253,3 @@ def read_log(agent: NodeAgent, since: float) -> list[phases.Line]:
     """Read an agent's log from a moment on, seconds since the epoch."""
     with agent.log.open(errors="replace") as log:
         return phases.read(log, since)
-
-
-def whole(told: list[AgentStatus | None]) -> int | None:
-    """Return the index of the leader of a shard that lacks nothing, else None."""
-    if any(status is None for status in told):
-        return None
-    statuses = [status for status in told if status is not None]
-    leaders = [index for index, status in enumerate(statuses) if status.serving is Serving.READ_WRITE]
-    if len(leaders) != 1:
-        return None
-    leader = statuses[leaders[0]]
-    followers = [status for status in statuses if status is not leader]
-    following = all(
-        status.state is MemberState.FOLLOWER and status.streaming and status.serving is Serving.READ_ONLY
-        for status in followers
-    )
-    members = {status.member for status in statuses}
-    if leader.rule is None or not following or set(leader.rule.cohort) != members:
-        return None
-    streaming = {link.member for link in leader.followers if link.state == "streaming"}
-    return leaders[0] if streaming >= members - {leader.member} else None
-
-
-def describe(status: AgentStatus | None) -> str:
-    """Return a status in a few words."""
-    if status is None:
-        return "silent"
-    links = ", ".join(f"{link.member} {link.state}" for link in status.followers)
-    cohort = ", ".join(status.rule.cohort) if status.rule is not None else ""
-    return f"{status.member} {status.state} {status.reason} {status.serving} [{links}] of {{{cohort}}}"

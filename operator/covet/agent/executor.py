@@ -17,6 +17,8 @@ from covet.core.errors import CovetError
 from covet.planner.election import effects
 from covet.planner.election.effects import Effect
 from covet.planner.election.events import Done, Persisted, Progressed, ServerDied
+from covet.planner.election.state import Agent
+from covet.planner.election.watch import Role
 
 LOG: Final = logging.getLogger("covet.election")
 
@@ -193,7 +195,14 @@ class Executor:
         return work
 
     async def _await_back_off(self) -> None:
-        while not self._inst.back_off.ready(self._inst.clock.monotonic()):  # noqa: ASYNC110  time has no event
+        """Wait until the server may be started.
+
+        Raises:
+            CovetError: a promise waits for its fence, which needs no server: that comes first.
+        """
+        while not self._inst.back_off.ready(self._inst.clock.monotonic()):
+            if _fence_waits(self._inst.election.agent):
+                raise CovetError("StartDeferred", "A candidate waits for a promise; the server is started afterwards.")
             await asyncio.sleep(BACK_OFF_PACE)
 
     async def _rejoin(self, ticket: int, leader: str, term: int) -> Done:
@@ -214,6 +223,15 @@ class Executor:
         except handing.HandOffBrokenError as error:
             LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
             return Done(ticket, ok=False, reason="Stopped")
+
+
+def _fence_waits(agent: Agent | None) -> bool:
+    """Tell whether a promise is on the disk and its answer is not given yet."""
+    if agent is None or agent.saved.promise < agent.sworn.promise:
+        return False
+    if agent.candidacy is not None:
+        return agent.config.me not in agent.candidacy.answers
+    return agent.role is Role.RECRUITED and agent.recruiter != "" and agent.answer is None
 
 
 async def keep_slots(inst: Instance) -> None:

@@ -1,6 +1,7 @@
 """The core's effects, carried out: each ticket answered once, nothing of what was overtaken, promises durable first."""
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,10 +14,10 @@ from covet.agent.executor import Executor
 from covet.agent.instance import Instance
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import CovetError
-from covet.planner.election import effects, machine
+from covet.planner.election import effects, machine, state
 from covet.planner.election.events import Done, Persisted, ServerDied, Tick
 from covet.planner.election.rules import Sworn
-from covet.planner.election.watch import Config
+from covet.planner.election.watch import Config, Role
 from tests.unit.agent import instances
 
 A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
@@ -129,6 +130,26 @@ def test_i7_a_stop_overtakes_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     asyncio.run(scenario())
     assert ["start begins", "start is cancelled", "stop begins", "stop ends"] == log
+
+
+def test_a_promise_does_not_wait_for_a_server_that_died_over_and_over(tmp_path: Path) -> None:
+    """A start that is put off is given up for a candidate: the fence needs no server, and the shard needs the vote."""
+
+    async def scenario() -> object:
+        inst = enrolled(tmp_path)
+        for _ in range(8):
+            inst.back_off.died(inst.clock.monotonic())
+        Executor(inst).perform(effects.Start(1))
+        answer = asyncio.create_task(first(inst.election))
+        done, _ = await asyncio.wait([answer], timeout=0.2)
+        assert set() == done
+        member, promised = inst.election.member, Sworn(2, RULE)
+        assert member is not None
+        agent = state.enter(member.agent, Role.RECRUITED, 0, term=2, sworn=promised, saved=promised, recruiter=B)
+        inst.election.member = dataclasses.replace(member, agent=agent)
+        return await answer
+
+    assert Done(1, ok=False) == asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("effect", [effects.Start(1), effects.Follow(1, B, 1)])

@@ -102,7 +102,7 @@ def _begin(story: Story | None, before: Agent, member: Member, now: int) -> Stor
     watch, term = member.watch, member.agent.term
     if story is not None and story.opened is None and watch.heard.at <= story.begun:
         return dataclasses.replace(story, term=term, elected=None, promoted=None)
-    reason = reason_of(before, member)
+    reason = reason_of(before, member, now)
     farewell = watch.resigned > 0 and watch.resigned >= watch.heard.term
     rule = before.saved.rule
     former = watch.heard.leader or (rule.leader if rule is not None else "")
@@ -110,20 +110,29 @@ def _begin(story: Story | None, before: Agent, member: Member, now: int) -> Stor
     return Story(term, reason, former, sign, now)
 
 
-def reason_of(before: Agent, member: Member) -> str:
+def reason_of(before: Agent, member: Member, now: int) -> str:
     """Return what ended the reign before, as far as this member knows: a CamelCase fact."""
     candidacy, watch = member.agent.candidacy, member.watch
     if candidacy is not None and candidacy.accept_loss:
         return "LossAccepted"
     if before.role is Role.RESIGNED:
         return (before.parting.reason if before.parting is not None else "") or UNSAID
+    if watch.resigned > 0 and watch.resigned >= watch.heard.term and before.role is not Role.STOPPED:
+        return watch.farewell or UNSAID
     if before.role is Role.STOPPED:
         return "Stopped"
-    if watch.resigned > 0 and watch.resigned >= watch.heard.term:
-        return watch.farewell or UNSAID
-    if before.role is Role.BOOT or watch.heard.term == 0:
+    return _unsaid(before, member, now)
+
+
+def _unsaid(before: Agent, member: Member, now: int) -> str:
+    """Return what a leader's end looked like that said no farewell."""
+    heard = member.watch.heard
+    if before.role is Role.BOOT or heard.term == 0:
         return "Boot"
-    return "DialsRefused" if watch.heard.refused else "LeaderSilent"
+    if heard.refused:
+        return "DialsRefused"
+    # Who still hears the leader is asked by others, who do not.
+    return "LeaderSilent" if now - heard.at >= member.watch.config.timers.suspect else "Recruited"
 
 
 def conclude(story: Story, at: dt.datetime, now: int, instance_of: Callable[[str], str], me: str) -> LastFailover:

@@ -190,6 +190,10 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
     instance, answer = leader
     actions: list[ShardAction] = []
     empty = tuple(name for name in _empty(seen, record, instance.name) if name in wish.roster.staying)
+    if record.opened:
+        # Clients are served meanwhile: one copy at a time is enough for a leader that has other work.
+        copying = any(status.state is MemberState.CLONING for _, status in seen.answers())
+        empty = () if copying else empty[:1]
     if empty and record.system_id is not None:
         actions.append(Clone(seen.name, empty, instance.name, record.system_id))
     actions.extend(_scale(seen, record, wish, leader))

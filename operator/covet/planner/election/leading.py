@@ -21,7 +21,8 @@ def flags(agent: Agent, reign: Reign, report: Report, now: int) -> int:
         value |= messages.OPEN
     if agent.role is Role.READ_FENCED:
         value |= messages.FENCED
-        if rule.acks and now - reign.replied_at >= timers.read_fence:
+        # Seen to be silent, and not only unseen: an agent that stood still knows nothing of its walsenders.
+        if rule.acks and reign.looked_at - reign.replied_at >= timers.read_fence:
             value |= messages.UNACKNOWLEDGED
     if reign.promoted_at is None:
         return value

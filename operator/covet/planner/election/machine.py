@@ -225,6 +225,5 @@ def _count_senders(agent: Agent, replied: frozenset[str], caught_up: frozenset[s
         return agent
     enough = sum(member in replied for member in reign.rule.cohort) >= reign.rule.acks
     at = now if enough else reign.replied_at
-    if at == reign.replied_at and caught_up == reign.caught_up:
-        return agent
-    return dataclasses.replace(agent, reign=dataclasses.replace(reign, replied_at=at, caught_up=caught_up))
+    reign = dataclasses.replace(reign, replied_at=at, looked_at=now, caught_up=caught_up)
+    return dataclasses.replace(agent, reign=reign)

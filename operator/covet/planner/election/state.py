@@ -106,6 +106,7 @@ class Reign:
         progressed_at: when the promotion last moved.
         asked_at: when confirmations were last asked for.
         replied_at: when W walsenders last had replies.
+        looked_at: when somebody last looked whether they have.
         caught_up: members that stream and are less than a segment behind.
         stray_since: since when a lone higher promise stands.
     """
@@ -124,6 +125,7 @@ class Reign:
     promoted_at: int | None = None
     asked_at: int = 0
     replied_at: int = 0
+    looked_at: int = 0
     caught_up: frozenset[str] = frozenset()
     stray_since: int | None = None
 

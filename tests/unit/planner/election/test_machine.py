@@ -6,10 +6,10 @@ import pytest
 
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import SpecError
-from covet.planner.election import changing, effects, events, machine, messages
+from covet.planner.election import changing, effects, events, leading, machine, messages, pulse
 from covet.planner.election.messages import Beat, Confirm, HandOver, Recruit, Recruited
 from covet.planner.election.rules import Sworn
-from covet.planner.election.state import Member
+from covet.planner.election.state import Member, Reign
 from covet.planner.election.timers import Timers
 from covet.planner.election.watch import Config, Role
 from covet.planner.quorum import Order
@@ -240,3 +240,28 @@ def test_a_cohort_of_one_elects_itself() -> None:
     driver.give(events.Tick(0), after=2000)
     driver.give(events.Tick(0), after=200)
     assert Role.CANDIDATE is driver.member.agent.role
+
+
+def says_unacknowledged(*looks: tuple[int, bool]) -> bool:
+    """Return what a read-fenced leader's heartbeats say, after looks at its walsenders: (moment, replied)."""
+    reign = Reign(5, RULE, LATER, LATER, promoted_at=LATER, opened=True, replied_at=LATER)
+    start = machine.start(Config("a"), Sworn(5, RULE), ("a", "b", "c"), 0)
+    agent = dataclasses.replace(start.agent, role=Role.READ_FENCED, reign=reign)
+    member = dataclasses.replace(start, agent=agent)
+    for moment, replied in looks:
+        followers = frozenset({"b", "c"}) if replied else frozenset()
+        member = machine.act(member, events.WalSenders(followers, frozenset()), LATER + moment, [])
+    assert member.agent.reign is not None
+    flags = leading.flags(member.agent, member.agent.reign, pulse.report(member.watch), LATER + 5000)
+    return bool(flags & messages.UNACKNOWLEDGED)
+
+
+def test_a_leader_that_sees_no_replies_says_so() -> None:
+    """Nobody vetoes an election for a leader that can acknowledge nothing."""
+    assert says_unacknowledged((250, False), (4800, False))
+
+
+def test_a_leader_that_stood_still_does_not_take_that_for_silence() -> None:
+    """It did not look at its walsenders for seconds; an election would depose a leader that works."""
+    assert not says_unacknowledged((250, True))
+    assert not says_unacknowledged((250, True), (4900, True))

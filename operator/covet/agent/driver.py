@@ -84,6 +84,8 @@ class Driver:
             self._inst.election.put(await self._inst.voting.words.get())
 
     async def _take(self, word: Word | Asked) -> None:
+        if isinstance(word, Asked) and word.answer.done():
+            return  # whoever gave the order was told that nobody came to it
         event = word.event if isinstance(word, Asked) else word
         notes = await self._step(event)
         if isinstance(word, Asked) and not word.answer.done():

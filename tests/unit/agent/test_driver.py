@@ -9,9 +9,11 @@ import pytest
 from covet.agent.driver import Driver
 from covet.agent.volume import CLONE, Identity
 from covet.core.agentapi import Rule
+from covet.core.errors import RefusedError
 from covet.planner.election.effects import Effect
+from covet.planner.election.events import Peers, PromoteOrder
 from covet.planner.election.rules import Sworn
-from covet.planner.election.watch import View
+from covet.planner.election.watch import Role, View
 from tests.unit.agent import instances
 
 A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
@@ -83,3 +85,32 @@ def test_i1_a_member_begins_with_what_the_disk_holds(tmp_path: Path, monkeypatch
         return begun, inst.election.agent.sworn
 
     assert (False, Sworn(2, Rule(1, 1, B, (A, B), 1))) == asyncio.run(scenario())
+
+
+def test_an_order_that_was_given_up_is_not_carried_out_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promotion with loss that was refused as Busy does not happen once the voter answers again."""
+
+    async def scenario() -> tuple[Role | None, int]:
+        inst = instances.make(tmp_path)
+        inst.identity, inst.sworn = IDENTITY, Sworn(1, Rule(1, 1, B, (A, B), 1))
+        gate = asyncio.Event()
+
+        async def tell(_: View) -> None:
+            await gate.wait()
+
+        driver = Driver(inst)
+        monkeypatch.setattr(inst.voting, "tell", tell)
+        monkeypatch.setattr(driver.executor, "perform", lambda _: None)
+        driver.begin()
+        running = asyncio.create_task(driver.run())
+        await asyncio.sleep(0.01)
+        with pytest.raises(RefusedError, match="did not come to the order"):
+            await inst.election.order(PromoteOrder(), 0.05)
+        gate.set()
+        await inst.election.order(Peers((A, B)))  # what was put before is over once this is answered
+        role, term = inst.election.role, inst.election.agent.term if inst.election.agent else 0
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return role, term
+
+    assert (Role.BOOT, 1) == asyncio.run(scenario())

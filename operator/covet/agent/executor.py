@@ -178,8 +178,7 @@ class Executor:
                 case effects.Stop():
                     await running.stop_at_once(inst)
                 case effects.Fence(_, term):
-                    position = await fencing.fence(inst, term)
-                    return Done(ticket, ok=True, position=None if inst.cramped else position)
+                    return Done(ticket, ok=True, position=await fencing.fence(inst, term))
                 case effects.Promote(_, term, rule):
                     await promoting.promote(inst, term, rule, lambda: inst.election.put(Progressed()))
                     self._beside(_complaining(inst, keep_slots(inst)))

@@ -12,7 +12,7 @@ from covet.agent import durable
 from covet.agent.instance import Instance
 from covet.agent.volume import VolumeInUseError, VolumeRefusedError, examine
 from covet.core.agentapi import ShardSpec
-from covet.engines import programs
+from covet.engines import processes, programs
 
 LOG: Final = logging.getLogger("covet.opening")
 
@@ -32,6 +32,9 @@ async def look(inst: Instance) -> None:
 async def _take(inst: Instance) -> None:
     if inst.held is None:
         inst.held = await asyncio.to_thread(_hold, inst)
+        # A server whose agent was killed still runs, and acknowledges: it ends before anything else is looked at.
+        if not await processes.reap_folder(inst.volume.pgdata):
+            raise VolumeRefusedError("ServerRemains", "Processes of an earlier server of this volume do not end.")
     volume, spec = inst.volume, inst.spec
     kept = await asyncio.to_thread(volume.read_spec)
     identity, promise = await asyncio.to_thread(

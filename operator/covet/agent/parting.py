@@ -1,6 +1,7 @@
 """A leader that is told to end hands over first: its shard then misses it for a moment, not for an election."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
@@ -14,6 +15,8 @@ LOG: Final = logging.getLogger("covet.parting")
 
 SECONDS: Final = 6.0
 """How long handing over to a successor may delay the stop of a leader."""
+RESIGN_SECONDS: Final = 1.5
+"""Kept of the bound for a resignation, which an election follows at once; silence costs its whole wait."""
 FAREWELL_SECONDS: Final = 0.3
 """How long the resignation may travel before the voter ends with its agent."""
 
@@ -29,7 +32,7 @@ async def leave(inst: Instance, limit: float) -> None:
         return
     try:
         async with asyncio.timeout(limit):
-            if not await _hand_over(inst):
+            if not await _hand_over(inst, limit - RESIGN_SECONDS):
                 await inst.election.order(events.ResignOrder("ToldToEnd"))
                 await _resigned(inst)
             await asyncio.sleep(FAREWELL_SECONDS)
@@ -37,7 +40,8 @@ async def leave(inst: Instance, limit: float) -> None:
         LOG.warning("The shard was left without a word: %s", str(error) or "it took too long")
 
 
-async def _hand_over(inst: Instance) -> bool:
+async def _hand_over(inst: Instance, limit: float) -> bool:
+    """Hand over within the limit; False if it was not begun, or takes longer: a checkpoint may."""
     reign = inst.election.reign
     if reign is None or not reign.seated:
         return False
@@ -48,7 +52,8 @@ async def _hand_over(inst: Instance) -> bool:
         await inst.election.order(events.SwitchoverOrder(successor))
         agent = inst.election.agent
         if agent is not None and agent.task is not None and agent.task.work is Work.HAND_OFF:
-            return await _resigned(inst)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(_resigned(inst), limit)
     return False
 
 

@@ -122,6 +122,9 @@ async def promote(inst: Instance, order: PromoteOrder) -> None:
         raise RefusedError("LossNotAccepted", "Nothing but an accepted loss of commits promotes without a quorum.")
     if inst.election.reign is not None:
         raise RefusedError("AlreadyLeads", f"{inst.settings.instance} leads or is about to.")
+    seen = inst.voting.watch
+    if seen is not None and int(inst.clock.monotonic() * 1000) - seen.heard.at < seen.config.timers.suspect:
+        raise RefusedError("LeaderHeard", f"{seen.heard.leader} leads and is heard; nothing has to be accepted.")
     notes = await inst.election.order(events.PromoteOrder())
     if not any(note.reason == "LossAccepted" for note in notes):
         raise RefusedError("PromotionRefused", f"{inst.settings.instance} cannot stand for election now.")

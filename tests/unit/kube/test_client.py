@@ -167,7 +167,7 @@ async def test_a_call_outside_the_table_is_not_sent(kube: Kube, server: ApiServe
 
 
 def test_the_status_has_rights_of_its_own() -> None:
-    """Status is patched through its subresource; of the object itself an order may be removed, and nothing else is done."""
+    """Status is patched through its subresource; of the object itself an order may be removed, and no more."""
     rights.require(resources.CLUSTER, "patch", "status")
     with pytest.raises(PermissionError):
         rights.require(resources.CLUSTER, "update")

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Final
 
 from covet.core.agentapi import Rule
 from covet.planner.election import lease, rules, state
@@ -11,6 +12,9 @@ from covet.planner.election.messages import HandOver, Recruit, Recruited
 from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Agent, Candidacy, Out, Reign
 from covet.planner.election.watch import Role
+
+DOUBLINGS: Final = 3
+"""So often the pause after a failed candidacy doubles: hurried candidates starve each other where fences are slow."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,8 +177,8 @@ def seat(agent: Agent, choice: tuple[int, Rule, int], now: int, out: Out) -> Age
 def give_up(agent: Agent, now: int, jitter: int, out: Out, reason: str) -> Agent:
     """End a candidacy; its term is never tried again."""
     out.append(Note(reason, f"Term {agent.term} found no recruit set; asking again soon."))
-    pause = 50 + agent.config.timers.retry * jitter // 1000
-    return state.enter(agent, Role.RECRUITED, now, retry_at=now + pause)
+    pause = (50 + agent.config.timers.retry * jitter // 1000) << min(agent.failures, DOUBLINGS)
+    return state.enter(agent, Role.RECRUITED, now, retry_at=now + pause, failures=agent.failures + 1)
 
 
 def _forced(agent: Agent, candidacy: Candidacy) -> Choice | None:

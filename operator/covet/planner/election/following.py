@@ -28,7 +28,7 @@ def hear(agent: Agent, leader: Leader, now: int, out: Out) -> Agent:
         return dataclasses.replace(agent, target=wanted)
     role = Role.REJOIN if agent.sworn.rewinding else Role.FOLLOWER
     sworn = state.swear(agent, leader.term)
-    return state.enter(agent, role, now, term=leader.term, sworn=sworn, target=wanted)
+    return state.enter(agent, role, now, term=leader.term, sworn=sworn, target=wanted, failures=0)
 
 
 def confirm(agent: Agent, message: Confirm, out: Out) -> Agent:

@@ -59,7 +59,7 @@ def _open(agent: Agent, reign: Reign, report: Report, now: int, out: Out) -> Age
     out.append(Serve(reads=reads, writes=True))
     role = Role.LEADER if reads else Role.READ_FENCED
     return dataclasses.replace(
-        agent, role=role, since=now, reign=dataclasses.replace(reign, opened=True, replied_at=now)
+        agent, role=role, since=now, failures=0, reign=dataclasses.replace(reign, opened=True, replied_at=now)
     )
 
 

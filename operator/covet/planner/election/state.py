@@ -173,6 +173,7 @@ class Agent:
         recruiter: who waits for the answer to a promise under way, empty for nobody.
         answer: given for `term`, for repeated requests.
         retry_at: a failed candidate asks again then.
+        failures: candidacies that failed since a leader was followed or opened here: each doubles the next pause.
     """
 
     config: Config
@@ -197,6 +198,7 @@ class Agent:
     confirming: Confirming | None = None
     reach: Position | None = None
     retry_at: int | None = None
+    failures: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import pytest
 
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import SpecError
-from covet.planner.election import changing, effects, events, leading, machine, messages, pulse
+from covet.planner.election import candidacy, changing, effects, events, following, leading, machine, messages, pulse
 from covet.planner.election.messages import Beat, Confirm, HandOver, Recruit, Recruited
 from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Member, Reign
 from covet.planner.election.timers import Timers
-from covet.planner.election.watch import Config, Role
+from covet.planner.election.watch import Config, Leader, Role
 from covet.planner.quorum import Order
 
 RULE = Rule(1, 1, "a", ("a", "b", "c"), 1)
@@ -265,3 +265,16 @@ def test_a_leader_that_stood_still_does_not_take_that_for_silence() -> None:
     """It did not look at its walsenders for seconds; an election would depose a leader that works."""
     assert not says_unacknowledged((250, True))
     assert not says_unacknowledged((250, True), (4900, True))
+
+
+def test_candidacies_that_go_on_failing_leave_more_room_between_them() -> None:
+    """Each failure doubles the pause, three times; a leader that is followed ends the count."""
+    agent = machine.start(Config("a"), Sworn(1, RULE), ("a", "b", "c"), 0).agent
+    pauses = []
+    for _ in range(5):
+        agent = candidacy.give_up(agent, 1000, 500, [], "TooFewAnswered")
+        assert agent.retry_at is not None
+        pauses.append(agent.retry_at - 1000)
+    assert [200, 400, 800, 1600, 1600] == pauses
+    leader = Leader("b", 9, promoted=True, rewind=False)
+    assert 0 == following.hear(agent, leader, 2000, []).failures

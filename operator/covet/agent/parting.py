@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Final
 
+from covet.agent import access, running
 from covet.agent.instance import Instance
 from covet.core.errors import CovetError
 from covet.planner.election import events
@@ -17,6 +18,8 @@ SECONDS: Final = 6.0
 """How long handing over to a successor may delay the stop of a leader."""
 RESIGN_SECONDS: Final = 1.5
 """Kept of the bound for a resignation, which an election follows at once; silence costs its whole wait."""
+CLEAN_SECONDS: Final = 3.0
+"""How long a server that nobody succeeds may take to stop in order."""
 FAREWELL_SECONDS: Final = 0.3
 """How long the resignation may travel before the voter ends with its agent."""
 
@@ -33,6 +36,7 @@ async def leave(inst: Instance, limit: float) -> None:
     try:
         async with asyncio.timeout(limit):
             if not await _hand_over(inst, limit - RESIGN_SECONDS):
+                await _stop_cleanly(inst)
                 await inst.election.order(events.ResignOrder("ToldToEnd"))
                 await _resigned(inst)
             await asyncio.sleep(FAREWELL_SECONDS)
@@ -55,6 +59,14 @@ async def _hand_over(inst: Instance, limit: float) -> bool:
             with contextlib.suppress(TimeoutError):
                 return await asyncio.wait_for(_resigned(inst), limit)
     return False
+
+
+async def _stop_cleanly(inst: Instance) -> None:
+    """Shut clients out and stop the server with its checkpoint, so that its next start has nothing to recover."""
+    with contextlib.suppress(TimeoutError, CovetError):
+        async with asyncio.timeout(CLEAN_SECONDS):
+            await access.close(inst)
+            await running.stop(inst, CLEAN_SECONDS / 2)
 
 
 async def _resigned(inst: Instance) -> bool:

@@ -132,9 +132,10 @@ async def test_a_stop_is_in_order(three: Shard) -> None:
     log = (await asyncio.to_thread(three.leader.log.read_text))[before:]
     assert -1 < log.index("Closed to clients.") < log.index("received fast shutdown request") < log.index('"Stopped."')
     assert "shut down" == await asyncio.to_thread(last_state, three.leader)
+    clean = {"shut down in recovery", "shut down"}  # one of them leads meanwhile
     for agent in three.followers:
         assert 0 == await asyncio.to_thread(agent.terminate)
-        assert "shut down in recovery" == await asyncio.to_thread(last_state, agent)
+        assert await asyncio.to_thread(last_state, agent) in clean
     assert () == three.leader.server_processes()
 
 

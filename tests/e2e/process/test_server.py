@@ -41,7 +41,7 @@ async def test_a_server_that_dies_at_once_is_noticed_every_time(tmp_path: Path) 
 
 async def test_a_server_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
     """Fast, immediate, SIGKILL: the stop is bounded, and no process of the folder is left, children included."""
-    stage = Stage(tmp_path, 'trap "" INT QUIT; cd "$2"; touch up; while :; do sleep 0.1; done')
+    stage = Stage(tmp_path, 'trap "" INT QUIT; cd "$2"; touch postmaster.pid up; while :; do sleep 0.1; done')
     await stage.server.start()
     async with asyncio.timeout(5.0):
         while not (stage.pgdata / "up").exists():  # noqa: ASYNC110  a file of another process has no event

@@ -126,8 +126,9 @@ def test_an_operator_of_listed_namespaces_has_no_rights_elsewhere(
     assert may(covet, account, "get", "secrets", spare)
     assert may(covet, account, "create", "statefulsets.apps", spare)
     assert may(covet, account, "patch", "covetclusters.covet.dev/status", spare)
-    assert not may(covet, account, "delete", "statefulsets.apps", spare)
-    assert not may(covet, account, "patch", "covetclusters.covet.dev", spare)
+    for kind in ("secrets", "configmaps", "services", "covetclusters.covet.dev"):
+        assert not may(covet, account, "delete", kind, spare), kind
+    assert not may(covet, account, "create", "covetclusters.covet.dev", spare)
     for elsewhere in ("default", "kube-system", namespace):
         assert not may(covet, account, "get", "secrets", elsewhere), elsewhere
         assert not may(covet, account, "list", "pods", elsewhere), elsewhere

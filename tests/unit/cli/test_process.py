@@ -64,7 +64,14 @@ async def start(folder: pathlib.Path, *arguments: str) -> asyncio.subprocess.Pro
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
+        # A suite that a shell started in the background inherits an ignored SIGINT; a person at a terminal does not.
+        preexec_fn=heed_ctrl_c,
     )
+
+
+def heed_ctrl_c() -> None:
+    """Take SIGINT as a program at a terminal does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def ended(process: asyncio.subprocess.Process) -> Outcome:

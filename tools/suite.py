@@ -7,6 +7,7 @@ that of the first part that failed.
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -63,8 +64,18 @@ def clear_coverage() -> None:
     COVERAGE.chmod(0o1777)  # agents of the process tier run without rights and write their part here
 
 
+def heed_signals() -> None:
+    """Take SIGINT and SIGQUIT as they come: a shell that starts the suite in the background has them ignored.
+
+    What tests start would ignore them too, and some tests are about these very signals.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
 def main() -> None:
     """Run the parts, print the table, exit with the first failure."""
+    heed_signals()
     bootstrap.prepare()
     clear_coverage()
     results = []

@@ -45,6 +45,7 @@ PARTS = (
     Part("test-model", make("test-model")),
     Part("test-process", make("test-process"), measured=True),
     Part("coverage", make("coverage")),
+    Part("build-ahead", make("build-ahead")),
     Part("test-cluster", make("test-cluster")),
 )
 

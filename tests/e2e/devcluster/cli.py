@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.e2e.devcluster import build as compiling
 from tests.e2e.devcluster.cluster import Devcluster
 from tests.e2e.devcluster.errors import DevclusterError
 from tests.e2e.devcluster.layout import clean_name
@@ -43,6 +44,12 @@ _name = click.option(
 @click.group(help="A real Kubernetes on this machine: its nodes are namespaces, and can be killed and cut off.")
 def commands() -> None:
     """The group of all commands."""
+
+
+@commands.command()
+def build() -> None:
+    """Compile Kubernetes, unless an earlier run did."""
+    compiling.binaries(Progress())
 
 
 @commands.command()

@@ -21,7 +21,7 @@ from tests.e2e.devcluster.errors import DevclusterError
 
 MARK = "COVET_DEVCLUSTER_UNIT"
 _PROC = pathlib.Path("/proc")
-_KILL_SECONDS = 20
+_KILL_SECONDS = 60
 
 
 def spawn(folder: pathlib.Path, unit: str, argv: Sequence[str]) -> int:

@@ -50,8 +50,10 @@ class Prober:
         try:
             if inst.session is None or inst.session.closed:
                 inst.session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
-            vitals = await sessions.read_vitals(inst.session, LIMIT)
-            senders = () if vitals.standby else await statements.replies(inst.session, LIMIT)
+            # A start or stop of the server takes the instance's session away under the probe.
+            session = inst.session
+            vitals = await sessions.read_vitals(session, LIMIT)
+            senders = () if vitals.standby else await statements.replies(session, LIMIT)
         except UnreachableError as error:
             inst.vitals, inst.unready = None, error.message
             return

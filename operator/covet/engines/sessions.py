@@ -152,6 +152,11 @@ class Session:
             raise SqlError(type(error).__name__.removesuffix("Error"), f"The server refused: {error}.") from error
         except _BROKEN as error:
             raise SqlError("SessionLost", f"The session on the server was lost: {error}.") from error
+        except AttributeError as error:
+            # A session dropped between two messages of one statement: asyncpg goes on with a protocol it no longer has.
+            if not self.closed:
+                raise
+            raise SqlError("SessionLost", "The session was dropped amid a statement.") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -177,7 +177,13 @@ class Agent:
 
     def freeze_server(self) -> None:
         """Stop every process of the server, as a stalled host would."""
-        self._signal_server(signal.SIGSTOP)
+        stopped: frozenset[int] = frozenset()
+        # A process that was forked while the others were stopped is found by the next look.
+        while fresh := frozenset(self.server_processes()) - stopped:
+            for pid in fresh:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped |= fresh
 
     def thaw_server(self) -> None:
         """Let a frozen server go on."""

@@ -92,3 +92,33 @@ async def test_walsenders_that_do_not_end_are_a_refusal() -> None:
         await statements.end_walsenders(Session(connection), "true")
     assert "WalsendersRemain" == refused.value.reason
     assert refused.value.message.endswith(" 8.")
+
+
+class Dropped(Connection):
+    """A connection that another task drops amid a statement, the way asyncpg then fails."""
+
+    def __init__(self, *, dropped: bool) -> None:
+        super().__init__()
+        self._dropped = dropped
+
+    def is_closed(self) -> bool:
+        """Tell whether it was dropped."""
+        return self._dropped
+
+    async def execute(self, *_: object, timeout: float) -> str:  # noqa: ASYNC109  the signature of asyncpg
+        """Fail as a statement does whose protocol is gone."""
+        del timeout
+        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+
+
+async def test_a_session_dropped_amid_a_statement_is_lost_and_no_defect() -> None:
+    """The agent lives on: a start of the server drops the session that the probe is just using."""
+    with pytest.raises(SqlError) as refused:
+        await Session(Dropped(dropped=True)).execute("SELECT 1")
+    assert "SessionLost" == refused.value.reason
+
+
+async def test_a_defect_on_an_open_session_stays_a_defect() -> None:
+    """Only a dropped session explains a missing protocol."""
+    with pytest.raises(AttributeError):
+        await Session(Dropped(dropped=False)).execute("SELECT 1")

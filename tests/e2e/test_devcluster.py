@@ -137,7 +137,8 @@ def test_the_machine_reaches_cluster_addresses(playground: Playground) -> None:
     path = f"/api/v1/namespaces/{playground.namespace}/services/last"
     address = playground.api.get(path)["spec"]["clusterIP"]
     for host, port in ((playground.address(names[-1]), PORT), (address, 80)):
-        wait_until("an answer", functools.partial(lambda *at: names[-1] == fetch(*at), host, port), seconds=10)
+        wait_until("an answer", functools.partial(lambda *at: bool(fetch(*at)), host, port), seconds=10)
+        assert names[-1] == fetch(host, port)
 
 
 def test_nothing_leaves_the_machine(playground: Playground) -> None:
@@ -152,6 +153,7 @@ def test_image_of_no_node_is_reported_at_once(playground: Playground) -> None:
     """A pod whose image nobody can pull says so within seconds."""
     playground.start_pod("imageless", ["serve"], image="registry.invalid/none:1")
     wait_until("the reason", lambda: "ErrImagePull" in str(playground.pod("imageless")["status"]), seconds=15)
+    assert "Pending" == playground.pod("imageless")["status"]["phase"]
 
 
 def test_network_policy_is_enforced(playground: Playground) -> None:

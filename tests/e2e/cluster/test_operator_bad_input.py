@@ -80,7 +80,7 @@ def test_a_full_quota(shop: Shop, hard: dict[str, str]) -> None:
 def test_a_pod_that_no_node_takes(shop: Shop) -> None:
     """A node selector that no node fits is the scheduler's word, passed on."""
     shop.declare(shards=SMALL, scheduling={"nodeSelector": {"disk": "golden"}})
-    shop.await_reason("Ready", "Unschedulable")
+    assert "node affinity/selector" in shop.await_reason("Ready", "Unschedulable")
     shop.await_warning("Unschedulable")
 
 

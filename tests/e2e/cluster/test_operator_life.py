@@ -123,6 +123,7 @@ def test_drift_is_healed(shop: Shop) -> None:
 
     shops.until(healed, 60)
     shop.await_ready()
+    assert healed()
 
 
 @pytest.mark.parametrize("letter", ["b", "a"])

@@ -78,6 +78,7 @@ async def test_lock_files_that_name_a_living_process_do_not_matter(one: Shard) -
         give(lock)
     agent.start()
     await one.wait(agent, lambda s: s.serving is Serving.READ_WRITE)
+    assert int((agent.pgdata / "postmaster.pid").read_text().splitlines()[0]) in agent.server_processes()
 
 
 async def test_one_order_from_many_at_once_makes_one_database() -> None:

@@ -168,6 +168,7 @@ async def test_a_voter_that_was_told_nothing_answers_nothing(voters: Voters) -> 
     assert [] == second.said
     await second.tell(promise=1, seq=1, rules=(voters.rule,), following=True)
     await until(lambda: member("b") in first.facts.pulse.echoed)
+    assert "s0-b-000000000000" not in first.facts.pulse.echoed
 
 
 async def test_no_echo_of_the_old_term_leaves_after_a_promise_was_told(voters: Voters) -> None:

@@ -56,7 +56,9 @@ async def test_a_commit_whose_wait_was_cancelled_is_a_failure() -> None:
 
 async def test_another_warning_is_no_failure() -> None:
     """Only the warning about acknowledgements counts."""
-    await Session(Connection(warning=SimpleNamespace(sqlstate="01000", message="hm"))).execute("COMMIT")
+    session = Session(Connection(warning=SimpleNamespace(sqlstate="01000", message="hm")))
+    await session.execute("COMMIT")
+    assert "" == session._unacknowledged
 
 
 async def test_waiting_for_a_turn_is_part_of_the_bound() -> None:

@@ -34,6 +34,7 @@ async def test_a_cluster_from_before_is_found(site: Site) -> None:
     site.declare("shop")
     await site.start()
     await until(lambda: bool(site.status("shop")))
+    assert site.status("shop")["conditions"]
 
 
 async def test_without_the_definition_it_waits_and_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

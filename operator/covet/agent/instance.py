@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from covet.agent import chronicle, durable, election, naming, restarts, telemetry, tuning
+from covet.agent import chronicle, damage, durable, election, naming, restarts, telemetry, tuning
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
@@ -59,6 +59,8 @@ class Instance:
         probed_at: monotonic time of that answer.
         applied_generation: of the newest spec that the server was brought in line with, None before the first.
         cramped: the volume has no room for what a leader writes: this member does not stand for election.
+        damage: evidence that what lies on the volume is damaged.
+        leave: the last that this leader gave to a member to wipe itself, None before the first.
         remake: member, a leader, to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
         trouble: why the last effect of the election failed, until one succeeds.
@@ -82,6 +84,8 @@ class Instance:
         self.tuning = tuning.Tuning(self.volume.agent / "parameters.json")
         self.voting = Voting(children, clock)
         self.back_off = restarts.BackOff()
+        self.damage = damage.Damage()
+        self.leave: damage.Leave | None = None
         self.identity: Identity | None = None
         self.sworn: Sworn | None = None
         self.setting_rule: Rule | None = None
@@ -271,6 +275,8 @@ class Instance:
         if not self.stop_wanted:
             self.election.put(events.ServerDied())
             self.tuning.died(code)
+            if self.server.damage:
+                self.damage.see(damage.Kind.SERVER, self.server.damage, self.clock.monotonic())
             self.metrics.server_deaths.inc()
             delay = self.back_off.died(self.clock.monotonic())
             LOG.error("The server ended with %s; it is started again in %.0f s.", code, delay)

@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from covet.agent import ruling
+from covet.agent.damage import Leave
 from covet.agent.instance import Instance
 from covet.core import names
-from covet.core.agentapi import Ancestor, CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest, Position
+from covet.core.agentapi import Ancestor, CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest, Position, Rule
 from covet.core.errors import RefusedError
 from covet.engines import statements, timelines
 from covet.engines.sessions import Session
@@ -21,6 +23,8 @@ LOG: Final = logging.getLogger("covet.joining")
 
 CHECKPOINT_SECONDS: Final = 120.0
 """How long a checkpoint for a rewind may take: it is not spread, but the disk may be busy."""
+LEAVE_SECONDS: Final = 60.0
+"""How long after one member was given leave to wipe itself nobody else is."""
 
 
 async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer:
@@ -32,9 +36,9 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
         request: who joins.
 
     Raises:
-        RefusedError: this is not the leader, or the caller speaks for somebody else.
+        RefusedError: this is not the leader, the caller speaks for somebody else, or it may not leave now.
     """
-    rule = inst.reigning()
+    rule = inst.leading() if request.leave else inst.reigning()
     inst.peer(request.instance)
     prefix = names.member(inst.spec.shard, inst.letters(request.instance), "")
     if caller != request.instance or not request.member.startswith(prefix) or len(request.member) != len(prefix) + 12:
@@ -44,13 +48,46 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
     if inst.identity is None or inst.identity.system_id is None:
         raise RefusedError("LeaderNotReady", "The leader has no system identifier yet.")
     async with inst.sql() as session:
-        await statements.admit_member(
-            session, inst.role(request.instance), request.member, names.slot(request.member), names.slot(prefix)
-        )
+        if request.leave:
+            await _give_leave(inst, session, rule, request)
+        else:
+            await statements.admit_member(
+                session, inst.role(request.instance), request.member, names.slot(request.member), names.slot(prefix)
+            )
         end = await _end(inst, session, rule.term)
     history, oldest = await asyncio.to_thread(_log, inst.volume.pgdata, end.term)
-    LOG.info("Admitted %s.", request.member)
-    return JoinAnswer(rule, inst.identity.system_id, end.term, end.lsn, history, oldest)
+    LOG.info("%s %s.", "Gave leave to" if request.leave else "Admitted", request.member)
+    return JoinAnswer(rule, inst.identity.system_id, end.term, end.lsn, history, oldest, request.leave)
+
+
+async def _give_leave(inst: Instance, session: Session, rule: Rule, request: JoinRequest) -> None:
+    """Let one member wipe itself: commits have to go on being acknowledged without it, and one at a time goes.
+
+    Raises:
+        RefusedError: another one goes, or too few other copies are up to date.
+    """
+    now, given = inst.clock.monotonic(), inst.leave
+    if given is not None and given.instance != request.instance and now < given.until:
+        raise RefusedError("LeaveGiven", f"{given.instance} is being cloned anew; one member at a time may be.")
+    copies = {reply.member for reply in await statements.replies(session, 1.0) if is_copy(reply)}
+    others = copies & set(rule.cohort) - {rule.leader, request.member}
+    least = spare_copies(rule)
+    if request.member in rule.cohort and len(others) < least:
+        raise RefusedError(
+            "TooFewCopies",
+            f"{request.member} may not be wiped: {least} other followers have to be up to date, {len(others)} are.",
+        )
+    inst.leave = Leave(request.instance, now + LEAVE_SECONDS)
+
+
+def is_copy(reply: statements.Reply) -> bool:
+    """Tell whether a follower streams and is close behind."""
+    return reply.state == "streaming" and reply.lag <= ruling.CAUGHT_UP_BYTES
+
+
+def spare_copies(rule: Rule) -> int:
+    """Return how many followers have to be up to date beside the one that goes: W, and one even if W is 0."""
+    return max(rule.acks, 1)
 
 
 async def checkpoint(inst: Instance, request: CheckpointRequest) -> CheckpointAnswer:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, chronicle, durable, opening, parting, rejoining, ruling, running
+from covet.agent import access, chronicle, durable, opening, parting, recloning, ruling, running
 from covet.agent.driver import Driver
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, VolumeInUseError
@@ -13,6 +13,7 @@ from covet.core.agentapi import Task
 from covet.core.errors import CovetError
 from covet.engines import configuration
 from covet.planner import member
+from covet.planner.election.watch import LEADING
 from covet.planner.member import Act, Decision, Facts, ServerState, VolumeState
 
 LOG: Final = logging.getLogger("covet.loop")
@@ -59,12 +60,23 @@ async def tick(inst: Instance, driver: Driver) -> Decision:
     """
     if isinstance(inst.refusal, VolumeInUseError):
         await opening.look(inst)
+    _give_up(inst)
     decision = member.decide(gather(inst))
     if inst.decision != decision:
         LOG.info("%s (%s): %s.", decision.state, decision.reason, decision.act.value)
     inst.decision = decision
     await _act(inst, driver, decision.act)
     return decision
+
+
+def _give_up(inst: Instance) -> None:
+    """Have a member start over whose volume is surely damaged; its leader has to be known, for it is asked."""
+    kind, leader = inst.damage.certain(inst.clock.monotonic()), inst.election.target
+    if kind is None or leader is None or inst.task is not None or inst.election.role in LEADING:
+        return
+    if inst.remake is None:
+        LOG.error("What is here is damaged: %s", inst.damage.words, extra={"fields": {"reason": kind.value}})
+        inst.remake = leader
 
 
 def gather(inst: Instance) -> Facts:
@@ -155,5 +167,6 @@ async def _remake(inst: Instance, driver: Driver) -> None:
     leader, inst.remake = inst.remake, None
     if leader is None:
         return
+    await recloning.ask_leave(inst, leader)  # while this is refused, the member goes on as it is
     await driver.end()
-    inst.begin(Task(CLONE), lambda: rejoining.reclone(inst, leader))
+    inst.begin(Task(CLONE), lambda: recloning.reclone(inst, leader))

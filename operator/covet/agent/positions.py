@@ -3,10 +3,11 @@
 import logging
 from typing import Final
 
+from covet.agent.damage import Kind
 from covet.agent.instance import Instance
 from covet.core.agentapi import Position
 from covet.core.errors import CovetError
-from covet.engines import control, position
+from covet.engines import control, position, timelines
 from covet.engines.position import Reached
 from covet.engines.sessions import Row, Session
 
@@ -47,8 +48,7 @@ async def read(inst: Instance) -> Position | None:
     except (CovetError, OSError) as error:
         LOG.warning("The position cannot be read: %s", error)
         return None
-    if found is None:
-        LOG.warning("The log here ends before %s of timeline %s.", reached.lsn, reached.timeline)
+    _note(inst, reached, found)
     return found
 
 
@@ -62,7 +62,18 @@ async def read_resting(inst: Instance) -> tuple[int, Position | None]:
     settings = inst.settings
     reached = position.of_control(await _control(inst))
     found = await position.find(settings.programs, settings.pgdata, inst.children.spawn, reached)
+    _note(inst, reached, found)
     return reached.timeline, found
+
+
+def _note(inst: Instance, reached: Reached, found: Position | None) -> None:
+    """Remember whether the log holds what the data are known to have reached: if not, it never will again."""
+    if found is not None:
+        inst.damage.disprove(Kind.LOG)
+        return
+    words = f"The log here ends before {timelines.text_of(reached.lsn)} of timeline {reached.timeline}."
+    inst.damage.see(Kind.LOG, words, inst.clock.monotonic())
+    LOG.warning("%s", words)
 
 
 async def _control(inst: Instance) -> control.Control:

@@ -13,10 +13,16 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from covet.agent import cloning, durable, fencing, following, running, threads
+from covet.agent import durable, fencing, following, running, threads
+from covet.agent.damage import Kind
 from covet.agent.instance import Instance
-from covet.agent.volume import CLONE
-from covet.core.agentapi import CheckpointRequest, CloneOrder, Discarded, JoinAnswer, Position, Rule
+from covet.core.agentapi import (
+    CheckpointRequest,
+    Discarded,
+    JoinAnswer,
+    Position,
+    Rule,
+)
 from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines import configuration, rewinding, statements, timelines
 from covet.engines.programs import ProgramError
@@ -36,6 +42,9 @@ REWIND_SECONDS: Final = 1800.0
 POLL_SECONDS: Final = 0.02
 TRIES: Final = 2
 
+_LINE_BROKE: Final = ("connection to server", "server closed the connection", "could not receive", "could not send")
+_LACKS: Final = ("No space left", "quota exceeded", "Read-only file system", "Cannot allocate memory", "Too many open")
+"""What the machine says when it lacks something that may come back."""
 _SAVED: Final = "rewind"
 """Folder beside the agent's files: what pg_rewind reads of the own log."""
 
@@ -95,7 +104,7 @@ async def _rejoin(inst: Instance, leader: str, term: int) -> None:
         mark = await _rewind(inst, leader, term, answer, mark)
     if mark is not None:
         await _catch_up(inst, leader, term, answer)
-        await threads.finish(_forget, inst)
+        await threads.finish(forget, inst)
     LOG.info("Back on the lineage of %s.", leader)
 
 
@@ -186,7 +195,7 @@ async def _plan(inst: Instance, source: str, answer: JoinAnswer) -> int:
             inst.settings.programs, inst.volume.pgdata, inst.children.spawn, source=source, limit=REWIND_SECONDS
         )
     except ProgramError as error:
-        _refuse_unreachable(error)
+        _refuse_passing(error)
         raise RewindImpossibleError("RewindRefused", error.message) from error
     if begin // timelines.SEGMENT_BYTES * timelines.SEGMENT_BYTES < answer.oldest:
         raise RewindImpossibleError(
@@ -196,10 +205,17 @@ async def _plan(inst: Instance, source: str, answer: JoinAnswer) -> int:
     return begin
 
 
-def _refuse_unreachable(error: ProgramError) -> None:
-    """Raise what says that the leader went away, if that is what an error of pg_rewind means."""
-    if "connection to server" in error.message or "server closed the connection" in error.message:
+def _refuse_passing(error: ProgramError) -> None:
+    """Raise what an error of pg_rewind means if it may pass: the leader went away, or the machine lacks something.
+
+    Raises:
+        UnreachableError: the leader went away.
+        ProgramError: it took too long, or there is no room, no memory, or a file system that takes no writes.
+    """
+    if any(text in error.message for text in _LINE_BROKE):
         raise UnreachableError("LeaderUnreachable", error.message) from error
+    if error.reason == "ProgramTooSlow" or any(text in error.message for text in _LACKS):
+        raise error
 
 
 async def _run(inst: Instance, source: str) -> None:
@@ -208,6 +224,7 @@ async def _run(inst: Instance, source: str) -> None:
     Raises:
         RewindImpossibleError: it failed twice.
         UnreachableError: the leader went away.
+        ProgramError: it failed for something that may pass.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -215,7 +232,7 @@ async def _run(inst: Instance, source: str) -> None:
                 inst.settings.programs, inst.volume.pgdata, inst.children.spawn, source=source, limit=REWIND_SECONDS
             )
         except ProgramError as error:
-            _refuse_unreachable(error)
+            _refuse_passing(error)
             LOG.warning("%s", error.message)
             if attempt == TRIES:
                 raise RewindImpossibleError("RewindFailed", error.message) from error
@@ -228,19 +245,35 @@ async def _catch_up(inst: Instance, leader: str, term: int, answer: JoinAnswer) 
     """Start the rewound server and let it replay what it needs to be whole, under a name that acknowledges nothing.
 
     Raises:
-        RewindImpossibleError: it does not get there.
+        RewindImpossibleError: it ended, and said that its data are damaged.
+        CovetError: it does not get there this time; evidence that it never will is kept.
     """
     await running.stop(inst)
     await threads.finish(following.write_chain, inst, answer, 1)
     # Not a start as any other: the end of the log here is not where the server has to get to.
     await running.start(inst, primary=False)
-    await _await_listening(inst)
-    await following.point(inst, Rule(term, 0, leader, (), 0), f"clone_{inst.settings.instance}")
     try:
+        await _await_listening(inst)
+        await following.point(inst, Rule(term, 0, leader, (), 0), f"clone_{inst.settings.instance}")
         await running.await_ready(inst, CATCH_UP_SECONDS)
     except CovetError as error:
-        raise RewindImpossibleError("RewoundServerFailed", error.message) from error
+        await _judge_rewound(inst, leader, term, error)
+        raise
     await fencing.end_receiving(inst)
+
+
+async def _judge_rewound(inst: Instance, leader: str, term: int, error: CovetError) -> None:
+    """Keep what a rewound server that failed tells: nothing while its leader is away or its volume has no room.
+
+    Raises:
+        RewindImpossibleError: it said that its data are damaged.
+        CovetError: the leader is away.
+    """
+    if inst.server.damage:
+        raise RewindImpossibleError("RewoundServerFailed", inst.server.damage) from error
+    await following.ask(inst, leader, term)
+    if not inst.cramped:
+        inst.damage.see(Kind.REWOUND, error.message, inst.clock.monotonic())
 
 
 async def _await_listening(inst: Instance) -> None:
@@ -253,32 +286,6 @@ async def _await_listening(inst: Instance) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def reclone(inst: Instance, leader: str) -> None:
-    """Make this volume a new member, cloned from the leader; what it holds is lost, and so is its vote.
-
-    Raises:
-        CovetError: the leader is unreachable or leads no longer, and nothing was touched; or the copy failed, and
-            it is repeated as any clone that was not finished.
-    """
-    identity = inst.identity
-    if identity is None or identity.system_id is None:
-        raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
-    instance = inst.instance_of(leader)
-    status = await inst.client.status(inst.peer(instance))
-    if status.member != leader or status.system_id != identity.system_id:
-        raise RefusedError("LeaderForeign", f"{instance} is {status.member}, wanted was {leader}.")
-    try:
-        await following.ask(inst, leader, status.rule.term if status.rule is not None else 0)
-    except RefusedError as error:
-        if error.reason != "LogMissing":  # that is why the volume is made anew
-            raise
-    await running.stop(inst)
-    await inst.remember_identity(dataclasses.replace(identity, born=False, origin=CLONE))
-    await threads.finish(_forget, inst)
-    LOG.warning("%s is wiped and cloned anew from %s.", identity.member, leader)
-    await cloning.clone(inst, CloneOrder(instance, identity.system_id))
-
-
 # ---------------------------------------------------------------- what is saved
 
 
@@ -286,14 +293,15 @@ def _read_mark(inst: Instance) -> Mark | None:
     """Return the mark of a rewind that has begun, None without one.
 
     Raises:
-        RewindImpossibleError: it cannot be read.
+        RewindImpossibleError: it makes no sense.
+        OSError: it cannot be read now.
     """
     try:
         return codec.decode((inst.volume.agent / "rewind.json").read_bytes(), Mark)
     except FileNotFoundError:
         return None
-    except (OSError, CovetError) as error:
-        raise RewindImpossibleError("StateUnreadable", f"rewind.json cannot be read: {error}.") from error
+    except CovetError as error:
+        raise RewindImpossibleError("StateCorrupt", f"rewind.json cannot be read: {error}.") from error
 
 
 def _write_mark(inst: Instance, mark: Mark) -> None:
@@ -355,7 +363,7 @@ def _finish(inst: Instance, mark: Mark, answer: JoinAnswer) -> None:
     shutil.rmtree(inst.volume.agent / _SAVED, ignore_errors=True)
 
 
-def _forget(inst: Instance) -> None:
+def forget(inst: Instance) -> None:
     """Remove the mark, and then what was saved."""
     (inst.volume.agent / "rewind.json").unlink(missing_ok=True)
     durable.sync_folder(inst.volume.agent)

@@ -5,7 +5,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from covet.agent import configuring, durable, positions
+from covet.agent import configuring, durable, positions, threads
+from covet.agent.damage import Kind
 from covet.agent.instance import Instance
 from covet.core.errors import CovetError, UnreachableError
 from covet.engines import configuration, unled
@@ -17,6 +18,8 @@ FAST_SECONDS: Final = 15.0
 """Bound of a fast shutdown; past it the server stops immediately and recovers at the next start."""
 READY_SECONDS: Final = 60.0
 """How long a closed follower may replay before somebody is told that it does."""
+DOUBTFUL_SECONDS: Final = 10.0
+"""How long it may take if its log was found too short: it would wait for the rest for ever."""
 STANDBY: Final = "standby.signal"
 """The file that makes a server start as a standby; a promotion removes it."""
 
@@ -30,7 +33,7 @@ async def start(inst: Instance, *, primary: bool) -> None:
         CovetError: the server's program could not be started.
     """
     inst.upstream, inst.admitting, inst.gate = None, False, False
-    await asyncio.to_thread(_prepare, inst.volume.pgdata, primary)
+    await threads.finish(_prepare, inst.volume.pgdata, primary)
     await configuring.install_certificate(inst)
     await configuring.apply(inst)
     inst.stop_wanted = False
@@ -68,12 +71,21 @@ async def start_closed(inst: Instance) -> None:
         CovetError: it could not be started, ended, or took no session in time; it may still be replaying.
     """
     pgdata = inst.volume.pgdata
+    doubtful = inst.damage.suspected(Kind.LOG)
     closed = inst.upstream is None and not inst.gate and not inst.admitting and not inst.stop_wanted
     if inst.server.pid is None or not closed or not await asyncio.to_thread((pgdata / STANDBY).exists):
         await stop_at_once(inst)
         await _mend_histories(inst)
+        doubtful = inst.damage.suspected(Kind.LOG)
         await start(inst, primary=False)
-    await await_ready(inst, READY_SECONDS)
+    try:
+        await await_ready(inst, DOUBTFUL_SECONDS if doubtful else READY_SECONDS)
+    except CovetError:
+        if doubtful:  # the next start looks at the log once more
+            await stop_at_once(inst)
+            inst.back_off.died(inst.clock.monotonic())
+        raise
+    inst.damage.disprove(Kind.LOG)
 
 
 async def _mend_histories(inst: Instance) -> None:
@@ -88,9 +100,9 @@ async def _mend_histories(inst: Instance) -> None:
     pgdata = inst.volume.pgdata
     known, position = await positions.read_resting(inst)
     timeline = position.term if position is not None else known
-    removed = await asyncio.to_thread(unled.remove_above, pgdata, timeline)
-    filled = await asyncio.to_thread(unled.fill, pgdata, timeline)
-    await asyncio.to_thread(durable.sync_folder, pgdata / "pg_wal")
+    removed = await threads.finish(unled.remove_above, pgdata, timeline)
+    filled = await threads.finish(unled.fill, pgdata, timeline)
+    await threads.finish(durable.sync_folder, pgdata / "pg_wal")
     if removed or filled:
         LOG.info("On timeline %s: %s removed, %s files of unled terms made.", timeline, removed, filled)
 

@@ -309,10 +309,16 @@ class CloneOrder:
 
 @dataclasses.dataclass(frozen=True)
 class JoinRequest:
-    """POST /v1/join, agent to the leader's agent: make my role and my slot. Answer: JoinAnswer."""
+    """POST /v1/join, agent to the leader's agent: make my role and my slot. Answer: JoinAnswer.
+
+    Args:
+        leave: make nothing; I ask for leave to wipe this member and to come back as a new one. Refused unless the
+            leader is seated, enough other copies are up to date, and nobody else was given leave a moment ago.
+    """
 
     instance: str
     member: str
+    leave: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,6 +333,7 @@ class JoinAnswer:
         history: the timelines before it, oldest first; the last one ends at the fork. Who holds log past the
             end of one of them must not follow either.
         oldest: where the oldest log begins that the leader still has, in bytes.
+        leave: the member may be wiped now; an agent that does not know the question never says so.
     """
 
     rule: Rule
@@ -335,6 +342,7 @@ class JoinAnswer:
     flushed: int | None = None
     history: tuple[Ancestor, ...] = ()
     oldest: int = 0
+    leave: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import re
 import time
 from typing import Final
 
+from covet.engines import damage
 from covet.engines.configuration import PROBE_USER
 
 LOG: Final = logging.getLogger("covet.postgres")
@@ -23,10 +24,15 @@ _PROBED: Final = f"{PROBE_USER}@"
 
 
 class Relay:
-    """Logs the lines of one server."""
+    """Logs the lines of one server.
+
+    Attributes:
+        damage: the last line by which it named damage of its data or its log, empty without one.
+    """
 
     def __init__(self) -> None:
         self._probed = False
+        self.damage = ""
 
     def take(self, line: str) -> None:
         """Log one line with its SQLSTATE, process and level; lines that begin with a tab go on with the one before."""
@@ -44,13 +50,14 @@ class Relay:
             fields["reason"] = "AgentsOwnDial"
             LOG.debug(rest, extra={"fields": fields})
             return
+        if damage.told_by(match["code"], rest):
+            self.damage = rest
         level = next((number for word, number in _LEVELS.items() if f"{word}:  " in rest[:200]), logging.INFO)
         LOG.log(level, rest, extra={"fields": fields})
 
 
-async def pump(stream: asyncio.StreamReader) -> None:
+async def pump(stream: asyncio.StreamReader, relay: Relay) -> None:
     """Log a server's standard error until it ends, giving way to other work after every batch."""
-    relay = Relay()
     lines, began = 0, time.monotonic()
     while True:
         try:

@@ -49,6 +49,12 @@ class Server:
         self._ended = ended
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._relay = relay.Relay()
+
+    @property
+    def damage(self) -> str:
+        """The words by which the server last started named damage of its data or its log, empty without."""
+        return self._relay.damage
 
     @property
     def pid(self) -> int | None:
@@ -75,7 +81,7 @@ class Server:
         # another process of ours, and the server would refuse to start for ever.
         for left in leftovers:
             left.unlink(missing_ok=True)
-        folder = self._folder
+        folder, self._relay = self._folder, relay.Relay()
         process = await self._spawn(
             str(self._programs / "postgres"),
             "-D",
@@ -150,19 +156,19 @@ class Server:
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
         """Relay the log until the process ends, then say so."""
-        log = asyncio.create_task(self._relay(process), name="server-log")
+        log = asyncio.create_task(_relay(process, self._relay), name="server-log")
         code = await process.wait()
         # Orphaned backends may hold the pipe open: the log's end is not waited for.
         await asyncio.wait([log], timeout=0.1)
         self._process = None
         self._ended(code)
 
-    async def _relay(self, process: asyncio.subprocess.Process) -> None:
-        stream = process.stderr
-        if stream is None:
-            return
-        widen_pipe(process)
-        await relay.pump(stream)
+
+async def _relay(process: asyncio.subprocess.Process, words: relay.Relay) -> None:
+    if process.stderr is None:
+        return
+    widen_pipe(process)
+    await relay.pump(process.stderr, words)
 
 
 def widen_pipe(process: asyncio.subprocess.Process) -> None:

@@ -241,14 +241,23 @@ def mark(member: Member) -> str:
 
 async def test_i8_a_member_that_cannot_be_rewound_becomes_a_new_one(cohort: Cohort) -> None:
     """Its log is gone where the two were the same: rewinding is refused, a clone under a new name follows."""
-    a, b, _ = await diverge(cohort)
+    a, b, c = await diverge(cohort)
     for segment in sorted((a.pgdata / "pg_wal").glob("0000000?0000000000000*")):
         segment.unlink()
     await a.do("swear", 3, REWINDING)
     with pytest.raises(VerbError, match=r"RewindImpossibleError|PositionUnknown|ServerDied"):
         await a.do("rejoin", b.name, 3)
     former = a.name
+    with pytest.raises(VerbError) as caught:
+        await a.do("reclone", b.name)  # the only copy beside the leader's would go
+    assert "TooFewCopies" == caught.value.reason
+    assert (a.pgdata / "PG_VERSION").exists()
+    assert await c.do("follow", b.name, 3) is True
+    await caught_up(b, c)
     await a.do("reclone", b.name)
+    with pytest.raises(VerbError) as caught:
+        await c.do("reclone", b.name)
+    assert "LeaveGiven" == caught.value.reason
     who = await a.do("who")
     assert former != who["member"]
     await a.do("start_closed")

@@ -23,6 +23,7 @@ from covet.agent import (
     opening,
     positions,
     promoting,
+    recloning,
     rejoining,
     running,
     watching,
@@ -39,7 +40,7 @@ from covet.peers import codec
 from covet.planner.election import machine
 from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Reign
-from covet.planner.election.watch import Config
+from covet.planner.election.watch import Config, Role
 
 Verb = Callable[..., Awaitable[object]]
 
@@ -83,7 +84,8 @@ async def reign(inst: Instance, rule: dict[str, Any]) -> None:
     await inst.remember_promise(Sworn(rule["term"], rule_of(rule), led=rule["term"]))
     assert inst.sworn is not None, "sworn a line above"
     member = machine.start(Config(inst.identity.member), inst.sworn, (), 0)
-    agent = dataclasses.replace(member.agent, reign=Reign(rule["term"], rule_of(rule), 0, 0, promoted_at=0))
+    seat = Reign(rule["term"], rule_of(rule), 0, 0, promoted_at=0, seated=True)
+    agent = dataclasses.replace(member.agent, role=Role.LEADER, reign=seat)
     inst.election.begin(dataclasses.replace(member, agent=agent))
 
 
@@ -157,7 +159,7 @@ VERBS: dict[str, Verb] = {
     "metric": metric,
     "follow": following.follow,
     "rejoin": rejoining.rejoin,
-    "reclone": rejoining.reclone,
+    "reclone": recloning.reclone,
     "hand_off": handing.hand_off,
     "make_slots": joining.make_slots,
     "advance_slots": joining.advance_slots,

@@ -1,4 +1,4 @@
-"""The way back into line: nobody reads what no leader had, and nothing is wiped without a leader to clone from."""
+"""The way back into line: nobody reads what no leader had."""
 
 import asyncio
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from covet.agent import following, rejoining, running
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, Identity
-from covet.core.agentapi import AgentStatus, Ancestor, CheckpointRequest, JoinAnswer, MemberState, Peer, Rule, Serving
-from covet.core.errors import RefusedError, UnreachableError
+from covet.core.agentapi import Ancestor, CheckpointRequest, JoinAnswer, Peer, Rule
+from covet.core.errors import UnreachableError
 from tests.unit.agent import instances
 
 A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
@@ -22,23 +22,15 @@ class Leader:
     """The agent of a leader as another one's client sees it.
 
     Args:
-        refusal: what it answers to whoever joins; None if it leads.
+        inst: the agent of the member that rejoins.
     """
 
-    def __init__(self, inst: Instance, refusal: RefusedError | None = None) -> None:
+    def __init__(self, inst: Instance) -> None:
         self._inst = inst
-        self._refusal = refusal
         self.clients_at_checkpoint: bool | None = None
 
-    async def status(self, peer: Peer) -> AgentStatus:
-        """Say who it is, as it does whether it leads or not."""
-        state, served = MemberState.LEADER, Serving.READ_WRITE
-        return AgentStatus(1, "0", peer.instance, state, "", "", served, member=B, system_id="7", rule=RULE)
-
     async def join(self, *_: object) -> JoinAnswer:
-        """Admit, or refuse."""
-        if self._refusal is not None:
-            raise self._refusal
+        """Admit."""
         return ANSWER
 
     async def checkpoint(self, _peer: Peer, _request: CheckpointRequest, _limit: float) -> None:
@@ -71,17 +63,3 @@ def test_i8_a_member_off_the_line_serves_nobody_while_its_leader_writes_a_checkp
         return leader.clients_at_checkpoint
 
     assert asyncio.run(scenario()) is False
-
-
-def test_nothing_is_wiped_for_a_leader_that_leads_no_longer(tmp_path: Path) -> None:
-    """An agent that answers under the leader's name may have been deposed: what is here may be needed yet."""
-
-    async def scenario() -> Identity | None:
-        inst = instances.make(tmp_path)
-        await inst.remember_identity(IDENTITY)
-        inst.client = Leader(inst, RefusedError("NotLeader", "another one leads"))  # type: ignore[assignment]  # likewise
-        with pytest.raises(RefusedError, match="another one leads"):
-            await rejoining.reclone(inst, B)
-        return inst.volume.read_identity()
-
-    assert IDENTITY == asyncio.run(scenario())

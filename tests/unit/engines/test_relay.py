@@ -54,7 +54,7 @@ async def test_a_server_that_logs_without_end_does_not_stop_the_loop() -> None:
     stream = asyncio.StreamReader(limit=1 << 20)
     stream.feed_data(b"00000 [12] LOG:  again\n" * 5000)
     stream.feed_eof()
-    pumping = asyncio.create_task(relay.pump(stream))
+    pumping = asyncio.create_task(relay.pump(stream, relay.Relay()))
     turns = 0
     while not pumping.done():
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterable
 from typing import Any, Final
 
-from covet.agent import logs, loop, opening, parting, probing, running, watching
+from covet.agent import disk, logs, loop, opening, parting, probing, running, watching
 from covet.agent.account import Account
 from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans
@@ -60,6 +60,7 @@ async def live(settings: Settings) -> int:
         asyncio.create_task(driver.run(), name="election"),
         asyncio.create_task(probing.Prober(inst).run(), name="probing"),
         asyncio.create_task(Watcher(inst, api).run(), name="watching"),
+        asyncio.create_task(disk.watch(inst), name="disk"),
         asyncio.create_task(loop.run(inst, driver), name="loop"),
     ]
     if settings.api_server and (settings.account / "token").exists():

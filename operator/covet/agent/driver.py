@@ -123,8 +123,8 @@ class Driver:
         return tuple(effect for effect in out if isinstance(effect, Note))
 
     def _stand(self, member: Member, view: View | None, now: int) -> View | None:
-        """Keep a member without room on its volume from asking for an election; it says yes to others all the same."""
-        cramped = self._inst.cramped
+        """Keep a member whose volume is full or ill from asking for an election; it says yes to others all the same."""
+        cramped = self._inst.cramped or self._inst.ill != ""
         if view is None and cramped != self._cramped and member.agent.reign is None:
             view = machine.describe(member.agent, None, now)
         if view is None or not cramped or view.role not in QUIET:

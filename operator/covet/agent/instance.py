@@ -61,6 +61,7 @@ class Instance:
         cramped: the volume has no room for what a leader writes: this member does not stand for election.
         damage: evidence that what lies on the volume is damaged.
         leave: the last that this leader gave to a member to wipe itself, None before the first.
+        ill: why the volume takes no writes in time, a CamelCase word; empty while it does.
         remake: member, a leader, to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
         trouble: why the last effect of the election failed, until one succeeds.
@@ -100,7 +101,7 @@ class Instance:
         self.session: Session | None = None
         self.unacknowledged: set[str] = set()
         self.stalled_since: float | None = None
-        self.unready = ""
+        self.unready = self.ill = ""
         self.probed_at = 0.0
         self.unstreamed_since: float | None = None
         self.join_at = 0.0

@@ -5,6 +5,7 @@ import contextlib
 from typing import Final
 
 import covet
+from covet.agent import disk
 from covet.agent.instance import Instance
 from covet.agent.orders import DATABASE, MAP
 from covet.agent.volume import VolumeInUseError
@@ -45,6 +46,9 @@ SENTENCES: Final = {
     "StreamLost": "The server does not stream from its leader.",
     "ReplayStalled": "The server receives the log and does not replay it: clients would read old rows, and stay out.",
     "NotFollowing": "The server has not begun to follow its leader.",
+    disk.STALLED: "The volume does not bring a small write to the disk in time; this member should not lead.",
+    disk.READ_ONLY: "The volume is read-only; this member cannot lead. Repair the file system and mount it anew.",
+    disk.FAILED: "The volume refuses writes; this member cannot lead. Look at the disk.",
     "Unexamined": "The agent has not looked at the volume yet.",
 }
 
@@ -86,6 +90,7 @@ async def read(inst: Instance) -> AgentStatus:
         last_failover=inst.chronicle.last,
         decided=inst.chronicle.decided,
         discarded=inst.chronicle.discarded,
+        volume_problem=inst.ill,
     )
 
 
@@ -110,6 +115,8 @@ def _hindered(inst: Instance, decision: Decision) -> tuple[str, str]:
     """Return what a decision is about, or what stands in its way."""
     message = SENTENCES.get(decision.reason, decision.reason)
     waits = decision.state in {MemberState.STARTING, MemberState.STOPPED}
+    if inst.ill:
+        return inst.ill, f"{message} {SENTENCES[inst.ill]}"
     if inst.cramped and waits:
         return "VolumeFull", f"{message} The volume has no room for a leader: grow it, or free some."
     trouble = inst.complaint or (inst.trouble if waits else None)

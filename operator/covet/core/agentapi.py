@@ -249,6 +249,7 @@ class AgentStatus:
         quorum_missing: while too few members can be reached for an election: how many it takes and who is not there.
         applied_generation: generation of the newest spec that the server was brought in line with, as far as that
             goes without a restart and `parameter_problem` lets it; None if the agent does not say.
+        volume_problem: why the volume takes no writes in time, a CamelCase word; empty while it does.
     """
 
     protocol: int
@@ -280,6 +281,7 @@ class AgentStatus:
     discarded: Discarded | None = None
     quorum_missing: str = ""
     applied_generation: int | None = None
+    volume_problem: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,15 @@
 """Members whose volume, disk or voter fails them: what a shard of real agents makes of it."""
 
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from covet.core.agentapi import Serving
+import pytest
+
+from covet.agent import disk
+from covet.core.agentapi import MemberState, Serving
 from covet.engines import timelines
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.shard import Shard
@@ -36,3 +43,80 @@ async def test_a_follower_whose_log_is_damaged_is_cloned_anew_by_itself(three: S
     await writer.check()
     assert status.streaming
     assert "Gave leave to" in three.leader.log.read_text()
+
+
+@contextlib.contextmanager
+def hanging(agent: Agent) -> Iterator[None]:
+    """Let every write of the probe hang: what it opens is a pipe that nobody reads."""
+    probe = agent.data / "agent" / "probe"
+    probe.unlink()
+    os.mkfifo(probe)
+    probe.chmod(0o666)
+    try:
+        yield
+    finally:
+        reader = os.open(probe, os.O_RDONLY | os.O_NONBLOCK)  # whoever hangs goes on
+        probe.unlink()
+        os.close(reader)
+
+
+@contextlib.contextmanager
+def read_only(agent: Agent) -> Iterator[None]:
+    """Put the file of the probe on a mount that takes no writes, as a file system that found an error does."""
+    probe = str(agent.data / "agent" / "probe")
+    subprocess.run(["mount", "--bind", probe, probe], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", probe], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", probe], check=True)
+
+
+@pytest.mark.parametrize(
+    ("breaking", "reason"),
+    [
+        (hanging, disk.STALLED),
+        pytest.param(
+            read_only,
+            disk.READ_ONLY,
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root"),
+        ),
+    ],
+)
+async def test_a_leader_whose_volume_takes_no_writes_stands_down_and_says_why(
+    three: Shard, breaking: Callable[[Agent], contextlib.AbstractContextManager[None]], reason: str
+) -> None:
+    """Another member leads, the reason stands in both statuses, and once the volume is well the member says so."""
+    victim = three.leader
+    await three.wait(victim, lambda s: (victim.data / "agent" / "probe").exists() and not s.volume_problem)
+    async with Writer(three) as writer:
+        with breaking(victim):
+            status = await three.wait(
+                victim, lambda s: s.volume_problem == reason and s.state is not MemberState.LEADER
+            )
+            assert reason == status.reason
+            await three.find_leader()
+            await writer.more(10)
+        await three.wait(victim, lambda s: not s.volume_problem and s.serving is Serving.READ_ONLY)
+    await writer.check()
+    last = (await three.status(three.leader)).last_failover
+    assert last is not None
+    assert (reason, victim.peer.instance) == (last.reason, last.former)
+    assert victim is not three.leader
+
+
+async def test_a_leader_stays_while_every_volume_is_ill(three: Shard) -> None:
+    """No follower says that its own is well: nobody would be better off, and commits that still work go on."""
+    victim, term = three.leader, (await three.status(three.leader)).promise
+    with contextlib.ExitStack() as stack:
+        for agent in three.followers:
+            stack.enter_context(hanging(agent))
+        for agent in three.followers:
+            await three.wait(agent, lambda s: s.volume_problem == disk.STALLED)
+        stack.enter_context(hanging(victim))
+        await three.wait(victim, lambda s: s.volume_problem == disk.STALLED)
+        await three.execute("CREATE TABLE t (a int)")
+        status = await three.status(victim)
+        assert (term, Serving.READ_WRITE, disk.STALLED) == (status.promise, status.serving, status.reason)
+    for agent in three.agents:
+        await three.wait(agent, lambda s: not s.volume_problem)

@@ -22,6 +22,9 @@
   resources: [pods]
   verbs: [list, watch, patch, delete] # the pod that waits for such a volume
 - apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create] # an ordered restart asks the disruption budget, as a drain does
+- apiGroups: [""]
   resources: [events]
   verbs: [list, create, patch]
 - apiGroups: [apps]

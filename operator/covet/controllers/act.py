@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from covet.controllers import freshness, making, obeying, ordering
+from covet.controllers import freshness, making, obeying, ordering, replacing
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core.errors import CovetError
@@ -53,8 +53,9 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.Clone: ordering.clone,
     act.GrowCohort: ordering.grow_cohort,
     act.HandOver: ordering.hand_over,
-    act.RemoveInstances: ordering.remove_instances,
-    act.ReplaceVolume: ordering.replace_volume,
+    act.RestartInstance: replacing.restart_instance,
+    act.RemoveInstances: replacing.remove_instances,
+    act.ReplaceVolume: replacing.replace_volume,
     act.PutDatabase: ordering.put_database,
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,

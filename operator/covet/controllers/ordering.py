@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 
-from covet.controllers import agents, freshness, stranding
+from covet.controllers import agents, freshness
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
-from covet.core import events, names
+from covet.core import names
 from covet.core.agentapi import (
     BootstrapOrder,
     CloneOrder,
@@ -22,7 +22,6 @@ from covet.kube import resources
 from covet.manifests import passwords, secrets
 from covet.planner import actions as act
 from covet.planner.record import ShardRecord
-from covet.planner.telling import News
 
 
 async def push_spec(means: Means, seen: Seen, action: act.PushSpec) -> None:
@@ -76,30 +75,6 @@ async def hand_over(means: Means, seen: Seen, action: act.HandOver) -> None:
     """Have a leader that leaves hand over."""
     await freshness.still_wanted(means, seen)
     await means.agents.orders.switchover(_peer(seen, action.shard, action.leader), SwitchoverOrder(to=action.to))
-
-
-async def remove_instances(means: Means, seen: Seen, action: act.RemoveInstances) -> None:
-    """Delete the StatefulSets of instances that left; Kubernetes deletes their pods, and claims by their policy."""
-    await freshness.still_wanted(means, seen)
-    for name in action.instances:
-        found = seen.objects.get((resources.STATEFUL_SET.kind, seen.ref.namespace, name))
-        if found is not None:
-            await means.kube.delete(found)
-
-
-async def replace_volume(means: Means, seen: Seen, action: act.ReplaceVolume) -> None:
-    """Delete the claim of a volume that went with its node, then the pod that waits for it; both are made anew."""
-    await freshness.still_wanted(means, seen)
-    claim = await stranding.stranded_claim(means.kube, seen.ref.namespace, action.instance)
-    pod = seen.objects.get((resources.POD.kind, seen.ref.namespace, names.pod(action.instance)))
-    if claim is None or pod is None:
-        raise ConflictError("VolumeBack", f"The volume of {action.instance} is no longer without its node.")
-    await means.kube.delete(claim)
-    await means.kube.delete(pod)
-    message = (
-        f"{action.shard}: the volume of {action.instance} went with its node; it gets another, and is copied anew."
-    )
-    means.news.append(News(events.INSTANCE_REPLACED, message, warning=True))
 
 
 async def put_database(means: Means, seen: Seen, action: act.PutDatabase) -> None:

@@ -42,6 +42,7 @@ def read(pod: Manifest, stateful_set: Manifest | None, now: dt.datetime) -> PodF
     metadata, status = pod["metadata"], pod.get("status") or {}
     labels = metadata.get("labels") or {}
     containers = status.get("containerStatuses") or []
+    outdated = _outdated(labels, stateful_set)
     return PodFacts(
         name=metadata["name"],
         address=status.get("podIP"),
@@ -50,7 +51,9 @@ def read(pod: Manifest, stateful_set: Manifest | None, now: dt.datetime) -> PodF
         ready=any(entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions") or []),
         deleting="deletionTimestamp" in metadata,
         role=labels.get(names.LABEL_ROLE),
-        outdated=_outdated(labels, stateful_set),
+        outdated=outdated,
+        edited=outdated and _edited(metadata, stateful_set),
+        created=_moment(metadata.get("creationTimestamp")),
         problem=_problem(pod, containers, now),
     )
 
@@ -68,6 +71,14 @@ def _outdated(labels: dict[str, str], stateful_set: Manifest | None) -> bool:
         return False
     newest = (stateful_set.get("status") or {}).get("updateRevision")
     return newest is not None and labels.get("controller-revision-hash", newest) != newest
+
+
+def _edited(metadata: Manifest, stateful_set: Manifest | None) -> bool:
+    """Return whether a pod was made for other wishes than its StatefulSet's; one that does not say is of an upgrade."""
+    had = (metadata.get("annotations") or {}).get(names.ANNOTATION_ASKED)
+    template = ((stateful_set or {}).get("spec") or {}).get("template") or {}
+    asked = ((template.get("metadata") or {}).get("annotations") or {}).get(names.ANNOTATION_ASKED)
+    return had is not None and asked is not None and had != asked
 
 
 def _problem(pod: Manifest, containers: list[dict[str, Any]], now: dt.datetime) -> Finding | None:

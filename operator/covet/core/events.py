@@ -34,6 +34,7 @@ SERVED_ELSEWHERE: Final = "ServedElsewhere"
 # What a person ordered and does not get; the message begins with the shard's name.
 SWITCHOVER_REFUSED: Final = "SwitchoverRefused"
 PROMOTE_REFUSED: Final = "PromoteRefused"
+RESTART_REFUSED: Final = "RestartRefused"
 
 # What happened, and is worth a line.
 SHARD_BOOTSTRAPPED: Final = "ShardBootstrapped"
@@ -43,6 +44,7 @@ INSTANCE_REPLACED: Final = "InstanceReplaced"
 FAILED_OVER: Final = "FailedOver"
 SWITCHED_OVER: Final = "SwitchedOver"
 FAILOVER_SLOW: Final = "FailoverSlow"
+INSTANCE_RESTARTED: Final = "InstanceRestarted"
 
 # Where a cluster or a shard stands.
 SETTLED: Final = "Settled"
@@ -50,6 +52,7 @@ PAUSED: Final = "Paused"
 DELETING: Final = "Deleting"
 CHANGES_PENDING: Final = "ChangesPending"
 RESTART_PENDING: Final = "RestartPending"
+RESTARTING: Final = "Restarting"
 
 WARN_UNREACHABLE_AFTER: Final = 20.0
 """Seconds that an agent may be silent before an Event says so; pods that start are silent for less."""

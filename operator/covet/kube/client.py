@@ -228,6 +228,23 @@ class Kube:
         with contextlib.suppress(_MissingError):
             await self._write("delete", "DELETE", resource, resource.path(namespace, name), body, {})
 
+    async def evict(self, pod: Manifest) -> None:
+        """Delete a pod as a drain does: its disruption budget may say no. One that is gone is no error.
+
+        Raises:
+            ConflictError: the budget allows no disruption now, or another pod has its name.
+        """
+        resource, namespace, name = _address(pod)
+        self._require(resource, "create", "eviction")
+        body: Manifest = {
+            "kind": "Eviction",
+            "apiVersion": "policy/v1",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}},
+        }
+        with contextlib.suppress(_MissingError):
+            await self._write("create", "POST", resource, resource.path(namespace, name, "eviction"), body, {})
+
     @contextlib.asynccontextmanager
     async def stream(
         self, resource: Resource, namespace: str, query: Mapping[str, str], silence: float
@@ -351,6 +368,8 @@ def _refusal(method: str, path: str, status: int, text: bytes) -> CovetError:
         return _MissingError("NotFound", sentence)
     if status == 409:
         return ConflictError(reason or "Conflict", sentence)
+    if status == 429 and "disruption budget" in message:
+        return ConflictError("DisruptionRefused", sentence)
     if status == 429 or status >= 500:
         return UnreachableError("ApiServerUnreachable", f"{sentence} (HTTP {status})")
     if status in {401, 403}:

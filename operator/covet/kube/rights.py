@@ -39,6 +39,7 @@ their primary) only rights that it has. Their other ones, `get` and `patch` of a
 
 SUBRESOURCES: Final[dict[tuple[Resource, str], tuple[str, ...]]] = {
     (resources.CLUSTER, "status"): ("patch",),
+    (resources.POD, "eviction"): ("create",),
 }
 
 OWN_NAMESPACE: Final[dict[Resource, tuple[str, ...]]] = {

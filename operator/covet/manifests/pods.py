@@ -5,6 +5,8 @@ volumes, and nothing of their content is hashed into the template.
 """
 
 import dataclasses
+import hashlib
+import json
 from typing import Final
 
 from covet.api.effective import EffectiveSpec
@@ -44,7 +46,10 @@ class Image:
 def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSpec, image: Image) -> Manifest:
     """Return the pod template of an instance."""
     return {
-        "metadata": {"labels": metadata.labels(cluster, shard, instance)},
+        "metadata": {
+            "labels": metadata.labels(cluster, shard, instance),
+            "annotations": {names.ANNOTATION_ASKED: asked(wanted)},
+        },
         "spec": {
             "serviceAccountName": names.service_account(cluster.name, shard),
             # The primary publishes itself with it; `covet.manifests.accounts` says how little else it may.
@@ -78,6 +83,12 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
             ],
         },
     }
+
+
+def asked(wanted: EffectiveSpec) -> str:
+    """Return a digest of what a user asks of the pods themselves: an upgrade of Covet leaves it as it is."""
+    wishes = [part.model_dump(mode="json", by_alias=True) for part in (wanted.resources, wanted.scheduling)]
+    return hashlib.sha256(json.dumps(wishes, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _spread(cluster: ClusterRef, shard: str, topology_key: str) -> Manifest:

@@ -114,6 +114,21 @@ class HandOver:
 
 
 @dataclasses.dataclass(frozen=True)
+class RestartInstance:
+    """Delete the pod of an instance, so that it comes back by the newest template and settings.
+
+    Args:
+        why: what it waits for, as a clause of a sentence.
+        serves: it does its work now, and its shard has to be whole; else it is replaced as it is.
+    """
+
+    shard: str
+    instance: str
+    why: str
+    serves: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class RemoveInstances:
     """Delete the StatefulSets of instances that no longer vote; their claims follow the deletion policy."""
 
@@ -222,6 +237,7 @@ ShardAction = (
     | Clone
     | GrowCohort
     | HandOver
+    | RestartInstance
     | RemoveInstances
     | ReplaceVolume
     | PutDatabase

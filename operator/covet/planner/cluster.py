@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 
 from covet.core import events, names
-from covet.planner import endpoints, layout, orders, record, shard
+from covet.planner import endpoints, layout, orders, record, rollout, shard
 from covet.planner.actions import (
     ApplyObjects,
     ClusterAction,
@@ -24,8 +24,8 @@ from covet.planner.actions import (
     RepeatObjects,
     ShardPlan,
 )
-from covet.planner.facts import ClusterFacts, Finding, ObjectKey, ShardFacts
-from covet.planner.record import Identity, ShardRecord
+from covet.planner.facts import ClusterFacts, Finding, ObjectKey
+from covet.planner.record import Identity
 
 AUTHORITY_WARNING = dt.timedelta(days=90)
 """Time left of the authority at which a person is told."""
@@ -45,8 +45,9 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         return Plan((), finding.reason, finding.message, findings=(finding,))
     if facts.identity is None:
         return _conceive(facts)
-    pending = _pending(facts, facts.identity)
-    shards = tuple(_plan_shards(facts, facts.identity))
+    planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity)), now)
+    shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
+    pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
     findings = (
         *facts.problems,
         *facts.taken.values(),
@@ -62,7 +63,8 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), findings, pending)
     known = tuple(seen.name for seen in facts.shards)
     strays = orders.strays(orders.read(facts.annotations), known)
-    actions = (*_foundation(facts), *_publish(facts), *strays)
+    done = rollout.settle(facts, now)
+    actions = (*_foundation(facts), *_publish(facts), *strays, *((done,) if done is not None else ()))
     reason, message = _waits_for(actions, shards)
     return Plan(actions, reason, message, shards, findings, pending)
 
@@ -144,9 +146,8 @@ def _conceive(facts: ClusterFacts) -> Plan:
     return Plan((RecordIdentity(identity),), "IdentityUnrecorded", "Recording who the cluster is.")
 
 
-def _pending(facts: ClusterFacts, identity: Identity) -> tuple[PendingChange, ...]:
-    edits = layout.pending(facts.spec, identity.born) if facts.spec is not None else ()
-    return (*edits, *layout.restarts(facts))
+def _edits(facts: ClusterFacts, identity: Identity) -> tuple[PendingChange, ...]:
+    return layout.pending(facts.spec, identity.born) if facts.spec is not None else ()
 
 
 def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]:
@@ -157,12 +158,15 @@ def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]
             yield ShardPlan(seen.name, (), "Unrecorded", f"{seen.name} has no birth record.")
             continue
         wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map, facts.password)
-        yield _with_orders(facts, seen, known, shard.plan_shard(seen, known, wish))
+        yield shard.plan_shard(seen, known, wish)
 
 
-def _with_orders(facts: ClusterFacts, seen: ShardFacts, known: ShardRecord, plan: ShardPlan) -> ShardPlan:
+def _with_orders(facts: ClusterFacts, identity: Identity, plan: ShardPlan) -> ShardPlan:
     """Put what people ordered before what is planned: the rest of the plan is made anew once it is done."""
-    kept_out = orders.fenced(facts.annotations)
+    known, kept_out = identity.shard(plan.name), orders.fenced(facts.annotations)
+    seen = next(found for found in facts.shards if found.name == plan.name)
+    if known is None:
+        return plan
     for order in orders.read(facts.annotations):
         if order.shard != seen.name:
             continue

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
-from covet.planner import layout, scaling, shard
+from covet.planner import layout, rollout, scaling, shard
 from covet.planner.actions import PendingChange, Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
@@ -63,7 +63,7 @@ def _obstacles(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -
     unsettled = [seen for seen in plan.shards if not seen.settled]
     if not plan.settled and (unsettled or not facts.paused or not plan.shards):
         yield plan.reason, plan.message
-    restarts = layout.restarts(facts)
+    restarts = [change for change in plan.pending if change.reason in rollout.REASONS]
     if restarts:
         yield (
             events.RESTART_PENDING,

@@ -54,6 +54,8 @@ class PodFacts:
         running: True once its container runs.
         role: value of its role label.
         outdated: True if the template of its StatefulSet has changed since it was made.
+        edited: True if it is outdated because its user asked for something else since, not an upgrade alone.
+        created: when it was made, None if it does not say.
         problem: why it cannot run: image, scheduling, configuration.
     """
 
@@ -65,6 +67,8 @@ class PodFacts:
     deleting: bool = False
     role: str | None = None
     outdated: bool = False
+    edited: bool = False
+    created: dt.datetime | None = None
     problem: Finding | None = None
 
 

@@ -32,6 +32,8 @@ STARTING: Final = "StartingStandby"
 """What the agent of an instance says that starts its server at once: nobody has to look at it."""
 FENCED: Final = "Fenced"
 """What the agent of an instance says that a person keeps out of service."""
+QUIET_STOPS: Final = frozenset({STARTING, FENCED})
+"""Reasons of a stopped server that nobody has to look at."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -359,7 +361,7 @@ def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord)
             stalls=True,
             subject=subject,
         )
-    elif answer.state is MemberState.STOPPED and answer.reason not in {FENCED, STARTING}:
+    elif answer.state is MemberState.STOPPED and answer.reason not in QUIET_STOPS:
         yield Finding(
             events.SERVER_STOPPED,
             f"The server of {instance.name} does not run ({answer.reason}): {answer.message}",

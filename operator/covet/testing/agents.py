@@ -272,6 +272,7 @@ class FakeAgent:
     def restart(self) -> None:
         """Lose everything that is not on the volume; unfinished work begins anew on the next order."""
         self.task, self.source, self.started = None, None, False
+        self.pending_restart = ()
 
     def lose_volume(self) -> None:
         """Come back with an empty volume."""

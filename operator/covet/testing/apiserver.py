@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from covet.core import clock
+from covet.core import clock, names
 from covet.kube import resources
 from covet.kube.resources import Manifest, Resource
 from covet.testing import merging, strictness
@@ -166,6 +166,8 @@ class ApiServer:
         key = (resource, namespace, name)
         if request.method == "GET":
             return self._read(key) if name else self._list(request, resource, namespace)
+        if request.method == "POST" and subresource == "eviction":
+            return self._evict(key, body)
         if request.method == "POST":
             return self._create(resource, namespace, body)
         if request.method == "PUT":
@@ -234,6 +236,29 @@ class ApiServer:
             raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another uid")
         self.delete(*key)
         return {"kind": "Status", "status": "Success"}
+
+    def _evict(self, key: Key, body: Manifest) -> Manifest:
+        """Delete a pod through its budget, which allows one of those that it selects to be away or not ready."""
+        self.writes.append(Write("create", key[0].plural, key[2], "eviction"))
+        found = self._read(key)
+        self.refuse("evict", key[0], found)
+        if body["deleteOptions"]["preconditions"]["uid"] != found["metadata"]["uid"]:
+            raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another uid")
+        shard = {name: found["metadata"]["labels"].get(name) for name in (names.LABEL_CLUSTER, names.LABEL_SHARD)}
+        if self._away(key[1], shard) and _is_ready(found):
+            message = "Cannot evict pod as it would violate the pod's disruption budget."
+            raise Refusal(429, "TooManyRequests", message)
+        self.delete(*key)
+        return {"kind": "Status", "status": "Success"}
+
+    def _away(self, namespace: str, shard: dict[str, Any]) -> int:
+        """Return how many of a shard's pods are missing or not ready."""
+        kinds: dict[Resource, list[Manifest]] = {resources.STATEFUL_SET: [], resources.POD: []}
+        for (resource, place, _), item in self.objects.items():
+            labels = item["metadata"].get("labels") or {}
+            if resource in kinds and place == namespace and shard.items() <= labels.items():
+                kinds[resource].append(item)
+        return len(kinds[resources.STATEFUL_SET]) - sum(_is_ready(pod) for pod in kinds[resources.POD])
 
     def _merge(self, key: Key, subresource: str, body: Manifest) -> Manifest:
         found = self._read(key)
@@ -365,6 +390,11 @@ def _group(name: str) -> dict[str, Any]:
     version = next(resource.version for resource in resources.ALL if resource.group == name)
     entry = {"groupVersion": f"{name}/{version}", "version": version}
     return {"kind": "APIGroup", "name": name, "versions": [entry], "preferredVersion": entry}
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 def _selected(item: Manifest, labels: str, fields: str) -> bool:

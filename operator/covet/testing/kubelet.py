@@ -119,7 +119,12 @@ class Kubelet:
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": pod, "namespace": namespace, "labels": {**config, _REVISION: revision}},
+                "metadata": {
+                    "name": pod,
+                    "namespace": namespace,
+                    "labels": {**config, _REVISION: revision},
+                    "annotations": stateful_set["spec"]["template"]["metadata"].get("annotations") or {},
+                },
                 "spec": {"nodeName": "node-1"},
                 "status": {
                     "phase": "Running",

@@ -53,11 +53,15 @@ def cluster_spec(shards: int = 1, instances: int = 3, durability: str = "Quorum"
 
 @dataclasses.dataclass
 class Pod:
-    """A pod: its agent runs once `running`."""
+    """A pod: its agent runs once `running`, unless it is `broken`, as by a template that no node takes."""
 
     address: str
     running: bool = False
     role: str | None = None
+    outdated: bool = False
+    edited: bool = False
+    broken: bool = False
+    created: dt.datetime = NOW - dt.timedelta(days=1)
 
 
 class World:
@@ -85,6 +89,7 @@ class World:
         self.agents: dict[str, FakeAgent] = {}
         self.siblings: dict[str, dict[str, FakeAgent]] = {}
         self.unreachable: set[str] = set()
+        self.annotations: dict[str, str] = {}
         self.log: list[act.Action] = []
 
     # Looking
@@ -103,6 +108,7 @@ class World:
             certificates={subject: CertificateFacts(NOW + dt.timedelta(days=90)) for subject in self.certificates},
             user_secret=self.user,
             password=self.password if self.user else None,
+            annotations=dict(self.annotations),
             ring_map=self.ring_map,
             shards=tuple(self._shard(record) for record in self.identity.shards) if self.identity else (),
         )
@@ -148,7 +154,10 @@ class World:
             return InstanceFacts(name)
         status = self.agents[name].status()
         ready = pod.running and status.serving.value != "Closed"
-        seen = PodFacts(names.pod(name), pod.address, "node", pod.running, ready, role=pod.role)
+        seen = PodFacts(
+            names.pod(name), pod.address, "node", pod.running, ready,
+            role=pod.role, outdated=pod.outdated, edited=pod.edited, created=pod.created,
+        )  # fmt: skip
         if not pod.running or names.OPERATOR_COMMON_NAME not in self.certificates:
             return InstanceFacts(name, seen)
         if name in self.unreachable:
@@ -230,6 +239,10 @@ class World:
                 self._reach(action.leader).cohort(CohortOrder(action.instances, action.acks))
             case act.HandOver():
                 self._reach(action.leader).switchover(SwitchoverOrder(action.to))
+            case act.RestartInstance():
+                self._restart(action)
+            case act.SettleOrder():
+                del self.annotations[action.annotation]
             case act.RemoveInstances():
                 for instance in action.instances:
                     self._remove(action.shard, instance)
@@ -245,6 +258,21 @@ class World:
                 self._reach(action.leader).open(OpenOrder(self._known(action.shard).uid))
             case _:
                 raise TypeError(f"unknown action {action}")
+
+    def _restart(self, action: act.RestartInstance) -> None:
+        """Make a pod anew; with one that serves, no other instance of the cluster may be away."""
+        away = [name for name, agent in self.agents.items() if not agent.started or name in self.unreachable]
+        if action.serves and away:
+            raise ImpossibleError(f"{action.instance} was taken away beside {', '.join(away)}")
+        alone = len(self.siblings[action.shard]) == 1
+        if (
+            not alone
+            and self.pods[action.instance].running
+            and self.agents[action.instance].state is MemberState.LEADER
+        ):
+            raise ImpossibleError(f"{action.instance} was taken away while it leads")
+        self.agents[action.instance].restart()
+        self.pods[action.instance] = Pod(self.pods[action.instance].address, created=NOW)
 
     def _remove(self, shard: str, instance: str) -> None:
         agent = self.siblings[shard].pop(instance)
@@ -293,10 +321,10 @@ class World:
 
     def tick(self) -> None:
         """Let pods start and long work finish."""
-        for pod in self.pods.values():
-            pod.running = True
-        for agent in self.agents.values():
-            agent.tick()
+        for name, pod in self.pods.items():
+            pod.running = not pod.broken
+            if pod.running:
+                self.agents[name].tick()
 
     def primaries(self) -> dict[str, list[str]]:
         """Return who leads, by shard."""

@@ -128,6 +128,10 @@ class Bench:
         document: dict[str, Any] = json.loads(found["data"]["identity.json"])
         return document
 
+    def pods(self) -> set[str]:
+        """Return the uids of all pods: one that is made anew has another."""
+        return {item["metadata"]["uid"] for (kind, _, _), item in self.server.objects.items() if kind == resources.POD}
+
     def events(self, kind: str = "Warning") -> list[str]:
         """Return the reasons of the Events that were sent."""
         return [

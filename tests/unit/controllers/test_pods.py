@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from covet.controllers import pods
-from covet.core import events
+from covet.core import events, names
 from covet.planner.facts import Finding, PodFacts
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -109,6 +109,20 @@ def test_an_outdated_pod(observed: int, revision: str, outdated: bool) -> None:
     }
     found = pods.read(pod(labels={"controller-revision-hash": "old"}), stateful_set, NOW)
     assert outdated is found.outdated
+
+
+@pytest.mark.parametrize(("had", "edited"), [("old", True), ("new", False), (None, False)])
+def test_an_edit_is_told_from_an_upgrade(had: str | None, edited: bool) -> None:
+    """An outdated pod is edited if it says that it was made for other wishes; one that does not say is of an upgrade."""
+    stateful_set = {
+        "metadata": {"generation": 1},
+        "spec": {"template": {"metadata": {"annotations": {names.ANNOTATION_ASKED: "new"}}}},
+        "status": {"observedGeneration": 1, "updateRevision": "new"},
+    }
+    body = pod(labels={"controller-revision-hash": "old"})
+    body["metadata"]["annotations"] = {names.ANNOTATION_ASKED: had} if had is not None else {}
+    found = pods.read(body, stateful_set, NOW)
+    assert (True, edited) == (found.outdated, found.edited)
 
 
 def event(message: str, age: int, reason: str = "FailedCreate") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from covet.controllers import asking
+from covet.controllers.act import ActionError
 from covet.core import events
 from covet.kube import resources
 from tests.unit.controllers.conftest import NAMESPACE, Bench
@@ -74,28 +75,58 @@ async def test_a_template_is_ready_once_pods_have_it(bench: Bench) -> None:
     bench.declare(**BIGGER)
     assert ["Repairing", "WaitingForStatefulSet"] == await said(bench, 4)
     await bench.kubelet.sync()
-    assert [events.RESTART_PENDING] == await said(bench, 3)
-    for letter in "bca":
-        assert "True" != claims(bench)
-        await bench.kubelet.delete_pod(NAMESPACE, f"shop-s0-{letter}")
-        assert "True" not in await said(bench, 2)
-        for _ in range(3):
-            await bench.kubelet.sync()
-            await bench.reconciler.once()
+    before = bench.pods()
+    for _ in range(12):
+        assert "True" != claims(bench) or not before & bench.pods()
+        await bench.reconciler.once()
+        await bench.kubelet.sync()
+    assert "True" == claims(bench)
+    assert not before & bench.pods()
+    assert [events.INSTANCE_RESTARTED] == list(dict.fromkeys(bench.events("Normal")[-3:]))
+
+
+async def test_a_setting_that_needs_a_restart_gets_one(bench: Bench) -> None:
+    """The pod is made anew while the others serve, and Ready is claimed afterwards."""
+    bench.declare()
+    await bench.settle()
+    before = bench.pods()
+    bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
+    assert [events.RESTARTING] == await said(bench, 1)
+    await bench.settle()
+    assert 2 == len(before & bench.pods())
     assert "True" == claims(bench)
 
 
-@pytest.mark.parametrize("wish", [{}, {"maintenance": {"paused": True}}])
-async def test_a_restart_that_is_waited_for_is_said_once(bench: Bench, wish: dict[str, Any]) -> None:
-    """A setting waits for a restart: Ready says so, again and again the same, also through a pause."""
+async def test_a_restart_that_a_pause_holds_up_is_said_once(bench: Bench) -> None:
+    """A setting waits for a restart: Ready says so, again and again the same, and no pod is touched."""
+    bench.declare()
+    await bench.settle()
+    before = bench.pods()
+    bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
+    bench.declare(maintenance={"paused": True})
+    assert [events.PAUSED] == await said(bench, 3)
+    bench.server.writes.clear()
+    assert [events.PAUSED] == await said(bench, 3)
+    assert [] == bench.server.writes
+    assert before == bench.pods()
+
+
+async def test_a_drain_and_a_restart_do_not_take_two(bench: Bench) -> None:
+    """The disruption budget is asked: where a drain was quicker than the last look, the restart waits."""
     bench.declare()
     await bench.settle()
     bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
-    bench.declare(**wish)
-    assert [events.RESTART_PENDING] == await said(bench, 3)
-    bench.server.writes.clear()
-    assert [events.RESTART_PENDING] == await said(bench, 3)
-    assert [] == bench.server.writes
+
+    def drain(verb: str, _resource: resources.Resource, _manifest: dict[str, Any]) -> None:
+        if verb == "evict":
+            bench.server.delete(resources.POD, NAMESPACE, "shop-s0-c-0")
+
+    bench.server.refuse = drain
+    with pytest.raises(ActionError, match="disruption budget"):
+        await bench.reconciler.once()
+    bench.server.refuse = lambda *_: None
+    await bench.settle()
+    assert not bench.kubelet.agents["shop-s0-b"].pending_restart
 
 
 async def test_parameters_that_servers_refuse_are_an_event(bench: Bench) -> None:

@@ -500,13 +500,13 @@ async def test_a_cluster_that_is_gone_ends_its_rounds(bench: Bench) -> None:
 
 
 async def test_no_state_is_kept_in_annotations(bench: Bench) -> None:
-    """No annotations or finalizers of ours, but for the term of `-rw`, which agents and operator compare."""
+    """No annotations or finalizers of ours, but the term of `-rw`, and on pods what their template says."""
     bench.declare()
     await bench.settle()
+    known = {resources.ENDPOINT_SLICE: [names.ANNOTATION_TERM], resources.POD: [names.ANNOTATION_ASKED]}
     for (kind, _, name), item in bench.server.objects.items():
         if kind != resources.STORAGE_CLASS:
-            expected = {names.ANNOTATION_TERM: "1"} if kind == resources.ENDPOINT_SLICE else {}
-            assert expected == (item["metadata"].get("annotations") or {}), name
+            assert known.get(kind, []) == list(item["metadata"].get("annotations") or {}), name
             assert not item["metadata"].get("finalizers"), name
 
 

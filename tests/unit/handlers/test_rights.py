@@ -98,6 +98,10 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
         await until(lambda: site.status("shop").get("phase") == "Ready", 60)
         site.strand("shop-s0-c")
         await until(lambda: ("pods", "", "delete") in exercised, 60)
+        # A template changes: pods are restarted in order.
+        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        site.declare("shop", resources={"requests": {"memory": "1Gi"}})
+        await until(lambda: ("pods", "eviction", "create") in exercised, 60)
         # A shard gets smaller.
         await until(lambda: site.status("shop").get("phase") == "Ready", 60)
         site.declare("shop", shards={"count": 1, "instances": 1})

@@ -192,3 +192,17 @@ def test_the_image_is_pulled_as_the_installation_says() -> None:
 def test_the_server_has_time_to_stop() -> None:
     """A shutdown checkpoint takes longer than the default of 30 s."""
     assert 60 == pod()["spec"]["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "differs"),
+    [
+        ({"resources": {"requests": {"memory": "1Gi"}}}, True),
+        ({"scheduling": {"nodeSelector": {"disk": "fast"}}}, True),
+        ({"engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "7MB"}}}, False),
+    ],
+)
+def test_a_pod_says_what_its_user_asked_of_it(fields: dict[str, Any], differs: bool) -> None:
+    """An edit that needs another pod can be told from an upgrade, which leaves the digest as it is."""
+    before, after = (found["metadata"]["annotations"][names.ANNOTATION_ASKED] for found in (pod(), pod(**fields)))
+    assert differs is (before != after)

@@ -9,7 +9,7 @@ from covet.api.status import ClusterStatus, Condition, Truth
 from covet.core import events
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import actions as act
-from covet.planner import cluster, layout, status
+from covet.planner import cluster, status
 from covet.planner.actions import Plan
 from covet.planner.facts import CertificateFacts, ClusterFacts, Finding, ShardFacts, Unreachable
 from covet.testing import world as worlds
@@ -165,7 +165,7 @@ def test_a_single_copy_says_so(instances: int, durability: str) -> None:
 
 
 def test_an_outdated_pod_waits_for_a_restart() -> None:
-    """A pod of an older template is a pending change: not what was asked for, and it serves all the same."""
+    """A pod from before an upgrade is a pending change: not what was asked for, and it serves all the same."""
     facts = settled().facts()
     shard = facts.shards[0]
     first = shard.instances[0]
@@ -173,7 +173,7 @@ def test_an_outdated_pod_waits_for_a_restart() -> None:
     old = dataclasses.replace(first, pod=dataclasses.replace(first.pod, outdated=True))
     facts = dataclasses.replace(facts, shards=(dataclasses.replace(shard, instances=(old, *shard.instances[1:])),))
     found = report(facts)
-    assert ["PodRestartNeeded"] == [change.reason for change in found.pending_changes]
+    assert ["UpgradeWaits"] == [change.reason for change in found.pending_changes]
     assert (Truth.FALSE, events.RESTART_PENDING) == (condition(found, "Ready").status, condition(found, "Ready").reason)
     assert ("True", "True") == (truths(found)["Available"], truths(found)["Durable"])
     assert "Reconciling" not in truths(found)
@@ -183,10 +183,10 @@ def test_an_outdated_pod_waits_for_a_restart() -> None:
 def test_a_setting_that_needs_a_restart_is_listed() -> None:
     """A parameter that waits for a restart of the server is named with the instances."""
     facts = with_agent(settled().facts(), "shop-s0-b", pending_restart=("shared_buffers",))
-    (change,) = layout.restarts(facts)
+    (change,) = report(facts).pending_changes
     assert "spec.engine.parameters.shared_buffers" == change.field
     assert "shop-s0-b" in change.message
-    assert (Truth.FALSE, events.RESTART_PENDING) == (
+    assert (Truth.FALSE, events.RESTARTING) == (
         condition(report(facts), "Ready").status,
         condition(report(facts), "Ready").reason,
     )

@@ -1,0 +1,74 @@
+"""Actions that take pods away: of instances that left, that are restarted, or whose volume went with its node."""
+
+import asyncio
+import dataclasses
+
+from covet.controllers import agents, freshness, stranding
+from covet.controllers.freshness import Means
+from covet.controllers.observe import Seen
+from covet.core import events, names
+from covet.core.errors import ConflictError
+from covet.kube import resources
+from covet.planner import actions as act
+from covet.planner import restarts
+from covet.planner.facts import InstanceFacts, ShardFacts
+from covet.planner.telling import News
+
+
+async def restart_instance(means: Means, seen: Seen, action: act.RestartInstance) -> None:
+    """Delete the pod of an instance, if that is still what its shard needs; its StatefulSet makes another.
+
+    What serves is evicted, so that this and a drain together take no more than the disruption budget allows.
+
+    Raises:
+        ConflictError: the shard is not as it was seen, or the budget says no.
+    """
+    shard = next(found for found in seen.facts.shards if found.name == action.shard)
+    pod = seen.objects.get((resources.POD.kind, seen.ref.namespace, names.pod(action.instance)))
+    known = await freshness.fresh_record(means, seen, action.shard)
+    moment = restarts.since(seen.facts.annotations, means.clock.wall())
+    wanted = restarts.Wanted(known, seen.facts.wanted_specs[action.shard], moment)
+    now = restarts.judge(await _asked_again(means, seen, shard), wanted)
+    if pod is None or now.step != action:
+        raise ConflictError("ShardChanged", f"{action.shard} is not as it was seen: {now.waits or 'looking again.'}")
+    if action.serves:
+        await means.kube.evict(pod)
+    else:
+        await means.kube.delete(pod)
+    means.news.append(News(events.INSTANCE_RESTARTED, f"{action.instance} is restarted: {action.why}."))
+
+
+async def _asked_again(means: Means, seen: Seen, shard: ShardFacts) -> ShardFacts:
+    """Return a shard with the answers that its agents give now; who was not asked before is not asked."""
+
+    async def ask(instance: InstanceFacts) -> InstanceFacts:
+        if instance.agent is None:
+            return instance
+        peer = agents.peer_of(instance.name, names.shard_set(seen.ref.name, shard.name), seen.ref.namespace)
+        return dataclasses.replace(instance, agent=await means.agents.ask(peer))
+
+    return dataclasses.replace(shard, instances=tuple(await asyncio.gather(*map(ask, shard.instances))))
+
+
+async def remove_instances(means: Means, seen: Seen, action: act.RemoveInstances) -> None:
+    """Delete the StatefulSets of instances that left; Kubernetes deletes their pods, and claims by their policy."""
+    await freshness.still_wanted(means, seen)
+    for name in action.instances:
+        found = seen.objects.get((resources.STATEFUL_SET.kind, seen.ref.namespace, name))
+        if found is not None:
+            await means.kube.delete(found)
+
+
+async def replace_volume(means: Means, seen: Seen, action: act.ReplaceVolume) -> None:
+    """Delete the claim of a volume that went with its node, then the pod that waits for it; both are made anew."""
+    await freshness.still_wanted(means, seen)
+    claim = await stranding.stranded_claim(means.kube, seen.ref.namespace, action.instance)
+    pod = seen.objects.get((resources.POD.kind, seen.ref.namespace, names.pod(action.instance)))
+    if claim is None or pod is None:
+        raise ConflictError("VolumeBack", f"The volume of {action.instance} is no longer without its node.")
+    await means.kube.delete(claim)
+    await means.kube.delete(pod)
+    message = (
+        f"{action.shard}: the volume of {action.instance} went with its node; it gets another, and is copied anew."
+    )
+    means.news.append(News(events.INSTANCE_REPLACED, message, warning=True))

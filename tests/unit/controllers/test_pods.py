@@ -113,7 +113,7 @@ def test_an_outdated_pod(observed: int, revision: str, outdated: bool) -> None:
 
 @pytest.mark.parametrize(("had", "edited"), [("old", True), ("new", False), (None, False)])
 def test_an_edit_is_told_from_an_upgrade(had: str | None, edited: bool) -> None:
-    """An outdated pod is edited if it says that it was made for other wishes; one that does not say is of an upgrade."""
+    """An outdated pod is edited if it says that it was made for other wishes; one that says nothing is not."""
     stateful_set = {
         "metadata": {"generation": 1},
         "spec": {"template": {"metadata": {"annotations": {names.ANNOTATION_ASKED: "new"}}}},

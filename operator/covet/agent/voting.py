@@ -25,6 +25,9 @@ LOG: Final = logging.getLogger("covet.voting")
 
 TELL_SECONDS: Final = 1.0
 """How long the voter may take to take a view."""
+SILENT_SECONDS: Final = 5.0
+"""A voter that said nothing for so long while the agent listened hangs: it speaks twice a second."""
+PACE: Final = 0.5
 LATE_SECONDS: Final = 1.0
 """A word that waited for so long is not heard: an election won then, a promise asked for then, is over."""
 MAX_WORDS: Final = 256
@@ -78,10 +81,10 @@ class Voting:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._line: socket.socket | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: tuple[asyncio.Task[None], ...] = ()
         self._config: Config | None = None
         self._telling = asyncio.Lock()
-        self._number = 0
+        self._number = self._packets = 0
         self._views: dict[int, tuple[Config, View]] = {}
         self._waiting: dict[int, asyncio.Future[Watch]] = {}
         self.ended = asyncio.Event()
@@ -105,7 +108,10 @@ class Voting:
                 sys.executable, "-I", "-m", "covet.agent.voter", str(theirs.fileno()), descriptors=(theirs.fileno(),)
             )
         self._line = ours
-        self._watcher = asyncio.create_task(self._watch(self._process), name="voter")
+        self._watchers = (
+            asyncio.create_task(self._watch(self._process), name="voter"),
+            asyncio.create_task(self._guard(self._process), name="voter-guard"),
+        )
         asyncio.get_running_loop().add_reader(ours, self._listen, ours)
 
     def configure(
@@ -204,8 +210,8 @@ class Voting:
 
     async def stop(self) -> None:
         """Close the line; the voter ends by itself, and is killed if it does not."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for watcher in self._watchers:
+            watcher.cancel()
         line, self._line = self._line, None
         if line is not None:
             asyncio.get_running_loop().remove_reader(line)
@@ -214,9 +220,9 @@ class Voting:
             with contextlib.suppress(TimeoutError, ProcessLookupError):
                 await asyncio.wait_for(self._process.wait(), 1.0)
                 return
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(TimeoutError, ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+                await asyncio.wait_for(self._process.wait(), 1.0)
 
     def _milliseconds(self) -> int:
         return int(self._clock.monotonic() * 1000)
@@ -230,6 +236,26 @@ class Voting:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         LOG.error("The voter ended with %s.", code)
+        self._end()
+
+    async def _guard(self, process: asyncio.subprocess.Process) -> None:
+        """End a voter that hangs, and the agent with it: what waits for its answer would wait for ever.
+
+        Only turns of the own loop count, so that an agent that stood still does not blame its voter; one that never
+        spoke still starts, and is the liveness probe's. Nothing that the voter did not know is on the disk, and a new
+        one is told everything before it speaks.
+        """
+        seen = silent = 0
+        while silent * PACE < SILENT_SECONDS:
+            await asyncio.sleep(PACE)
+            silent = silent + 1 if 0 < self._packets == seen else 0
+            seen = self._packets
+        LOG.error("The voter said nothing for %.0f s and is killed.", SILENT_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        self._end()  # one that the kernel holds up does not end now either
+
+    def _end(self) -> None:
         self.ended.set()
         for seen in self._waiting.values():
             if not seen.done():
@@ -249,6 +275,7 @@ class Voting:
                 return
             self._take(json.loads(packet))
             self.reported_at = self._clock.monotonic()
+            self._packets += 1
 
     def _take(self, packet: dict[str, Any]) -> None:
         if "facts" in packet:

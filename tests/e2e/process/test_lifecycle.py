@@ -2,13 +2,10 @@
 
 import asyncio
 import dataclasses
-import os
-import signal
 import socket
 import ssl
 import subprocess
 
-import aiohttp
 import asyncpg
 import pytest
 
@@ -172,24 +169,3 @@ async def test_slots_keep_no_more_log_than_allowed() -> None:
         assert "streaming" == next(
             link.state for link in (await shard.status(shard.leader)).followers if link.state != "absent"
         )
-
-
-async def test_a_silent_voter_fails_the_liveness_probe(one: Shard) -> None:
-    """A voter that is stopped, though it lives, makes the kubelet restart the pod."""
-    voter = one.leader.voter
-    os.kill(voter, signal.SIGSTOP)
-    try:
-        async with asyncio.timeout(15.0):
-            while await livez(one) == 200:  # noqa: ASYNC110  the probe has no event
-                await asyncio.sleep(0.5)
-        assert 503 == await livez(one)
-    finally:
-        os.kill(voter, signal.SIGCONT)
-
-
-async def livez(shard: Shard) -> int:
-    """Return the HTTP status of the liveness probe."""
-    peer = shard.leader.peer
-    url = f"https://{peer.address}:{peer.agent_port}/livez"
-    async with aiohttp.ClientSession() as session, session.get(url, ssl=shard.trust) as answer:
-        return answer.status

@@ -1,7 +1,9 @@
 """Members whose volume, disk or voter fails them: what a shard of real agents makes of it."""
 
+import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,3 +122,18 @@ async def test_a_leader_stays_while_every_volume_is_ill(three: Shard) -> None:
         assert (term, Serving.READ_WRITE, disk.STALLED) == (status.promise, status.serving, status.reason)
     for agent in three.agents:
         await three.wait(agent, lambda s: not s.volume_problem)
+
+
+async def test_an_agent_whose_voter_hangs_ends_with_its_server(three: Shard) -> None:
+    """The voter is stopped though it lives: others elect a leader, and the agent leaves nothing behind to hang on."""
+    victim, voter = three.leader, three.leader.voter
+    async with Writer(three) as writer:
+        os.kill(voter, signal.SIGSTOP)
+        assert 1 == await asyncio.to_thread(victim.wait)
+        assert () == victim.server_processes()
+        await three.find_leader()
+        await writer.more(10)
+        assert victim is not three.leader
+        victim.start()
+        await three.wait(victim, lambda s: s.serving is Serving.READ_ONLY)
+    await writer.check()

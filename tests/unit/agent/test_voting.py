@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
-from covet.agent import packets
+from covet.agent import packets, voting
 from covet.agent.children import Children
 from covet.agent.voting import MAX_WORDS, Voting, Words
 from covet.core.agentapi import Rule
@@ -137,6 +137,18 @@ async def test_a_voter_that_ends_fails_who_waits_for_it(ear: Ear) -> None:
     with pytest.raises(UnreachableError) as error:
         await asyncio.wait_for(telling, 0.5)
     assert "VoterMissing" == error.value.reason
+
+
+async def test_a_voter_that_hangs_is_killed_and_fails_who_waits_for_it(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It spoke, and then no more: nobody waits for it for ever, and the agent hears that it is gone."""
+    monkeypatch.setattr(voting, "TELL_SECONDS", 30.0)
+    monkeypatch.setattr(voting, "SILENT_SECONDS", 1.0)
+    ear.say(heard={}, dropped=0)
+    with pytest.raises(UnreachableError, match="ended"):
+        await asyncio.wait_for(ear.voting.tell(QUIET), 20.0)
+    assert ear.voting.ended.is_set()
 
 
 async def test_words_that_waited_for_a_second_are_not_heard(ear: Ear) -> None:

@@ -47,6 +47,17 @@ def turn(state: Watch, now: int, out: Out) -> Watch:
     return _ask(state, now, out)
 
 
+def stand(state: Watch, successor: str, now: int, out: Out) -> Watch:
+    """Take a leader's farewell: whom it named stands at once, everybody else asks first.
+
+    What the question would find out, the leader said itself. If no candidacy comes of it, the question follows.
+    """
+    if successor != state.config.me or not suspects(state, now) or hearing.veto(state, state.resigned, now):
+        return turn(state, now, out)
+    out.append(Elect(max(state.ballot.promise, state.view.promise)))
+    return dataclasses.replace(state, ballot=Ballot(state.ballot.round), hold_until=now + state.config.timers.ask)
+
+
 def _ask(state: Watch, now: int, out: Out) -> Watch:
     """Put the question to the cohort; the own vote is cast like the others'."""
     ballot = state.ballot

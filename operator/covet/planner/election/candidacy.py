@@ -11,6 +11,7 @@ from covet.planner.election.guards import Guards
 from covet.planner.election.messages import HandOver, Recruit, Recruited
 from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Agent, Candidacy, Out, Reign
+from covet.planner.election.timers import NEVER
 from covet.planner.election.watch import Role
 
 DOUBLINGS: Final = 3
@@ -85,7 +86,7 @@ def begin(agent: Agent, promise: int, now: int, out: Out, *, accept_loss: bool =
     """Become a candidate: recruit oneself first, with a term above every promise seen."""
     term = max(promise, agent.sworn.promise) + 1
     out.append(Note("Candidate", f"{agent.config.me} gathers promises for term {term}."))
-    candidacy = Candidacy(term, now, now, accept_loss=accept_loss)
+    candidacy = Candidacy(term, now, NEVER, accept_loss=accept_loss)
     return state.enter(
         agent,
         Role.CANDIDATE,
@@ -98,11 +99,22 @@ def begin(agent: Agent, promise: int, now: int, out: Out, *, accept_loss: bool =
     )
 
 
+def sworn(agent: Agent, now: int, out: Out) -> Agent:
+    """Ask the others as soon as the own promise is on the disk: they promise while the own fence is under way.
+
+    After a candidacy that failed the fence comes first, for it may be what failed.
+    """
+    candidacy = agent.candidacy
+    if candidacy is None or agent.failures or agent.saved.promise < candidacy.term or candidacy.asked_at != NEVER:
+        return agent
+    return ask(agent, candidacy, now, out)
+
+
 def ask(agent: Agent, candidacy: Candidacy, now: int, out: Out) -> Agent:
     """Ask everybody who may count and has not answered."""
     known = [agent.sworn.rule, *(answer.rule for answer in candidacy.answers.values())]
     names = {member for rule in known if rule is not None for member in rule.cohort}
-    for name in sorted(names - set(candidacy.answers)):
+    for name in sorted(names - set(candidacy.answers) - {agent.config.me}):
         out.append(Send(name, Recruit(agent.config.me, candidacy.term)))
     return dataclasses.replace(agent, candidacy=dataclasses.replace(candidacy, asked_at=now))
 
@@ -121,7 +133,8 @@ def take(agent: Agent, message: Recruited, now: int, jitter: int, out: Out) -> A
     if message.sender == agent.config.me:
         if not message.yes:
             return give_up(agent, now, jitter, out, "PositionUnreadable")
-        agent = ask(agent, candidacy, now, out)
+        if candidacy.asked_at == NEVER:
+            agent = ask(agent, candidacy, now, out)
     elif agent.config.me not in candidacy.answers:
         return agent
     choice = None if candidacy.accept_loss else choose(agent.config.me, candidacy.answers, agent.config.guards)
@@ -142,7 +155,7 @@ def turn(agent: Agent, candidacy: Candidacy, now: int, jitter: int, out: Out) ->
         if forced is not None:
             return decide(agent, candidacy, forced, now, out)
         return give_up(agent, now, jitter, out, "TooFewAnswered")
-    if agent.config.me in candidacy.answers and now - candidacy.asked_at >= timers.resend:
+    if candidacy.asked_at != NEVER and now - candidacy.asked_at >= timers.resend:
         return ask(agent, candidacy, now, out)
     return agent
 

@@ -34,7 +34,11 @@ def hear(agent: Agent, leader: Leader, now: int, out: Out) -> Agent:
 def confirm(agent: Agent, message: Confirm, out: Out) -> Agent:
     """Take a leader's request to confirm a rule row; the answer follows flush and fsync."""
     rule = message.rule
-    if agent.role is not Role.FOLLOWER or not rules.confirmable(agent.sworn, agent.follows, rule):
+    if agent.role is not Role.FOLLOWER:
+        return agent
+    if agent.follows != rule.term == agent.sworn.promise:
+        return dataclasses.replace(agent, asked=message)  # the leader's request overtook our own way to it
+    if not rules.confirmable(agent.sworn, agent.follows, rule):
         return agent
     known = agent.saved.rule
     if known is not None and rules.age(known) >= rules.age(rule):
@@ -45,6 +49,12 @@ def confirm(agent: Agent, message: Confirm, out: Out) -> Agent:
     ticket = agent.tickets + 1
     out.append(AwaitRow(ticket, rule, message.lsn))
     return dataclasses.replace(agent, tickets=ticket, confirming=Confirming(message.sender, rule, ticket))
+
+
+def followed(agent: Agent, term: int, out: Out) -> Agent:
+    """Take the news that the leader of a term is followed: what it asked for meanwhile can be confirmed now."""
+    agent = dataclasses.replace(agent, follows=term)
+    return agent if agent.asked is None else confirm(dataclasses.replace(agent, asked=None), agent.asked, out)
 
 
 def flushed(agent: Agent, confirming: Confirming, *, ok: bool) -> Agent:

@@ -5,6 +5,7 @@ import dataclasses
 from covet.planner.election import messages, watch
 from covet.planner.election.effects import Send
 from covet.planner.election.messages import Beat, Echo, Resigned
+from covet.planner.election.timers import NEVER
 from covet.planner.election.watch import Elect, Leader, Role, Watch
 
 Out = list[Send | Leader | Elect]
@@ -53,23 +54,24 @@ def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
 
 
 def resigned(state: Watch, message: Resigned, now: int) -> Watch:
-    """Take a resignation: vetoes for that term end, and a named successor goes first."""
-    if message.term == state.resigned and not state.farewell:
-        return dataclasses.replace(state, farewell=message.reason)  # others asked before it came itself
-    if message.term <= state.resigned:
+    """Take a resignation, once from the leader itself: vetoes for that term end, and a named successor goes first."""
+    # Others may have asked before it came itself; who is named stands in the leader's own word alone.
+    if message.term < state.resigned or (message.term == state.resigned and state.farewell):
         return state
-    named = message.successor not in {"", state.config.me}
-    hold = now + state.config.timers.successor if named else state.hold_until
+    heir = message.successor if message.successor != state.config.me else ""
+    hold = now + state.config.timers.successor if heir else state.hold_until
     promise = max(state.ballot.promise, message.promise)
     ballot = dataclasses.replace(state.ballot, promise=promise)
     reaped = max(state.reaped, message.term) if message.opened else state.reaped
     return dataclasses.replace(
-        state, resigned=message.term, farewell=message.reason, reaped=reaped, hold_until=hold, ballot=ballot
+        state, resigned=message.term, farewell=message.reason, reaped=reaped, heir=heir, hold_until=hold, ballot=ballot
     )
 
 
 def refused(state: Watch, member: str) -> Watch:
-    """Take a refused dial of the leader: its processes are gone."""
+    """Take a refused dial of the leader, or of whoever the field is left to: its processes are gone."""
+    if member == state.heir:
+        state = dataclasses.replace(state, heir="", hold_until=NEVER)
     if member != state.heard.leader:
         return state
     return dataclasses.replace(state, heard=dataclasses.replace(state.heard, refused=True))

@@ -148,7 +148,7 @@ def act(member: Member, event: Event, now: int, out: Out) -> Member:
         case events.Done():
             return settling.done(member, event, now, out)
         case events.Persisted(sworn):
-            agent = dataclasses.replace(agent, saved=sworn, writing=False)
+            agent = candidacy.sworn(dataclasses.replace(agent, saved=sworn, writing=False), now, out)
         case events.ServerDied():
             agent = settling.note_server_died(agent, now, out)
         case events.WalSenders(replied, caught_up):
@@ -170,10 +170,12 @@ def turn(member: Member, now: int, out: Out) -> Member:
         agent = leading.turn(agent, agent.reign, pulse.report(member.watch), now, out)
     elif agent.candidacy is not None:
         agent = candidacy.turn(agent, agent.candidacy, now, member.watch.jitter, out)
+    if agent.rests_until is not None and now >= agent.rests_until:
+        agent = dataclasses.replace(agent, rests_until=None)
     parting = agent.parting
-    if parting is not None and parting.sent_at is not None and agent.role is Role.RESIGNED:
+    if parting is not None and parting.sent_at is not None:
         period = agent.config.timers.beat
-        if now - agent.since > FAREWELL:
+        if agent.role is not Role.RESIGNED or now - agent.since > FAREWELL:
             agent = dataclasses.replace(agent, parting=None)
         elif now - parting.sent_at >= period:
             agent = leading.farewell(agent, parting, now, out, agent.sworn.promise)

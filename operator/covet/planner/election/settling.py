@@ -58,6 +58,8 @@ def _wants_fence(agent: Agent) -> bool:
 def _next(agent: Agent, out: Out) -> Agent:
     target = agent.target
     if agent.server is Server.DOWN and not agent.sworn.rewinding:
+        if agent.rests_until is not None and agent.role in watch.QUIET and not (target and target.rewind):
+            return agent
         agent = state.begin(agent, Work.START)
         out.append(Start(agent.tickets))
         return agent
@@ -164,7 +166,7 @@ def _promoted(agent: Agent, event: Done, now: int, out: Out) -> Agent:
 
 def _followed(agent: Agent, task: state.Task, event: Done, now: int, out: Out) -> Agent:
     if event.ok:
-        return dataclasses.replace(agent, follows=task.term)
+        return following.followed(agent, task.term, out)
     if agent.role is not Role.FOLLOWER or agent.target is None:
         return agent
     if event.reason != "Diverged":
@@ -191,7 +193,8 @@ def _handed_off(member: Member, event: Done, now: int, out: Out) -> Agent:
         return agent
     if not event.ok:
         parting = dataclasses.replace(parting, successor="")
-    agent = state.enter(agent, Role.RESIGNED, now, server=Server.DOWN, follows=0)
+    rests = now + agent.config.timers.rest if event.ok else None
+    agent = state.enter(agent, Role.RESIGNED, now, server=Server.DOWN, follows=0, rests_until=rests)
     strays = max(member.watch.pulse.strays.values(), default=0)
     return leading.farewell(agent, parting, now, out, max(strays, agent.sworn.promise))
 

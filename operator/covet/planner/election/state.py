@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from covet.core.agentapi import Position, Rule
 from covet.planner.election import watch
 from covet.planner.election.effects import Effect
-from covet.planner.election.messages import Recruited
+from covet.planner.election.messages import Confirm, Recruited
 from covet.planner.election.rules import Sworn
 from covet.planner.election.watch import Config, Role, Watch
 from covet.planner.quorum import Step
@@ -63,7 +63,7 @@ class Candidacy:
 
     Args:
         since: when its recruiting began, for the bound on it.
-        asked_at: when requests were last sent.
+        asked_at: when requests were last sent, `NEVER` before the first.
         answers: by member, the own one among them.
         times: by member, when its answer came.
         accept_loss: a person ordered it; whoever answers in time is the recruit set.
@@ -172,6 +172,9 @@ class Agent:
         follows: the term whose leader the server's settings name, 0 for nobody.
         recruiter: who waits for the answer to a promise under way, empty for nobody.
         answer: given for `term`, for repeated requests.
+        rests_until: after a switchover the server stays down until then, or until the successor has its row: its start
+            would take the processor from the promotion that clients wait for.
+        asked: a row to confirm once the leader of `term` is followed.
         retry_at: a failed candidate asks again then.
         failures: candidacies that failed since a leader was followed or opened here: each doubles the next pause.
     """
@@ -196,6 +199,8 @@ class Agent:
     reign: Reign | None = None
     parting: Parting | None = None
     confirming: Confirming | None = None
+    rests_until: int | None = None
+    asked: Confirm | None = None
     reach: Position | None = None
     retry_at: int | None = None
     failures: int = 0
@@ -223,8 +228,8 @@ def enter(agent: Agent, role: Role, now: int, **changes: object) -> Agent:
 
     The ticket of a task under way is kept only if its answer still matters: see `settling`.
     """
-    fresh = {"recruiter": "", "answer": None, "candidacy": None, "reign": None, "confirming": None, "retry_at": None}
-    merged: dict[str, object] = {**fresh, "role": role, "since": now, **changes}
+    ended = dict.fromkeys(("answer", "candidacy", "reign", "confirming", "asked", "retry_at"))
+    merged: dict[str, object] = {**ended, "recruiter": "", "role": role, "since": now, **changes}
     return dataclasses.replace(agent, **merged)  # type: ignore[arg-type]  # mypy cannot see through the merged names
 
 

@@ -32,7 +32,8 @@ class Timers:
         resend: pause before an unanswered request is sent again.
         offset: longest pause before a candidacy, shortest for the most advanced member.
         retry: longest pause after a failed candidacy before asking again.
-        successor: how long others leave the field to a named successor.
+        successor: how long others leave the field to a named successor, unless it is gone.
+        rest: how long the server of a leader that handed over stays down without word of a seated successor.
         stray: how long a lone higher promise is watched before the leader hands over to cure it.
         permit: age of a promotion at which diverged followers may rewind before the rule row.
         limit: pause between two failovers that are due to silence.
@@ -55,7 +56,8 @@ class Timers:
     resend: int = 50
     offset: int = 150
     retry: int = 300
-    successor: int = 600
+    successor: int = 1000
+    rest: int = 500
     stray: int = 1000
     permit: int = 1000
     limit: int = 10000

@@ -72,5 +72,6 @@ def _receive(state: Watch, event: Received, now: int, out: Out) -> Watch:
     if isinstance(message, Reply):
         return ballot.take(state, message, now)
     if isinstance(message, Resigned):
-        return ballot.turn(hearing.resigned(state, message, now), now, out)
+        heard = hearing.resigned(state, message, now)
+        return ballot.turn(state, now, out) if heard is state else ballot.stand(heard, message.successor, now, out)
     return state

@@ -161,7 +161,8 @@ class Watch:
         farewell: the reason that it gave, for people; empty if it was heard from others.
         reaped: the highest such term that had been open: the read leases up to it are over. One that
             resigned before it opened says nothing about the lease of the term before.
-        hold_until: the field is left to a named successor until then.
+        heir: the named successor that the field is left to, empty for none.
+        hold_until: it is left until then.
         finished_term, finished_at: the newest leader heard that was open, and since when.
         jitter: the random number of the last tick, 0 to 999.
     """
@@ -177,6 +178,7 @@ class Watch:
     resigned: int = 0
     farewell: str = ""
     reaped: int = 0
+    heir: str = ""
     hold_until: int = NEVER
     finished_term: int = 0
     finished_at: int = NEVER

@@ -7,13 +7,13 @@ Nothing here speaks to an agent, so the command needs no certificate and works w
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from covet.api import cluster as model
 from covet.api.spec import Durability
 from covet.api.status import ClusterStatus, ShardStatus
-from covet.cli import failures
+from covet.cli import failures, raw
 from covet.core import errors, names
 from covet.core.errors import ConflictError, CovetError
 
@@ -119,11 +119,21 @@ class Access(Protocol):
     namespace: str
     """Namespace in force."""
 
+    @property
+    def beside(self) -> raw.Raw:
+        """Return the way to what stands beside the CovetCluster."""
+
+    async def clusters(self) -> tuple[str, ...]:
+        """Return the names of the clusters in the namespace."""
+
     async def read(self, name: str) -> Seen:
         """Return a cluster; Failure if it is not there."""
 
     async def annotate(self, seen: Seen, changes: Mapping[str, str | None]) -> None:
         """Set (or, with None, remove) annotations, if nobody changed the object since; else ConflictError."""
+
+    async def amend(self, seen: Seen, spec: Mapping[str, Any]) -> None:
+        """Merge into the spec (None removes a field) on the same condition."""
 
     def follow(self, name: str) -> AsyncIterator[Seen]:
         """Yield a cluster as it is and each time that it changes; Failure once it is gone."""
@@ -138,28 +148,40 @@ class KubeAccess:
     def __init__(self, reach: "person.Reach", namespace: str | None) -> None:
         self._kube = reach.kube
         self.namespace = namespace or reach.namespace
+        self.beside = raw.Raw(reach.kube)
+
+    async def clusters(self) -> tuple[str, ...]:
+        """Return the names of the clusters in the namespace."""
+        return tuple(str(item["metadata"]["name"]) for item in await self.beside.list(names.PLURAL, self.namespace))
 
     async def read(self, name: str) -> Seen:
         """Return a cluster."""
         from covet.kube import resources  # noqa: PLC0415 -- the adapter takes a second to load: help need not wait
 
-        with _translated("get", names.PLURAL, self.namespace):
+        with failures.translated("get", names.PLURAL, self.namespace):
             found = await self._kube.get(resources.CLUSTER, self.namespace, name)
         return seen_of(found) if found is not None else await self._missing(name)
 
     async def annotate(self, seen: Seen, changes: Mapping[str, str | None]) -> None:
         """Set or remove annotations by compare-and-set."""
+        await self._merge(seen, {"metadata": {"annotations": dict(changes)}})
+
+    async def amend(self, seen: Seen, spec: Mapping[str, Any]) -> None:
+        """Merge into the spec, by compare-and-set as well."""
+        await self._merge(seen, {"spec": dict(spec)})
+
+    async def _merge(self, seen: Seen, patch: Mapping[str, Any]) -> None:
         from covet.kube import resources  # noqa: PLC0415 -- as above
 
-        metadata = {"resourceVersion": seen.body["metadata"]["resourceVersion"], "annotations": dict(changes)}
-        with _translated("patch", names.PLURAL, self.namespace):
-            await self._kube.merge(resources.CLUSTER, self.namespace, seen.name, {"metadata": metadata})
+        metadata = {**patch.get("metadata", {}), "resourceVersion": seen.body["metadata"]["resourceVersion"]}
+        with failures.translated("patch", names.PLURAL, self.namespace):
+            await self._kube.merge(resources.CLUSTER, self.namespace, seen.name, {**patch, "metadata": metadata})
 
     async def follow(self, name: str) -> AsyncIterator[Seen]:
         """Yield a cluster each time that it changes."""
         from covet.kube import resources, watch  # noqa: PLC0415 -- as above
 
-        with _translated("watch", names.PLURAL, self.namespace):
+        with failures.translated("watch", names.PLURAL, self.namespace):
             async for found in watch.follow(self._kube, resources.CLUSTER, self.namespace, name):
                 if found is None:
                     await self._missing(name)
@@ -171,7 +193,7 @@ class KubeAccess:
         from covet.kube import resources  # noqa: PLC0415 -- as above
 
         uid = f"involvedObject.uid={seen.cluster.metadata.uid}"
-        with _translated("list", "events", self.namespace):
+        with failures.translated("list", "events", self.namespace):
             found = await self._kube.list(resources.EVENT, self.namespace, fields=uid)
         return tuple(
             Word(str(item.get("reason")), str(item.get("message")), str(item["metadata"]["resourceVersion"]))
@@ -201,7 +223,7 @@ async def connect(target: Target) -> AsyncIterator[Access]:
     """Open a way to the API server that kubectl would speak to."""
     from covet.kube import person  # noqa: PLC0415 -- the adapter takes a second to load: help need not wait
 
-    with _translated("get", names.PLURAL, target.namespace or "default"):
+    with failures.translated("get", names.PLURAL, target.namespace or "default"):
         async with person.connect(target.kubeconfig, target.context, TIMEOUT) as reach:
             yield KubeAccess(reach, target.namespace)
 
@@ -272,15 +294,3 @@ def seen_of(body: Mapping[str, Any]) -> Seen:
             failures.Exit.REFUSED,
             f"The spec of cluster {name} cannot be read by this version of kubectl-covet: {error.message}.",
         ) from error
-
-
-@contextlib.contextmanager
-def _translated(verb: str, plural: str, namespace: str) -> Iterator[None]:
-    try:
-        yield
-    except ConflictError:
-        raise
-    except CovetError as error:
-        if error.reason == "Forbidden" and "Unauthorized" not in error.message:
-            raise failures.forbidden(verb, plural, namespace, error.message) from error
-        raise failures.of(error) from error

@@ -1,7 +1,9 @@
 """How the command ends when it cannot do what was asked: one sentence, and a code that scripts can branch on."""
 
+import contextlib
 import enum
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from covet.core import errors, names
@@ -19,6 +21,8 @@ class Exit(enum.IntEnum):
     """The API server does not answer, or there is no way to it."""
     WAITING = 6
     """`--wait` ended before the order was carried out; the order stands."""
+    UNWELL = 7
+    """`doctor` found something that has to be mended."""
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -37,10 +41,26 @@ class Failure(Exception):  # noqa: N818 -- it is how a command ends, and carries
         self.message = message
 
 
-_GROUPS: Final = {names.PLURAL: names.GROUP, "events": ""}
+GROUPS: Final = {
+    names.PLURAL: names.GROUP,
+    "events": "",
+    "pods": "",
+    "pods/log": "",
+    "configmaps": "",
+    "secrets": "",
+    "persistentvolumeclaims": "",
+    "statefulsets": "apps",
+    "leases": "coordination.k8s.io",
+    "networkpolicies": "networking.k8s.io",
+    "poddisruptionbudgets": "policy",
+    "podmonitors": "monitoring.coreos.com",
+    "storageclasses": "storage.k8s.io",
+    "customresourcedefinitions": "apiextensions.k8s.io",
+    "selfsubjectaccessreviews": "authorization.k8s.io",
+}
+"""API group of everything that the command asks for; a test compares it with the table of rights."""
 
-
-_DENIED: Final = re.compile(r'cannot (\w+) resource "(\w+)"')
+_DENIED: Final = re.compile(r'cannot (\w+) resource "([\w/]+)"')
 """How the API server words what a role does not allow."""
 
 
@@ -50,20 +70,44 @@ def forbidden(verb: str, plural: str, namespace: str, message: str = "") -> Fail
     Args:
         verb: what was asked, where the server's message does not say which right was missing.
         plural: on what.
-        namespace: where.
+        namespace: where; empty for what belongs to none.
         message: the API server's own words.
     """
     named = _DENIED.search(message)
-    if named is not None and named[2] in _GROUPS:
+    if named is not None and named[2] in GROUPS:
         verb, plural = named[1], named[2]
+    where, role = f" in namespace {namespace}", "a Role there"
+    if not namespace:
+        where, role = "", "a ClusterRole"
     return Failure(
         Exit.FORBIDDEN,
-        f"You may not {verb} {plural} in namespace {namespace}: ask whoever administers the cluster for a Role there"
-        " with this rule, bound to you.\n"
-        f'  - apiGroups: ["{_GROUPS[plural]}"]\n'
-        f'    resources: ["{plural}"]\n'
-        f'    verbs: ["{verb}"]',
+        f"You may not {verb} {plural}{where}: ask whoever administers the cluster for {role}"
+        f" with this rule, bound to you.\n{rule(verb, plural)}",
     )
+
+
+def rule(verb: str, plural: str) -> str:
+    """Return the rule of a role that grants a right, as YAML."""
+    return f'  - apiGroups: ["{GROUPS[plural]}"]\n    resources: ["{plural}"]\n    verbs: ["{verb}"]'
+
+
+@contextlib.contextmanager
+def translated(verb: str, plural: str, namespace: str) -> Iterator[None]:
+    """Turn errors of the adapter into failures; conflicts pass, for whoever tries again.
+
+    Args:
+        verb: what is asked, e.g. `list`.
+        plural: on what, with its subresource: `pods/log`.
+        namespace: where; empty for what belongs to none.
+    """
+    try:
+        yield
+    except errors.ConflictError:
+        raise
+    except errors.CovetError as error:
+        if error.reason == "Forbidden" and "Unauthorized" not in error.message:
+            raise forbidden(verb, plural, namespace, error.message) from error
+        raise of(error) from error
 
 
 def no_cluster(name: str, namespace: str, there: tuple[str, ...]) -> Failure:

@@ -14,7 +14,8 @@ from kubernetes.aio.client import configuration
 
 from covet.core.errors import SpecError
 from covet.kube import rights
-from covet.kube.client import Caller, Kube
+from covet.kube.client import Caller
+from covet.kube.inquiry import Inquiry
 
 CALLER: Final = Caller("kubectl-covet", "kubectl-covet", rights.require_of_person)
 _POD_NAMESPACE: Final = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -29,7 +30,7 @@ class Reach:
         namespace: that of the chosen context, `default` if it names none.
     """
 
-    kube: Kube
+    kube: Inquiry
     namespace: str
 
 
@@ -48,7 +49,7 @@ async def connect(kubeconfig: str | None, context: str | None, patience: float) 
     loaded = configuration.Configuration()
     with _private_folder() as folder:
         namespace = await _load(loaded, kubeconfig, context, folder)
-        kube = Kube(loaded, timeout=patience, caller=CALLER)
+        kube = Inquiry(loaded, timeout=patience, caller=CALLER)
         try:
             yield Reach(kube, namespace)
         finally:

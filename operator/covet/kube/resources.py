@@ -65,6 +65,12 @@ LEASE: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM_RESOURCE: Final = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
+POD_MONITOR: Final = Resource("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
+"""Of the Prometheus operator, which may not be there; a person's command looks at it, Covet itself does not."""
+ACCESS_REVIEW: Final = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+"""A question that is posted, not an object that is kept."""
 
 ALL: Final = (
     CLUSTER,

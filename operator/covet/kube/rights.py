@@ -60,8 +60,29 @@ that of CovetCluster alone."""
 PERSON: Final[dict[Resource, tuple[str, ...]]] = {
     resources.CLUSTER: ("get", "list", "watch", "patch"),
     resources.EVENT: ("list",),
+    resources.POD: ("list",),
+    resources.STATEFUL_SET: ("list",),
+    resources.CLAIM: ("list",),
+    resources.CONFIG_MAP: ("get",),
+    resources.SECRET: ("list",),
+    resources.LEASE: ("get",),
+    resources.NETWORK_POLICY: ("list",),
+    resources.BUDGET: ("list",),
+    resources.POD_MONITOR: ("list",),
 }
-"""What `kubectl covet` uses in the name of the person who calls it; `psql` needs `create pods/exec` besides."""
+"""What `kubectl covet` uses in the name of the person who calls it; `psql` and `reload` need `create pods/exec`
+besides. `list secrets` is for `certs` alone."""
+
+PERSON_SUBRESOURCES: Final[dict[tuple[Resource, str], tuple[str, ...]]] = {(resources.POD, "log"): ("get",)}
+
+PERSON_CLUSTERWIDE: Final[dict[Resource, tuple[str, ...]]] = {
+    resources.STORAGE_CLASS: ("list",),
+    resources.CUSTOM_RESOURCE: ("get",),
+}
+"""What `doctor` looks at if it may; without these rights it says what it did not look at."""
+
+EVERYBODY: Final[dict[Resource, tuple[str, ...]]] = {resources.ACCESS_REVIEW: ("create",)}
+"""What Kubernetes lets everybody do who is known to it: to ask what one may do."""
 
 
 class Requirement(Protocol):
@@ -77,8 +98,13 @@ def require_of_person(resource: Resource, verb: str, subresource: str | None = N
     Raises:
         PermissionError: it does not; add it here and to docs/cli.md, with a reason.
     """
-    if subresource is not None or verb not in PERSON.get(resource, ()):
-        raise PermissionError(f"{verb} {resource.plural} of group {resource.group!r} is not in the table of rights")
+    if subresource is not None:
+        verbs = PERSON_SUBRESOURCES.get((resource, subresource), ())
+    else:
+        verbs = PERSON.get(resource, ()) + PERSON_CLUSTERWIDE.get(resource, ()) + EVERYBODY.get(resource, ())
+    if verb not in verbs:
+        target = resource.plural if subresource is None else f"{resource.plural}/{subresource}"
+        raise PermissionError(f"{verb} {target} of group {resource.group!r} is not in the table of rights")
 
 
 def require(resource: Resource, verb: str, subresource: str | None = None) -> None:

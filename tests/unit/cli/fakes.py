@@ -10,9 +10,10 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from covet.cli import access, application, failures, session
+from covet.cli import access, application, failures, raw, session
 from covet.core.clock import Clock
 from covet.core.errors import ConflictError
+from covet.testing import merging
 from tests.unit.cli import samples
 
 NOW = dt.datetime.fromisoformat(samples.MOMENT)
@@ -33,6 +34,11 @@ class FakeAccess:
         """So many writes are beaten by somebody else."""
         self.written: list[dict[str, str | None]] = []
 
+    @property
+    def beside(self) -> raw.Raw:
+        """Is not here: what stands beside a cluster is played by the API server of `covet.testing`."""
+        raise AssertionError("a verb that looks beside the cluster is tested against an API server")
+
     async def read(self, name: str) -> access.Seen:
         """Return a cluster."""
         if name not in self.bodies:
@@ -51,6 +57,18 @@ class FakeAccess:
         kept = {**metadata["annotations"], **changes}
         metadata["annotations"] = {key: value for key, value in kept.items() if value is not None}
         metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+
+    async def clusters(self) -> tuple[str, ...]:
+        """Return the names."""
+        return tuple(sorted(self.bodies))
+
+    async def amend(self, seen: access.Seen, spec: Mapping[str, Any]) -> None:
+        """Merge into the spec by compare-and-set."""
+        body = self.bodies[seen.name]
+        if self.conflicts > 0:
+            self.conflicts -= 1
+            raise ConflictError("Conflict", "the object has been modified")
+        body["spec"] = merging.merge(body["spec"], dict(spec))
 
     async def follow(self, name: str) -> AsyncIterator[access.Seen]:
         """Yield a cluster before and after each change of the script, then wait as a quiet watch does."""

@@ -10,7 +10,7 @@ from covet.cli import access, failures, orders
 from covet.core import names
 from covet.core.errors import ConflictError
 from covet.kube import person, resources
-from covet.kube.client import Kube
+from covet.kube.inquiry import Inquiry
 from covet.testing.apiserver import ApiServer
 from tests.unit.cli import samples
 
@@ -29,7 +29,7 @@ async def server() -> AsyncIterator[ApiServer]:
 @pytest.fixture
 async def opened(server: ApiServer) -> AsyncIterator[access.KubeAccess]:
     """The real adapter."""
-    kube = Kube(configuration.Configuration(host=server.url), timeout=2.0, caller=person.CALLER)
+    kube = Inquiry(configuration.Configuration(host=server.url), timeout=2.0, caller=person.CALLER)
     yield access.KubeAccess(person.Reach(kube, "default"), None)
     await kube.close()
 

@@ -135,6 +135,9 @@ async def test_an_api_server_that_goes_away_is_told(server: ApiServer, door: Kub
 
 
 async def test_a_person_s_calls_stay_in_their_table(door: Kube) -> None:
-    """The command touches nothing but clusters and Events, whatever rights its user has."""
-    with pytest.raises(PermissionError, match="secrets"):
-        await door.list(resources.SECRET, "ns")
+    """The command changes nothing but clusters, whatever rights its user has."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop-s0-a-0", "namespace": "ns", "uid": "1"}}
+    with pytest.raises(PermissionError, match="delete pods"):
+        await door.delete(pod)
+    with pytest.raises(PermissionError, match="get secrets"):
+        await door.get(resources.SECRET, "ns", "shop-ca")

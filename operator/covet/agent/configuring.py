@@ -7,11 +7,12 @@ from typing import Final
 from covet.agent import durable
 from covet.agent.instance import Instance, os_user
 from covet.core.errors import CovetError
-from covet.engines import configuration, programs
+from covet.engines import configuration, control, programs
 from covet.engines.configuration import Configuration
 from covet.engines.sessions import Session
 
 RELOAD_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.005
 _CANDIDATE: Final = "candidate.conf"
 
 
@@ -23,7 +24,7 @@ async def apply(inst: Instance) -> bool:
     Returns:
         True if a file changed.
     """
-    await inst.tuning.settle(inst.spec.parameters, lambda candidate: _try(inst, candidate))
+    await inst.tuning.settle(inst.spec.parameters, lambda candidate: _try(inst, candidate), lambda: _written(inst))
     return await asyncio.shield(asyncio.create_task(_bring(inst), name="settings"))
 
 
@@ -61,6 +62,18 @@ async def _try(inst: Instance, candidate: Mapping[str, str]) -> None:
     )
 
 
+async def _written(inst: Instance) -> Mapping[str, int]:
+    """Return the settings that the log on the volume was written with, none without a database.
+
+    Raises:
+        ProgramError: the control file cannot be read.
+    """
+    settings = inst.settings
+    if not await asyncio.to_thread((settings.pgdata / "global" / "pg_control").exists):
+        return {}
+    return (await control.read(settings.programs, settings.pgdata, inst.children.spawn)).floors
+
+
 def _wanted(inst: Instance, parameters: Mapping[str, str]) -> Configuration:
     settings, spec = inst.settings, inst.spec
     return Configuration(
@@ -92,7 +105,7 @@ async def await_setting(inst: Instance, name: str, value: str) -> None:
         async with inst.sql() as fresh:
             if await _shown(fresh, name) == value:
                 return
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(POLL_SECONDS)
     raise CovetError("ReloadTooSlow", f"The server did not take up {name} within {RELOAD_SECONDS:.0f} s.")
 
 

@@ -43,8 +43,21 @@ class Kept:
     proven: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
+Written = Callable[[], Awaitable[Mapping[str, int]]]
+"""Tells with which values of some settings the log here was written; raises ProgramError if it cannot be read."""
+
+
 def _folded(wanted: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name.lower() for name in wanted)
+
+
+async def _tried(candidate: Mapping[str, str], trial: Trial) -> tuple[str, ...]:
+    """Return what the server's own program says against parameters, nothing if it can read them."""
+    try:
+        await trial(candidate)
+    except ProgramError as error:
+        return (_PREFIX.sub("", error.message),)
+    return ()
 
 
 class Tuning:
@@ -72,18 +85,19 @@ class Tuning:
         """The parameters that the settings file is made with."""
         return self._kept.usable
 
-    async def settle(self, wanted: Mapping[str, str], trial: Trial) -> None:
+    async def settle(self, wanted: Mapping[str, str], trial: Trial, written: Written) -> None:
         """Take up the parameters of the spec if the server can; else say why, and stay with the last good ones.
 
         Args:
             wanted: the parameters of the spec.
             trial: has the server's program read them.
+            written: tells what of them cannot be lowered.
         """
         async with self._turn:
             if self._stored is None:
                 self._stored = self._kept = await asyncio.to_thread(self._read)
             if wanted != self._judged:
-                await self._judge(wanted, trial)
+                await self._judge(wanted, trial, written)
             if self._kept != self._stored:
                 await self._store()
 
@@ -113,25 +127,24 @@ class Tuning:
                 "The server does not start with the parameters of the spec; it goes by the last that it started with."
             )
 
-    async def _judge(self, wanted: Mapping[str, str], trial: Trial) -> None:
+    async def _judge(self, wanted: Mapping[str, str], trial: Trial, written: Written) -> None:
         faults = parameters.refusals(wanted)
         good = parameters.accepted(wanted)
         # A refused value leaves the one of before; a refused name has none.
         candidate = {name: value for name, value in self._kept.usable.items() if name in _folded(wanted)} | good
-        together = parameters.refusals(candidate)
-        if not together:
-            try:
-                await trial(candidate)
-            except ProgramError as error:
-                together = (_PREFIX.sub("", error.message),)
-            except (CovetError, OSError) as error:
-                LOG.warning("The parameters could not be tried, which is repeated: %s", error)
-                return
+        try:
+            candidate, low = parameters.unlowered(candidate, await written())
+            together = parameters.refusals(candidate)
+            if not together:
+                together = await _tried(candidate, trial)
+        except (CovetError, OSError) as error:
+            LOG.warning("The parameters could not be tried, which is repeated: %s", error)
+            return
         self._judged, self._deaths = dict(wanted), 0
         if not together:
             self._kept, self.problem = dataclasses.replace(self._kept, usable=candidate), None
-        if faults or together:
-            self._complain(" ".join(faults or together))
+        if faults or low or together:
+            self._complain(" ".join((*faults, *low, *together)))
 
     def _complain(self, problem: str) -> None:
         self.problem = problem

@@ -128,6 +128,11 @@ _BACKENDS: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """What adds up to the server's limit of processes, with the values of a cluster that sets nothing."""
 _RESERVED: Final = 3
+_UNSET: Final[Mapping[str, int]] = {
+    "max_connections": 200, "max_worker_processes": 8, "max_wal_senders": 16, "max_prepared_transactions": 0,
+    "max_locks_per_transaction": 64,
+}  # fmt: skip
+"""What a replica needs as much of as its log was written with, with the values of a cluster that sets nothing."""
 """superuser_reserved_connections of a server that is told nothing."""
 
 _PREFIXES: Final = frozenset(name.partition(".")[0] for name in postgresql15.SETTINGS if "." in name)
@@ -178,6 +183,25 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, settable, n=3)
     advice = f"Did you mean {' or '.join(close)}?" if close else "See the list of server settings in its manual."
     return f"Parameter {name} does not exist in PostgreSQL 15. {advice}"
+
+
+def unlowered(parameters: Mapping[str, str], written: Mapping[str, int]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the parameters with which a server starts as a replica, and what of them cannot be lowered.
+
+    Every server starts as a replica, and a replica does not start with less than its log was written with.
+
+    Args:
+        parameters: checked ones.
+        written: the values that the log was written with, by setting.
+    """
+    asked = {name: parameters.get(name, str(_UNSET[name])) for name in _UNSET}
+    low = {name: str(written[name]) for name in _UNSET if _number(name, asked[name]) < written.get(name, 0)}
+    sentences = tuple(
+        f"Parameter {name} cannot be lowered from {value} to {asked[name]}: every server starts as a replica, and a"
+        " replica does not start with less than its log was written with."
+        for name, value in low.items()
+    )
+    return {**parameters, **low}, sentences
 
 
 def _may_be_set(name: str, setting: Setting) -> bool:

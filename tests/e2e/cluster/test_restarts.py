@@ -11,7 +11,7 @@ from tests.e2e.installation import Installation
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 CHANGED = {
-    "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"max_connections": 120}},
+    "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"max_connections": 250}},
     "shards": {"count": 1},
     "resources": {"requests": {"memory": "300Mi"}},
 }
@@ -53,5 +53,5 @@ def test_an_edit_and_an_order_restart_replicas_first_and_the_primary_last(shop: 
         "exec", "shop-s0-a-0", "--", "/usr/lib/postgresql/15/bin/psql", "-h", "/run/covet", "-U", "covet", "-d",
         "postgres", "-Atc", "SHOW max_connections",
     )  # fmt: skip
-    assert "120" == value.strip()
+    assert "250" == value.strip()
     assert 0 == shop.restarts()

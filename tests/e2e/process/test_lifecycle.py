@@ -95,7 +95,7 @@ async def test_a_half_written_certificate_is_not_taken_up(one: Shard) -> None:
 async def test_the_newest_spec_wins_and_a_foreign_one_is_refused(one: Shard) -> None:
     """A mounted spec and a pushed one both count by generation; one of another shard is refused."""
     old = one.spec
-    await one.publish(parameters={"work_mem": "5MB", "max_connections": "50", "fsync": "off"})
+    await one.publish(parameters={"work_mem": "5MB", "max_connections": "250", "fsync": "off"})
     status = await one.wait(one.leader, lambda s: s.pending_restart == ("max_connections",))
     assert old.generation + 1 == status.spec_generation
     assert ("5MB", "on") == (await one.value("SHOW work_mem"), await one.value("SHOW fsync"))

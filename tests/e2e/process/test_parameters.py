@@ -33,6 +33,27 @@ async def test_parameters_that_keep_the_server_from_starting_are_given_up(one: S
     assert "128MB" == one.leader.superuser("SHOW shared_buffers")
 
 
+async def test_a_setting_that_replicas_need_is_raised_and_not_lowered() -> None:
+    """Raised, it takes effect with a start; lowered again, the server goes on with the higher value and says why."""
+    async with Shard(1) as shard:
+        await shard.birth()
+        await shard.publish(parameters={"max_connections": "230"})
+        await shard.wait(shard.leader, lambda s: s.pending_restart == ("max_connections",))
+        shard.leader.kill_everything()
+        shard.leader.start()
+        await shard.wait_serving()
+        assert "230" == shard.leader.superuser("SHOW max_connections")
+        await shard.publish(parameters={"max_connections": "210", "work_mem": "9MB"})
+        status = await shard.wait(shard.leader, lambda s: s.parameter_problem is not None)
+        assert "cannot be lowered from 230 to 210" in (status.parameter_problem or "")
+        await shown(shard, "work_mem", "9MB")
+        shard.leader.kill_everything()
+        shard.leader.start()
+        await shard.wait_serving()
+        assert "230" == shard.leader.superuser("SHOW max_connections")
+        assert () == (await shard.status(shard.leader)).pending_restart
+
+
 async def test_what_a_user_sets_for_all_sessions_spares_the_agents_own(one: Shard) -> None:
     """Timeouts of milliseconds end the user's statements, not the agent's, and the shard serves on."""
     harsh = {"statement_timeout": "5ms", "lock_timeout": "1ms", "idle_session_timeout": "100ms"}

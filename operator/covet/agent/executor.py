@@ -7,12 +7,13 @@ after the new: `Stop` overtakes everything, and `Fence` overtakes `Follow`.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from covet.agent import durable, fencing, following, handing, joining, promoting, rejoining, ruling, running
 from covet.agent.election import CLOSED, Service
 from covet.agent.instance import Instance
+from covet.core.agentapi import Position
 from covet.core.errors import CovetError
 from covet.planner.election import effects
 from covet.planner.election.effects import Effect
@@ -23,9 +24,12 @@ from covet.planner.election.watch import Role
 LOG: Final = logging.getLogger("covet.election")
 
 RETRY_SECONDS: Final = 0.5
-"""Pause before a promise that the volume did not take is written again, and before a failed start is answered."""
+"""Pause before a promise that the volume did not take is written again, and before a fence that failed is repeated."""
 
-BACK_OFF_PACE: Final = 0.05
+PATIENCE: Final = 1.0
+"""How long a promise waits for a start; a server that comes up in time tells its position faster."""
+PACE: Final = 0.05
+"""Between two looks whether a start has to give way."""
 
 _UP: Final = frozenset({"Start", "Follow", "Rejoin"})
 """Effects that leave a server that runs."""
@@ -45,6 +49,7 @@ class Executor:
         self._server: asyncio.Task[None] | None = None
         self._admission: asyncio.Task[None] | None = None
         self._others: set[asyncio.Task[None]] = set()
+        self._on_sessions: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
@@ -67,7 +72,7 @@ class Executor:
                 self._inst.election.notes.append((time.time(), effect))
                 self._inst.chronicle.note(effect, self._inst.clock.wall())
             case effects.WriteRow() | effects.AwaitRow() | effects.ApplySetting():
-                self._beside(self._answer(effect.ticket, self._row(effect), type(effect).__name__))
+                self._on_session(self._answer(effect.ticket, self._row(effect), type(effect).__name__))
             case effects.Start() if self._inst.stopping.is_set():
                 LOG.debug("The agent stops; its server is not started again.")
             case _:
@@ -98,24 +103,30 @@ class Executor:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._others.discard(task)
+        self._on_sessions.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._inst.defect = error
             self._inst.stopping.set()
             self._inst.wake.set()
 
-    def _beside(self, work: "asyncio._CoroutineLike[None]") -> None:
-        self._others.add(self._start(work, "election-beside"))
+    def _beside(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
+        task = self._start(work, "election-beside")
+        self._others.add(task)
+        return task
+
+    def _on_session(self, work: "asyncio._CoroutineLike[None]") -> None:
+        """Do something on a session of the server, which ends when the server is to stop."""
+        self._on_sessions.add(self._beside(work))
 
     def _overtake(self, ticket: int, work: Work, name: str) -> None:
         if self._stopping:
             return
-        before = [task for task in (self._server, self._admission) if task is not None and not task.done()]
+        sessions = self._on_sessions if name == effects.Stop.__name__ else ()
+        before = [task for task in (self._server, self._admission, *sessions) if task is not None and not task.done()]
         self._server = self._start(self._after(before, ticket, work, name), "election-server")
 
     async def _after(self, before: list[asyncio.Task[None]], ticket: int, work: Work, name: str) -> None:
-        for task in before:
-            task.cancel()
-        await asyncio.gather(*before, return_exceptions=True)
+        await _end(before)
         await self._answer(ticket, work, name)
 
     async def _answer(self, ticket: int, work: Work, name: str) -> None:
@@ -173,15 +184,14 @@ class Executor:
         async def work(ticket: int) -> Done:
             match effect:
                 case effects.Start():
-                    await self._await_back_off()
-                    await running.start_closed(inst)
+                    await self._start_closed()
                 case effects.Stop():
                     await running.stop_at_once(inst)
                 case effects.Fence(_, term):
-                    return Done(ticket, ok=True, position=await fencing.fence(inst, term))
+                    return Done(ticket, ok=True, position=await self._fence(term))
                 case effects.Promote(_, term, rule):
                     await promoting.promote(inst, term, rule, lambda: inst.election.put(Progressed()))
-                    self._beside(_complaining(inst, keep_slots(inst)))
+                    self._on_session(_complaining(inst, keep_slots(inst)))
                 case effects.Follow(_, leader, term):
                     followed = await following.follow(inst, leader, term)
                     return Done(ticket, ok=followed, reason="" if followed else "Diverged")
@@ -193,16 +203,39 @@ class Executor:
 
         return work
 
-    async def _await_back_off(self) -> None:
-        """Wait until the server may be started.
+    async def _start_closed(self) -> None:
+        """Start the server once it may be; a long recovery goes on by itself if this gives way.
 
         Raises:
-            CovetError: a promise waits for its fence, which needs no server: that comes first.
+            CovetError: it could not be started, or a promise waits for its fence, which needs no server.
         """
-        while not self._inst.back_off.ready(self._inst.clock.monotonic()):
-            if _fence_waits(self._inst.election.agent):
-                raise CovetError("StartDeferred", "A candidate waits for a promise; the server is started afterwards.")
-            await asyncio.sleep(BACK_OFF_PACE)
+        inst = self._inst
+        while not inst.back_off.ready(inst.clock.monotonic()):
+            self._give_way()
+            await asyncio.sleep(PACE)
+        starting = asyncio.create_task(running.start_closed(inst), name="start")
+        try:
+            await asyncio.wait([starting], timeout=PATIENCE)
+            while not starting.done():
+                self._give_way()
+                await asyncio.wait([starting], timeout=PACE)
+            await starting
+        finally:
+            await _end([starting])
+
+    def _give_way(self) -> None:
+        if _fence_waits(self._inst.election.agent):
+            raise CovetError("StartDeferred", "A candidate waits for a promise; the server is started afterwards.")
+
+    async def _fence(self, term: int) -> Position | None:
+        """Fence until it is done: a member that may still receive log has nothing to answer (I3)."""
+        while True:
+            try:
+                return await fencing.fence(self._inst, term)
+            except (CovetError, OSError) as error:
+                self._inst.trouble = error if isinstance(error, CovetError) else durable.failure(error)
+                LOG.warning("Not fenced for term %s yet: %s", term, error)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _rejoin(self, ticket: int, leader: str, term: int) -> Done:
         """Rewind; where that cannot succeed, have the volume cloned anew, as a new member."""
@@ -222,6 +255,20 @@ class Executor:
         except handing.HandOffBrokenError as error:
             LOG.warning("%s", error.message, extra={"fields": {"reason": error.reason}})
             return Done(ticket, ok=False, reason="Stopped")
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks and return once all are over; whoever is cancelled meanwhile waits for that all the same."""
+    for task in tasks:
+        task.cancel()
+    cancelled = False
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _fence_waits(agent: Agent | None) -> bool:

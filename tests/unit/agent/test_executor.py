@@ -1,6 +1,7 @@
 """The core's effects, carried out: each ticket answered once, nothing of what was overtaken, promises durable first."""
 
 import asyncio
+import contextlib
 import dataclasses
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from covet.agent import fencing, following, running
+from covet.agent import executor, fencing, following, ruling, running
 from covet.agent.election import Election
 from covet.agent.executor import Executor
 from covet.agent.instance import Instance
@@ -143,13 +144,121 @@ def test_a_promise_does_not_wait_for_a_server_that_died_over_and_over(tmp_path: 
         answer = asyncio.create_task(first(inst.election))
         done, _ = await asyncio.wait([answer], timeout=0.2)
         assert set() == done
-        member, promised = inst.election.member, Sworn(2, RULE)
-        assert member is not None
-        agent = state.enter(member.agent, Role.RECRUITED, 0, term=2, sworn=promised, saved=promised, recruiter=B)
-        inst.election.member = dataclasses.replace(member, agent=agent)
+        recruit(inst, 2)
         return await answer
 
     assert Done(1, ok=False) == asyncio.run(scenario())
+
+
+async def grown(log: list[str], length: int) -> None:
+    """Wait until so much was noted."""
+    async with asyncio.timeout(5.0):
+        while len(log) < length:  # noqa: ASYNC110  a list has no event
+            await asyncio.sleep(0.01)
+
+
+def recruit(inst: Instance, term: int) -> None:
+    """Let the member have promised a term on the disk to somebody who waits for the answer."""
+    member, promised = inst.election.member, Sworn(term, RULE)
+    assert member is not None
+    agent = state.enter(member.agent, Role.RECRUITED, 0, term=term, sworn=promised, saved=promised, recruiter=B)
+    inst.election.member = dataclasses.replace(member, agent=agent)
+
+
+def test_a_promise_does_not_wait_for_a_server_that_recovers_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that is under way is given up for a candidate; what the server does meanwhile goes on."""
+    log: list[str] = []
+
+    async def scenario() -> object:
+        inst = enrolled(tmp_path)
+        monkeypatch.setattr(running, "start_closed", recording(log, "start", asyncio.Event()))
+        Executor(inst).perform(effects.Start(1))
+        answer = asyncio.create_task(first(inst.election))
+        await grown(log, 1)
+        recruit(inst, 2)
+        return await answer
+
+    assert Done(1, ok=False) == asyncio.run(scenario())
+    assert ["start begins", "start is cancelled"] == log
+
+
+def test_i3_a_fence_that_failed_is_repeated_and_answered_once_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that does not end, or a volume that refuses, is no answer: the member may still acknowledge."""
+    faults: list[Exception] = [CovetError("ReceiverRemains", "still there"), OSError("read-only"), TimeoutError()]
+
+    async def fence(*_: object) -> Position:
+        if faults:
+            raise faults.pop(0)
+        return Position(1, 7)
+
+    async def scenario() -> object:
+        inst = enrolled(tmp_path)
+        monkeypatch.setattr(executor, "RETRY_SECONDS", 0.01)
+        monkeypatch.setattr(fencing, "fence", fence)
+        Executor(inst).perform(effects.Fence(3, 2))
+        return await first(inst.election)
+
+    assert Done(3, ok=True, position=Position(1, 7)) == asyncio.run(scenario())
+    assert [] == faults
+
+
+def test_a_stop_waits_for_what_a_fence_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A follow that ends slowly is over before the stop begins, though the fence between them was cut off."""
+    log: list[str] = []
+
+    async def scenario() -> object:
+        inst, gate, now = enrolled(tmp_path), asyncio.Event(), asyncio.Event()
+        now.set()
+
+        async def slow(*_: object) -> None:
+            log.append("follow begins")
+            while not gate.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await gate.wait()
+            log.append("follow ends")
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(following, "follow", slow)
+        monkeypatch.setattr(fencing, "fence", recording(log, "fence", now, Position(1, 7)))
+        monkeypatch.setattr(running, "stop_at_once", recording(log, "stop", now))
+        acting = Executor(inst)
+        acting.perform(effects.Follow(1, B, 1))
+        await grown(log, 1)
+        acting.perform(effects.Fence(2, 2))
+        await asyncio.sleep(0.01)
+        acting.perform(effects.Stop(3))
+        await asyncio.sleep(0.05)
+        gate.set()
+        return await first(inst.election)
+
+    assert Done(3, ok=True) == asyncio.run(scenario())
+    assert ["follow begins", "follow ends", "stop begins", "stop ends"] == log
+
+
+def test_i7_a_stop_ends_what_still_runs_on_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row or a setting of the reign that ends is not brought to the server any more, nor answered."""
+    log: list[str] = []
+
+    async def scenario() -> list[object]:
+        inst, now = enrolled(tmp_path), asyncio.Event()
+        now.set()
+        for verb in ("write_row", "apply_setting"):
+            monkeypatch.setattr(ruling, verb, recording(log, verb, asyncio.Event()))
+        monkeypatch.setattr(running, "stop_at_once", recording(log, "stop", now))
+        acting = Executor(inst)
+        acting.perform(effects.WriteRow(1, RULE))
+        acting.perform(effects.ApplySetting(2, RULE))
+        await grown(log, 2)
+        acting.perform(effects.Stop(3))
+        return [await first(inst.election)]
+
+    assert [Done(3, ok=True)] == asyncio.run(scenario())
+    assert {"write_row is cancelled", "apply_setting is cancelled"} == set(log[2:4])
+    assert ["stop begins", "stop ends"] == log[4:]
 
 
 @pytest.mark.parametrize("effect", [effects.Start(1), effects.Follow(1, B, 1)])

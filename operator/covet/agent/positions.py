@@ -20,8 +20,10 @@ _ASK: Final = """
 SELECT state.standby,
        CASE WHEN state.standby THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint
             ELSE (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END AS lsn,
-       CASE WHEN state.standby THEN greatest(control.timeline_id, recovery.min_recovery_end_timeline)
-            ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer END AS timeline
+       -- Timelines are unsigned; SQL's integers are not.
+       CASE WHEN state.standby THEN greatest(control.timeline_id::bigint & 4294967295,
+                                             recovery.min_recovery_end_timeline::bigint & 4294967295)
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END AS timeline
   FROM (SELECT pg_is_in_recovery() AS standby) AS state
  CROSS JOIN pg_control_checkpoint() AS control CROSS JOIN pg_control_recovery() AS recovery
 """

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from covet.agent import access, fencing, positions, ruling, running
+from covet.agent import access, fencing, positions, ruling, running, threads
 from covet.agent.instance import Instance
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import CovetError
@@ -28,7 +28,7 @@ SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint AS lsn,
        pg_get_wal_replay_pause_state() <> 'not paused' AS paused
 """
 _MINTED: Final = """
-SELECT ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer AS timeline,
+SELECT ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint AS timeline,
        current_setting('synchronous_standby_names') AS names
 """
 
@@ -68,7 +68,7 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
         if position is None:
             raise CovetError("PositionUnreadable", "How far the log here reaches cannot be told.")
         await _replay(inst, session, position, progressed)
-        await asyncio.to_thread(_prepare, inst, position, term)
+        await threads.finish(_prepare, inst, position, term)
         progressed()
         await session.execute("SELECT pg_promote(false)")
         await _await_primary(inst, session)

@@ -195,8 +195,10 @@ SELECT state.standby,
              ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS replayed,
        (CASE WHEN state.standby THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END) AS paused,
        -- A primary's control file speaks of its last checkpoint, which a promotion does not wait for.
-       coalesce(receiver.received_tli, CASE WHEN state.standby THEN control.timeline_id ELSE
-                ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::integer END) AS term,
+       -- Timelines are unsigned; SQL's integers are not.
+       coalesce(receiver.received_tli::bigint & 4294967295,
+                CASE WHEN state.standby THEN control.timeline_id::bigint & 4294967295
+                     ELSE ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::bigint END) AS term,
        receiver.status AS receiver,
        (receiver.latest_end_lsn - '0/0'::pg_lsn)::bigint AS source_end
   FROM (SELECT pg_is_in_recovery() AS standby) AS state

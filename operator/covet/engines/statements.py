@@ -100,7 +100,7 @@ async def log_end(session: Session) -> Position | None:
 
 async def control_timeline(session: Session) -> int:
     """Return the timeline of the last checkpoint."""
-    return int(await session.value("SELECT timeline_id FROM pg_control_checkpoint()"))
+    return int(await session.value("SELECT timeline_id::bigint & 4294967295 FROM pg_control_checkpoint()"))
 
 
 async def checkpoint(session: Session, limit: float) -> None:
@@ -124,7 +124,7 @@ class Receiving:
 async def receiving(session: Session, limit: float = 1.0) -> Receiving | None:
     """Return what the receiver does; None while there is none, or it is still connecting."""
     row = await session.row(
-        "SELECT status = 'streaming' AS streaming, coalesce(received_tli, 0) AS timeline,"
+        "SELECT status = 'streaming' AS streaming, coalesce(received_tli, 0)::bigint & 4294967295 AS timeline,"
         " coalesce(flushed_lsn - '0/0'::pg_lsn, 0)::bigint AS flushed"
         " FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL",
         limit=limit,

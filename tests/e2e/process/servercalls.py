@@ -143,6 +143,16 @@ class Verbs:
             found = await session.value(statement, limit=30.0)
         return found if found is None or isinstance(found, bool | int | float) else str(found)
 
+    async def timelines(self) -> dict[str, int | None]:
+        """Return the timeline of a primary as each question answers it."""
+        async with self._inst.sql() as session:
+            end = await statements.log_end(session)
+            return {
+                "vitals": (await sessions.read_vitals(session)).term,
+                "log_end": end.term if end else None,
+                "control": await statements.control_timeline(session),
+            }
+
     async def commit(self, limit: float) -> None:
         """Commit a row that followers have to acknowledge within some seconds."""
         async with self._inst.sql(synchronous=True) as session:

@@ -1,11 +1,14 @@
 """The position, read from a real server's log: only whole records of the timeline that wrote them count."""
 
+import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 
 from covet.engines import timelines
+from tests.e2e.process.agents import PROGRAMS, unprivileged
 from tests.e2e.process.benches import Benches
 from tests.e2e.process.servercalls import Caller
 
@@ -100,3 +103,18 @@ async def test_i2_a_log_that_ends_before_the_data_is_no_position(a: Caller) -> N
     for path in a.wal.glob("0*"):
         path.unlink()
     assert await a.call("position") is None
+
+
+async def test_a_timeline_beyond_the_signed_integers_is_told_as_it_is(a: Caller) -> None:
+    """The server counts timelines in 32 bits without a sign; SQL would show the upper half as negative numbers."""
+    timeline = 0x80000001
+    await a.call("start_primary")
+    await a.call("stop")
+    command = [*unprivileged(), str(PROGRAMS / "pg_resetwal"), "-l", f"{timeline:08X}0000000000000040", str(a.pgdata)]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, timeout=30.0)
+    await a.call("start_primary")
+    await a.query("SELECT pg_switch_wal()::text")
+    assert dict.fromkeys(("vitals", "log_end", "control"), timeline) == await a.call("timelines")
+    up = await a.call("position")
+    await a.call("stop")
+    assert [timeline] * 2 == [up["term"], (await a.call("position"))["term"]]

@@ -1,4 +1,4 @@
-"""Write every generated file from its source: CRDs, the chart's copies, the reference pages, pages of help.
+"""Write every generated file from its source: CRDs, reference pages, pages of help, alerts, dashboards.
 
 A unit test compares the bytes, so a forgotten `make generate` fails.
 """
@@ -8,6 +8,7 @@ import sys
 from covet.api import crd, reference
 from covet.cli import pages as help_pages
 from tools import bootstrap
+from tools.telemetry import reference as metrics_page
 
 FOLDERS = ("crds", "charts/covet-crds/templates")
 PAGES = ("docs/reference",)
@@ -18,6 +19,7 @@ def main() -> None:
     """Write all of it."""
     definitions = crd.main([str(bootstrap.ROOT / folder) for folder in FOLDERS])
     pages = reference.main([str(bootstrap.ROOT / folder) for folder in PAGES])
+    metrics_page.write(bootstrap.ROOT)
     helped = help_pages.main([str(bootstrap.ROOT / folder) for folder in HELP])
     sys.exit(definitions or pages or helped)
 

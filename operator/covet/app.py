@@ -173,12 +173,15 @@ class Operator:
         while True:
             try:
                 await self._judge_definition(kube)
+                listed: list[resources.Manifest] = []
                 for namespace in self._settings.watch_namespaces or (None,):
                     found = await kube.list(resources.CLUSTER, namespace)
+                    listed.extend(found)
                     self._meter.read(_as_observed(found))
                     for item in found:
                         metadata = item["metadata"]
                         fleet.ring(metadata["namespace"], metadata["name"], found=True)
+                self._metrics.note_shards(listed)
             except CovetError as error:
                 _log.warning(f"cannot list the clusters: {error}")
             await asyncio.sleep(RESCAN_EVERY)
@@ -249,6 +252,7 @@ class _Metrics:
         self._held = metrics.register(metrics.OPERATOR_LEASE_HELD, self.registry)
         self._lag = metrics.register(metrics.OPERATOR_WATCH_LAG_SECONDS, self.registry)
         self._ready = metrics.register(metrics.CLUSTER_READY, self.registry)
+        self._instances = metrics.register(metrics.SHARD_INSTANCES, self.registry)
 
     def count_write(self, verb: str, resource: str) -> None:
         _counter(self._writes).labels(verb, resource).inc()
@@ -267,6 +271,18 @@ class _Metrics:
             return
         with contextlib.suppress(KeyError):
             self._ready.remove(namespace, name)
+
+    def note_shards(self, clusters: Iterable[resources.Manifest]) -> None:
+        """Take note of what shards are to be there: of every cluster that was born, by its status."""
+        self._instances.clear()
+        for body in clusters:
+            said = body.get("status") or {}
+            wanted = (said.get("effective") or {}).get("shards") or {}
+            if said.get("phase") in {None, "Creating", "Deleting"}:
+                continue
+            labels = (body["metadata"]["namespace"], body["metadata"]["name"])
+            for index in range(wanted.get("count") or 0):
+                _gauge(self._instances).labels(*labels, names.shard(index)).set(wanted.get("instances") or 0)
 
     def set_state(self, held: bool, clusters: int, elsewhere: int, lags: dict[str, float]) -> None:
         _gauge(self._held).set(1 if held else 0)

@@ -7,11 +7,12 @@ import signal
 from collections.abc import Iterable
 from typing import Any, Final
 
-from covet.agent import disk, logs, loop, opening, parting, probing, running, watching
+from covet.agent import disk, exposition, logs, loop, opening, parting, probing, running, watching
 from covet.agent.account import Account
 from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans
 from covet.agent.driver import Driver
+from covet.agent.exposition import Exposition
 from covet.agent.instance import Instance, check_spec
 from covet.agent.publishing import Publisher
 from covet.agent.settings import Settings, read_settings
@@ -54,6 +55,9 @@ async def live(settings: Settings) -> int:
     inst.client = await watching.open_client(inst)
     await inst.voting.start()
     await api.start()
+    scraped = Exposition(inst)
+    if settings.metrics_port:
+        await scraped.start(settings.metrics_port)
     LOG.info("Agent of %s is up.", settings.instance)
     driver = Driver(inst)
     background = [
@@ -72,6 +76,7 @@ async def live(settings: Settings) -> int:
     ]
     done, _ = await asyncio.wait([*background, *waiters], return_when=asyncio.FIRST_COMPLETED)
     code = _verdict(inst, done)
+    await scraped.stop()
     await _stop(inst, api, driver, [*background, *waiters])
     return code
 
@@ -85,6 +90,7 @@ async def _open(settings: Settings) -> Instance:
     spec = watching.read_spec(cached, mounted)
     check_spec(spec, settings.instance)
     inst = Instance(settings, spec, Clock(), Children())
+    exposition.describe(inst)
     await opening.look(inst)
     return inst
 

@@ -32,6 +32,11 @@ class Certificates:
         self._files: Mapping[str, bytes] = {}
         self.answering, self.dialling = self.load()
 
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The files in use, by name."""
+        return self._files
+
     def load(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         """Read the files anew; the old contexts stay in use if they make no sense together.
 

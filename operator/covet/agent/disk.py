@@ -122,7 +122,12 @@ def _fault_of(error: OSError | None) -> str:
 
 async def watch(inst: Instance) -> None:
     """Probe the volume for as long as the agent lives, and have a leader with an ill one stand down."""
-    disk = Disk(lambda: touch(inst.volume.agent / "probe"))
+
+    def probe() -> None:
+        inst.metrics.note_room(inst.settings.data)
+        touch(inst.volume.agent / "probe")
+
+    disk = Disk(probe)
     disk.start()
     while True:
         if inst.identity is not None and inst.refusal is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from covet.core import names
 from covet.core.errors import SpecError
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -27,6 +28,7 @@ class Settings:
         address: IP address of the pod, empty outside of Kubernetes.
         node: node of the pod, empty where it is not told.
         api_server: URL of the Kubernetes API server, empty outside of a pod.
+        metrics_port: port of the plain metrics, 0 for none.
         account: folder with the token and the `ca.crt` of the pod's ServiceAccount.
     """
 
@@ -41,6 +43,7 @@ class Settings:
     address: str = ""
     node: str = ""
     api_server: str = ""
+    metrics_port: int = names.METRICS_PORT
     account: Path = ACCOUNT
 
     @property
@@ -58,7 +61,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of an environment.
 
     Raises:
-        SpecError: COVET_INSTANCE is missing.
+        SpecError: COVET_INSTANCE is missing, or COVET_METRICS_PORT is no port.
     """
     instance = environment.get("COVET_INSTANCE", "")
     if not instance:
@@ -75,8 +78,18 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         address=environment.get("COVET_POD_ADDRESS", ""),
         node=environment.get("COVET_NODE", ""),
         api_server=_api_server(environment),
+        metrics_port=_port(environment.get("COVET_METRICS_PORT", "")),
         account=Path(environment.get("COVET_ACCOUNT", ACCOUNT)),
     )
+
+
+def _port(text: str) -> int:
+    """Return the port of the metrics, 0 for none."""
+    if not text:
+        return names.METRICS_PORT
+    if not text.isdecimal() or int(text) > 65535:
+        raise SpecError("SettingInvalid", f"COVET_METRICS_PORT holds {text!r}: write a port, or 0 for none.")
+    return int(text)
 
 
 def _api_server(environment: Mapping[str, str]) -> str:

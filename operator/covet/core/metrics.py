@@ -1,7 +1,8 @@
 """Every metric of Covet, in one table: name, kind, help and labels.
 
-Docs, dashboards and code are compared with this table, so that a metric cannot be renamed
-in one of them only. Units stand in the names; label values come from closed sets.
+The reference page, dashboards and alerts are made from this table or compared with it, so that a metric
+cannot be renamed in one of them only. Units stand in the names; label values come from closed sets. No label
+is called `cluster`: Prometheus installations keep that name for the Kubernetes cluster.
 """
 
 import dataclasses
@@ -33,6 +34,14 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+
+
+CLUSTER_LABELS: Final = ("namespace", "covet_cluster")
+"""Labels by which the operator tells clusters apart."""
+INSTANCE_LABELS: Final = (*CLUSTER_LABELS, "shard", "instance")
+"""Labels on every series of an agent, beside those of its row."""
+AGENT_PREFIXES: Final = ("covet_agent_", "covet_voter_", "covet_failover")
+"""What the names of the agents' metrics begin with; the others are the operator's."""
 
 
 # covet-agent
@@ -73,6 +82,16 @@ AGENT_DISCARDED_BYTES: Final = Metric(
 AGENT_CERTIFICATE_LOADS: Final = Metric(
     "covet_agent_certificate_loads_total", Kind.COUNTER, "Times a renewed certificate was taken up."
 )
+AGENT_CERTIFICATE_EXPIRY: Final = Metric(
+    "covet_agent_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    "When the certificate in use, or the last of its authorities, stops being valid.",
+    ("file",),
+)
+AGENT_VOLUME_SIZE_BYTES: Final = Metric("covet_agent_volume_size_bytes", Kind.GAUGE, "Size of the volume.")
+AGENT_VOLUME_AVAILABLE_BYTES: Final = Metric(
+    "covet_agent_volume_available_bytes", Kind.GAUGE, "Room that is left on the volume for the server."
+)
 AGENT_PRIMARY: Final = Metric(
     "covet_agent_primary", Kind.GAUGE, "1 while this member leads its shard and lets clients write; one a shard."
 )
@@ -93,10 +112,13 @@ FAILOVER_SECONDS: Final = Metric(
     (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0),
 )
 VOTER_PEER_AGE_SECONDS: Final = Metric(
-    "covet_voter_peer_age_seconds", Kind.GAUGE, "Seconds since a peer's last heartbeat.", ("instance",)
+    "covet_voter_peer_age_seconds",
+    Kind.GAUGE,
+    "Seconds since a peer's last message; followers say nothing to each other at rest.",
+    ("peer",),
 )
 VOTER_ECHO_AGE_SECONDS: Final = Metric(
-    "covet_voter_echo_age_seconds", Kind.GAUGE, "Seconds since a peer's last echo of ours.", ("instance",)
+    "covet_voter_echo_age_seconds", Kind.GAUGE, "Seconds since a peer's last echo of ours.", ("peer",)
 )
 VOTER_DROPPED: Final = Metric(
     "covet_voter_dropped_total", Kind.COUNTER, "Messages and connections that made no sense and were dropped."
@@ -130,9 +152,28 @@ OPERATOR_WATCH_LAG_SECONDS: Final = Metric(
     "Seconds since a change was read that the watch has not delivered yet.",
     ("resource",),
 )
-CLUSTER_READY: Final = Metric(
-    "covet_cluster_ready", Kind.GAUGE, "1 while the condition Ready is True.", ("namespace", "cluster")
+CLUSTER_READY: Final = Metric("covet_cluster_ready", Kind.GAUGE, "1 while the condition Ready is True.", CLUSTER_LABELS)
+SHARD_INSTANCES: Final = Metric(
+    "covet_shard_instances",
+    Kind.GAUGE,
+    "Instances that a shard is to have; absent until the cluster is born, looked up every 60 s.",
+    (*CLUSTER_LABELS, "shard"),
 )
+
+
+def table() -> tuple[Metric, ...]:
+    """Return every row, in the order of this module."""
+    return tuple(row for row in globals().values() if isinstance(row, Metric))
+
+
+def of_agent(row: Metric) -> bool:
+    """Tell whether agents export a row; else the operator does."""
+    return row.name.startswith(AGENT_PREFIXES)
+
+
+def labels_of(row: Metric) -> tuple[str, ...]:
+    """Return the labels of a row as a scraper sees them."""
+    return (*INSTANCE_LABELS, *row.labels) if of_agent(row) else row.labels
 
 
 def register(

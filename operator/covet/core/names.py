@@ -49,6 +49,8 @@ AGENT_PORT: Final = 7443
 """The agent API: mTLS, except that probes may read /livez and /readyz without a certificate."""
 VOTER_PORT: Final = 7444
 """Heartbeats between the agents of one shard."""
+METRICS_PORT: Final = 7445
+"""Metrics of an agent over plain HTTP, for the namespaces that a NetworkPolicy names."""
 
 MAX_CLUSTER_NAME: Final = 40
 """Longest cluster name. `<cluster>-s511-aa` names a StatefulSet, whose pods carry the label

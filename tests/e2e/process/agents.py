@@ -65,6 +65,7 @@ class Agent:
             "COVET_RUN": str(self.folder / "run"),
             "COVET_LISTEN": self.peer.address,
             "COVET_PG_BIN": str(PROGRAMS),
+            "COVET_METRICS_PORT": "0",
         }
 
     def start(self) -> None:

@@ -137,6 +137,22 @@ async def make_slots(inst: Instance, members: Collection[str]) -> None:
         await statements.make_slots(session, [names.slot(member) for member in members])
 
 
+async def drop_slots(inst: Instance) -> None:
+    """Drop a leader's slots of members that left for good: neither the rule nor the spec has them any more.
+
+    A member that is away keeps its slot as long as the rule names it; one that is being cloned is in no rule yet, but
+    its instance is in the spec.
+
+    Raises:
+        RefusedError: this is not the seated leader.
+    """
+    rule = inst.leading()
+    instances = [names.member(inst.spec.shard, inst.letters(peer.instance), "") for peer in inst.spec.peers]
+    async with inst.sql() as session:
+        kept = [names.slot(name) for name in (*rule.cohort, *instances)]
+        await statements.drop_strange_slots(session, names.slot(f"{inst.spec.shard}-"), kept)
+
+
 async def advance_slots(inst: Instance, reached: Mapping[str, int | None]) -> None:
     """Keep slots for exactly these members on a follower, each up to where the member is, or a checkpoint back.
 

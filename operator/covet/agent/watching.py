@@ -169,12 +169,20 @@ class Watcher:
         inst.voting.configure(inst.settings, inst.certificates.loaded, inst.spec, ips)
 
     async def _slots(self) -> None:
-        """Keep the log that the other members need, in case this one leads next."""
+        """Keep the log that the other members need, in case this one leads next; a leader lets go of who left."""
         inst, now = self._inst, self._inst.clock.monotonic()
-        leader = inst.election.target
-        if not inst.election.follows or leader is None or now - self._slots_at < SLOTS_PACE or inst.vitals is None:
+        if now - self._slots_at < SLOTS_PACE or inst.vitals is None:
             return
-        self._slots_at = now
+        leader = inst.election.target
+        if inst.election.seated:
+            self._slots_at = now
+            await joining.drop_slots(inst)
+        elif inst.election.follows and leader is not None:
+            self._slots_at = now
+            await self._advance_slots(leader)
+
+    async def _advance_slots(self, leader: str) -> None:
+        inst = self._inst
         status = await inst.client.status(inst.peer(inst.instance_of(leader)))
         if status.member != leader or status.position is None or status.rule is None:
             return

@@ -152,6 +152,17 @@ async def drop_slots(session: Session, prefix: str, kept: Sequence[str]) -> None
     )
 
 
+async def drop_strange_slots(session: Session, prefix: str, kept: Sequence[str]) -> None:
+    """Drop the slots with a prefix that nobody streams through and whose names begin with none of those to keep."""
+    await session.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+        " WHERE slot_type = 'physical' AND starts_with(slot_name, $1) AND NOT active"
+        "   AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS known WHERE starts_with(slot_name, known))",
+        prefix,
+        list(kept),
+    )
+
+
 async def advance_slots(session: Session, reached: Mapping[str, int]) -> None:
     """Let go of log before these ends, in bytes, and before the last checkpoint; no slot ever goes back."""
     await session.execute(

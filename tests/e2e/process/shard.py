@@ -199,10 +199,10 @@ class Shard:
         for agent in agents:
             await self.wait(agent, lambda s: s.state is MemberState.FOLLOWER and s.streaming)
 
-    async def grow(self, instances: int | None = None) -> Rule:
-        """Ask the leader for steps until the cohort and W are as wanted."""
+    async def grow(self, instances: int | None = None, acks: int | None = None) -> Rule:
+        """Ask the leader for steps until the cohort and W are as wanted; W is the durability's if it is not given."""
         wanted = [agent.peer.instance for agent in self.agents[: instances or len(self.agents)]]
-        acks = quorum.acks_for(len(wanted), self.spec.durability)
+        acks = quorum.acks_for(len(wanted), self.spec.durability) if acks is None else acks
         deadline = time.monotonic() + LIMIT
         while True:
             try:

@@ -272,7 +272,8 @@ async def test_a_flood_costs_no_memory_and_nobody_else(voters: Voters) -> None:
                         Recruit(name, sent),
                     ):
                         line.sendall(frames.pack(messages.encode(message)))
-                    await asyncio.sleep(0.001)
+                    if sent % 20 == 0:  # the voter is another process: a full socket waits for it, not for this loop
+                        await asyncio.sleep(0.001)
             assert sent > 1000
             assert resident(leader.pid) - before < 2048
             assert len(leader.facts.pulse.strays) < 100

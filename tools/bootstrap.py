@@ -29,6 +29,7 @@ RUST_NEEDED = (1, 85)
 PACKAGES = {
     "compilers and headers": {"gcc": "gcc", "git": "git", "make": "make", "/usr/include/stdio.h": "libc6-dev"},
     "PostgreSQL 15 for the process tests": {"/usr/lib/postgresql/15/bin/initdb": "postgresql-15"},
+    "wall clocks that tests step": {"faketime": "faketime"},
     "the three-node cluster": {
         "containerd": "containerd",
         "runc": "runc",
@@ -42,6 +43,7 @@ PACKAGES = {
         "nsenter": "util-linux",
         "sysctl": "procps",
     },
+    "alerts and dashboards": {"promtool": "prometheus"},
     "images": {"buildah": "buildah", "mmdebstrap": "mmdebstrap"},
 }
 """Purpose -> {a program on PATH or an absolute path that proves presence: the Debian package}."""

@@ -18,6 +18,7 @@ from covet.engines import processes, sessions, statements
 LOG: Final = logging.getLogger("covet.access")
 
 BOUND_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.005
 
 
 async def close(inst: Instance) -> None:
@@ -44,7 +45,7 @@ async def close(inst: Instance) -> None:
                 break
             if inst.clock.monotonic() > deadline:
                 raise CovetError("SessionsRemain", f"{ended} sessions did not end within {BOUND_SECONDS:.0f} s.")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(POLL_SECONDS)
     inst.admitting = False
     LOG.info("Closed to clients.")
 
@@ -56,6 +57,7 @@ async def open_to_clients(inst: Instance) -> None:
         CovetError: the server did not take up the access file within the bound.
     """
     inst.admitting = inst.gate = True
+    inst.ready_until = 0.0
     await configuring.apply(inst)
     await _dial_until(inst, admitted=True)
     inst.election.admitted.set()
@@ -81,7 +83,7 @@ async def _dial_until(inst: Instance, *, admitted: bool) -> None:
                 return
         except UnreachableError as error:
             cause = error.message
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(POLL_SECONDS)
     raise CovetError(
         "AccessUnproven", f"The server did not {'admit' if admitted else 'refuse'} a dial in time: {cause}"
     )

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
-from covet.agent import birth, cloning, joining, orders, ruling, status
+from covet.agent import birth, cloning, joining, orders, ruling, status, succeeding
 from covet.agent.door import Door
 from covet.agent.instance import Instance
 from covet.core import names
@@ -25,6 +25,7 @@ from covet.core.agentapi import (
     JoinRequest,
     MapOrder,
     OpenOrder,
+    PrepareOrder,
     Problem,
     PromoteOrder,
     Serving,
@@ -87,6 +88,10 @@ async def _checkpoint(inst: Instance, request: web.Request, _caller: str) -> obj
     return await joining.checkpoint(inst, await _body(request, CheckpointRequest))
 
 
+async def _prepare(inst: Instance, request: web.Request, caller: str) -> object:
+    return await succeeding.prepare(inst, caller, await _body(request, PrepareOrder))
+
+
 async def _cohort(inst: Instance, request: web.Request, _caller: str) -> object:
     return await ruling.advance(inst, await _body(request, CohortOrder))
 
@@ -123,6 +128,7 @@ ROUTES: Final[tuple[tuple[str, str, Caller, Answer], ...]] = (
     ("POST", "/v1/clone", Caller.OPERATOR, _clone),
     ("POST", "/v1/join", Caller.PEER, _join),
     ("POST", "/v1/checkpoint", Caller.PEER, _checkpoint),
+    ("POST", "/v1/prepare", Caller.PEER, _prepare),
     ("POST", "/v1/cohort", Caller.OPERATOR, _cohort),
     ("POST", "/v1/switchover", Caller.OPERATOR, _switchover),
     ("POST", "/v1/promote", Caller.OPERATOR, _promote),

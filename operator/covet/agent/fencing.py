@@ -37,13 +37,25 @@ async def fence(inst: Instance, term: int) -> Position | None:
     Raises:
         CovetError: a receiver is left, or the volume refused.
     """
+    inst.still = None
     await asyncio.to_thread(remove_credentials, inst.volume.credentials_root, term)
     await end_receiving(inst)
     # The certificate may have been renewed in the old place while the receiver ended.
     await asyncio.to_thread(remove_credentials, inst.volume.credentials_root, term)
     position = await positions.read(inst)
+    inst.still = None if position is None else (term, position)
     LOG.info("Fenced for term %s at %s.", term, position)
     return position
+
+
+def position_of(inst: Instance, term: int) -> Position | None:
+    """Return what the fence for a term found, None if there was none or something may have been received since.
+
+    To look again would cost what a promotion, and the way to a new leader, can do without.
+    """
+    if inst.still is None or inst.still[0] != term or inst.upstream is not None or inst.server.pid is None:
+        return None
+    return None if receivers(inst.server.pid, inst.settings.instance) else inst.still[1]
 
 
 def remove_credentials(root: Path, term: int) -> None:

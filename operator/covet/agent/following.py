@@ -17,7 +17,7 @@ from covet.core.agentapi import JoinAnswer, JoinRequest, Position, Rule
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import statements, timelines
 from covet.engines.configuration import Upstream
-from covet.engines.sessions import Session, SqlError
+from covet.engines.sessions import SqlError
 from covet.planner import lineage
 from covet.planner.election.events import ServerDied
 
@@ -51,12 +51,14 @@ async def follow(inst: Instance, leader: str, term: int) -> bool:
     identity = inst.identity
     if identity is None:
         raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
-    if _follows(inst, leader, term):
+    if follows(inst, leader, term):
         await configuring.apply(inst)
         return True
-    await detach(inst, term)
+    known = fencing.position_of(inst, term)
+    if known is None:
+        await detach(inst, term)
     try:
-        own, answer = await _compare(inst, leader, term)
+        own, answer = await _compare(inst, leader, term, known)
     except RefusedError as error:
         if error.reason != "LogMissing":
             raise
@@ -71,8 +73,12 @@ async def follow(inst: Instance, leader: str, term: int) -> bool:
     return True
 
 
-async def _compare(inst: Instance, leader: str, term: int) -> tuple[Position, JoinAnswer]:
+async def _compare(
+    inst: Instance, leader: str, term: int, known: Position | None = None
+) -> tuple[Position, JoinAnswer]:
     """Return the end of the own log and where the leader stands; both are asked for at once."""
+    if known is not None:
+        return known, await ask(inst, leader, term)
     asking = asyncio.create_task(ask(inst, leader, term), name="join")
     reading = asyncio.create_task(read_position(inst), name="position")
     try:
@@ -187,10 +193,10 @@ def write_chain(inst: Instance, answer: JoinAnswer, above: int) -> None:
 async def point(inst: Instance, rule: Rule, member: str) -> None:
     """Have the server stream from the leader of a rule, under a name; wait a moment for the receiver."""
     await threads.finish(inst.certificates.copy_to, inst.volume.credentials(rule.term))
-    inst.upstream = upstream(inst, rule, member)
+    inst.still, inst.upstream = None, upstream(inst, rule, member)
     await configuring.apply(inst)
     with contextlib.suppress(TimeoutError, UnreachableError, SqlError):
-        async with asyncio.timeout(BEGIN_SECONDS), inst.sql() as session:
+        async with asyncio.timeout(BEGIN_SECONDS), inst.standing() as session:
             while await statements.receiving(session) is None:  # noqa: ASYNC110  the server tells of no such event
                 await asyncio.sleep(POLL_SECONDS)
 
@@ -208,7 +214,7 @@ def upstream(inst: Instance, rule: Rule, member: str) -> Upstream:
     )
 
 
-def _follows(inst: Instance, leader: str, term: int) -> bool:
+def follows(inst: Instance, leader: str, term: int) -> bool:
     """Tell whether the settings name this leader in this term."""
     known = inst.upstream
     return (
@@ -226,19 +232,13 @@ async def await_row(inst: Instance, rule: Rule, lsn: int) -> None:
         RefusedError: it was not within the bound, or the rule's leader is not followed.
     """
     deadline = inst.clock.monotonic() + ROW_SECONDS
-    session: Session | None = None
-    try:
-        while inst.clock.monotonic() < deadline:
-            if not _follows(inst, rule.leader, rule.term):
-                raise RefusedError("NotFollowing", f"{inst.settings.instance} does not follow {rule.leader}.")
-            with contextlib.suppress(SqlError, UnreachableError):
-                if session is None or session.closed:
-                    session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
+    while inst.clock.monotonic() < deadline:
+        if not follows(inst, rule.leader, rule.term):
+            raise RefusedError("NotFollowing", f"{inst.settings.instance} does not follow {rule.leader}.")
+        with contextlib.suppress(SqlError, UnreachableError):
+            async with inst.standing() as session:
                 seen = await statements.receiving(session)
-                if seen is not None and seen.streaming and seen.timeline == rule.term and seen.flushed >= lsn:
-                    return
-            await asyncio.sleep(POLL_SECONDS)
-    finally:
-        if session is not None:
-            session.terminate()
+            if seen is not None and seen.streaming and seen.timeline == rule.term and seen.flushed >= lsn:
+                return
+        await asyncio.sleep(POLL_SECONDS)
     raise RefusedError("LogBehind", f"{inst.settings.instance} has not flushed the log up to {lsn} yet.")

@@ -1,6 +1,8 @@
 """The leader's side of a switchover: everything to the successor, then the server stops for good.
 
-Up to the stop clients may be let in again. After it the former leader needs a new term like anyone.
+Clients are in until the stop itself ends their sessions: before it the successor has proven that it flushes, and the
+stop goes on until every walsender that is left has sent its follower the whole log. After it the former leader
+needs a new term like anyone.
 """
 
 import asyncio
@@ -8,8 +10,9 @@ import contextlib
 import logging
 from typing import Final
 
-from covet.agent import access, positions, running
+from covet.agent import positions, running
 from covet.agent.instance import Instance
+from covet.core.agentapi import PrepareOrder
 from covet.core.errors import CovetError, RefusedError
 from covet.engines import statements
 from covet.engines.sessions import Session
@@ -21,6 +24,9 @@ CHECKPOINT_SECONDS: Final = 30.0
 AGAIN_SECONDS: Final = 0.5
 """A checkpoint that took longer than this is followed by another, so that the one of the stop is short."""
 FLUSH_SECONDS: Final = 1.0
+"""How long the successor may take to flush what the checkpoint wrote; clients are in meanwhile."""
+READY_SECONDS: Final = 2.0
+"""How long the successor's agent may take to make ready; clients are in meanwhile."""
 DRAIN_SECONDS: Final = 1.0
 """How long a fast stop may take; past that the server is stopped at once."""
 ASK_SECONDS: Final = 0.7
@@ -42,7 +48,7 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
 
     Returns:
         True once no process of the server is left and the successor has everything. False if nothing was
-        stopped; clients are shut out then, or may be.
+        stopped and no client noticed.
 
     Raises:
         HandOffBrokenError: the server is gone, but did not drain.
@@ -52,55 +58,71 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
     started = inst.clock.monotonic()
     try:
         async with inst.sql() as session:
-            await _prepare(inst, session, to, term)
-            prepared = inst.clock.monotonic()
-            await access.close(inst)
-            closed = inst.clock.monotonic()
+            await _write_out(inst, session, to, term)
+            written = inst.clock.monotonic()
+            await _make_ready(inst, to, term)
+            ready = inst.clock.monotonic()
             await _await_flush(inst, session, to)
+            # A follower that stands still would hold up the stop; it goes on from the successor.
+            await statements.dismiss_walsenders(session, to)
+            session.terminate()  # nobody waits for its end
     except CovetError as error:
         if inst.server.pid is None:
             raise HandOffBrokenError("ServerDied", f"The server died amid the switchover: {error.message}") from error
         LOG.warning("Not handed to %s: %s", to, error.message, extra={"fields": {"reason": error.reason}})
         return False
     flushed = inst.clock.monotonic()
-    await _stop(inst, to)
+    await stop(inst, to)
     stopped = inst.clock.monotonic()
-    times = (prepared - started, closed - prepared, flushed - closed, stopped - flushed)
     LOG.info(
-        "Handed to %s: checkpoint %.0f ms, closed in %.0f ms, flushed there in %.0f ms, stopped in %.0f ms.",
+        "Handed to %s: checkpoint %.0f ms, ready there in %.0f ms, flushed in %.0f ms, stopped in %.0f ms.",
         to,
-        *(1000 * seconds for seconds in times),
+        *(1000 * seconds for seconds in (written - started, ready - written, flushed - ready, stopped - flushed)),
     )
     return True
 
 
-async def _prepare(inst: Instance, session: Session, to: str, term: int) -> None:
-    """Write what is dirty while clients are in, and see that the successor streams."""
-    if await _behind(session, to) is None:
+async def _write_out(inst: Instance, session: Session, to: str, term: int) -> None:
+    """See that the successor streams, and write what is dirty, so that the checkpoint of the stop is short."""
+    if await statements.flushed_by(session, to) is None:
         raise RefusedError("NotStreaming", f"{to} does not stream from the leader of term {term}.")
+    # Whoever follows the successor receives the segment of the fork from its start, twice: let it have begun just now.
+    await statements.switch_segment(session)
     began = inst.clock.monotonic()
     await statements.checkpoint(session, CHECKPOINT_SECONDS)
     if inst.clock.monotonic() - began > AGAIN_SECONDS:
         await statements.checkpoint(session, CHECKPOINT_SECONDS)
 
 
+async def _make_ready(inst: Instance, to: str, term: int) -> None:
+    """Have the successor's agent make ready: it is there, and nobody waits for what it does now.
+
+    Raises:
+        CovetError: it is not there, is another member by now, or could not lead soon.
+    """
+    order = PrepareOrder(inst.identity.member if inst.identity else "", term)
+    answer = await inst.client.prepare(inst.peer(inst.instance_of(to)), order, READY_SECONDS)
+    if answer.member != to:
+        raise RefusedError("SuccessorUnknown", f"{inst.instance_of(to)} is {answer.member} now, not {to}.")
+
+
 async def _await_flush(inst: Instance, session: Session, to: str) -> None:
-    """Wait until the successor flushed the end of the log."""
+    """Wait until the successor flushed what the checkpoint wrote: it is there, and keeps up.
+
+    Raises:
+        RefusedError: it does not stream, or did not get there in time.
+    """
+    wanted = await statements.flushed_end(session)
     deadline = inst.clock.monotonic() + FLUSH_SECONDS
-    while (behind := await _behind(session, to)) != 0:
-        if behind is None:
+    while (reached := await statements.flushed_by(session, to)) is None or reached < wanted:
+        if reached is None:
             raise RefusedError("NotStreaming", f"{to} no longer streams.")
         if inst.clock.monotonic() > deadline:
-            raise RefusedError("SuccessorBehind", f"{to} lacks {behind} bytes of the log.")
+            raise RefusedError("SuccessorBehind", f"{to} lacks {wanted - reached} bytes of the log.")
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _behind(session: Session, to: str) -> int | None:
-    behind = await statements.bytes_behind(session, to)
-    return None if behind is None else max(0, behind)
-
-
-async def _stop(inst: Instance, to: str) -> None:
+async def stop(inst: Instance, to: str) -> None:
     """Stop fast, and reap. A server that ends in time has drained its walsenders; its exit code would not tell.
 
     Raises:

@@ -21,7 +21,7 @@ from covet.agent.settings import Settings
 from covet.agent.volume import Identity, Volume, VolumeRefusedError
 from covet.agent.voting import Voting
 from covet.core import names
-from covet.core.agentapi import Peer, Rule, ShardSpec, Task
+from covet.core.agentapi import Peer, Position, Rule, ShardSpec, Task
 from covet.core.clock import Clock
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.engines import configuration, sessions
@@ -62,6 +62,8 @@ class Instance:
         damage: evidence that what lies on the volume is damaged.
         leave: the last that this leader gave to a member to wipe itself, None before the first.
         ill: why the volume takes no writes in time, a CamelCase word; empty while it does.
+        ready_until: monotonic time until which clients stay out, for a leader that is about to stop for this member.
+        still: of the newest fence since which nothing can have been received: the term, and how far the log reaches.
         remake: member, a leader, to clone this volume anew from, for nothing else brings it back to its shard.
         failure: why the last order that took long failed.
         trouble: why the last effect of the election failed, until one succeeds.
@@ -102,12 +104,12 @@ class Instance:
         self.unacknowledged: set[str] = set()
         self.stalled_since: float | None = None
         self.unready = self.ill = ""
-        self.probed_at = 0.0
         self.unstreamed_since: float | None = None
-        self.join_at = 0.0
+        self.join_at = self.probed_at = self.ready_until = 0.0
         self.task: Task | None = None
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None
+        self.still: tuple[int, Position] | None = None
         self.remake: str | None = None
         self.applied_generation: int | None = None
         self.ticked_at = clock.monotonic()
@@ -266,6 +268,15 @@ class Instance:
             yield session
         finally:
             await session.close()
+
+    @contextlib.asynccontextmanager
+    async def standing(self) -> AsyncIterator[Session]:
+        """Lend the session that the probe keeps open; one of its own while there is none."""
+        if self.session is not None and not self.session.closed:
+            yield self.session
+            return
+        async with self.sql() as session:
+            yield session
 
     def _server_ended(self, code: int) -> None:
         self.last_exit = code

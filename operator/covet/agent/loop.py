@@ -98,6 +98,7 @@ def gather(inst: Instance) -> Facts:
         unstreamed_seconds=now - inst.unstreamed_since if inst.unstreamed_since is not None else 0.0,
         stalled_seconds=now - inst.stalled_since if inst.stalled_since is not None else 0.0,
         stopping=inst.stopping.is_set(),
+        succeeds=now < inst.ready_until,
         fenced=inst.settings.instance in inst.spec.fenced,
     )
 

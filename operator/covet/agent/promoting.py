@@ -6,6 +6,7 @@ candidates at one fork would mint the same number.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -14,8 +15,8 @@ from covet.agent import access, fencing, positions, ruling, running, threads
 from covet.agent.instance import Instance
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import CovetError
-from covet.engines import configuration, control, timelines, unled
-from covet.engines.sessions import Session
+from covet.engines import configuration, control, statements, timelines, unled
+from covet.engines.sessions import Session, SqlError
 
 LOG: Final = logging.getLogger("covet.promoting")
 
@@ -48,11 +49,13 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
     if inst.vitals is None:
         await running.await_ready(inst, running.READY_SECONDS)
     # The end of the log is looked for while the clients are shut out: both take their time.
-    closing = asyncio.create_task(access.close(inst), name="closing")
+    closing = asyncio.create_task(_shut_out(inst), name="closing")
     try:
-        await fencing.end_receiving(inst)
-        progressed()
-        position = await positions.read(inst)
+        position = fencing.position_of(inst, term)
+        if position is None:
+            await fencing.end_receiving(inst)
+            progressed()
+            position = await positions.read(inst)
         await closing
     finally:
         closing.cancel()
@@ -63,7 +66,7 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
     progressed()
     async with inst.sql() as session:
         if not await session.value("SELECT pg_is_in_recovery()"):
-            await _verify(inst, term, rule, None)  # a repeated order; the first one got this far
+            await _verify(inst, session, (term, rule), None)  # a repeated order; the first one got this far
             return
         if position is None:
             raise CovetError("PositionUnreadable", "How far the log here reaches cannot be told.")
@@ -72,9 +75,19 @@ async def promote(inst: Instance, term: int, rule: Rule, progressed: Callable[[]
         progressed()
         await session.execute("SELECT pg_promote(false)")
         await _await_primary(inst, session)
-    progressed()
-    await _verify(inst, term, rule, position)
+        progressed()
+        await _verify(inst, session, (term, rule), position)
     LOG.info("Promoted to timeline %s after %s.", term, position)
+
+
+async def _shut_out(inst: Instance) -> None:
+    """Shut clients out, unless that was proven and nobody has come in since: a named successor did it before."""
+    if not inst.admitting and not inst.gate:
+        with contextlib.suppress(SqlError):
+            async with inst.standing() as session:
+                if not await statements.end_sessions(session):
+                    return
+    await access.close(inst)
 
 
 async def _replay(inst: Instance, session: Session, position: Position, progressed: Callable[[], None]) -> None:
@@ -136,19 +149,20 @@ async def _await_primary(inst: Instance, session: Session) -> None:
         await asyncio.sleep(_PACE)
 
 
-async def _verify(inst: Instance, term: int, rule: Rule, position: Position | None) -> None:
-    """Look that a new session finds the term's timeline and the rule's setting, and the history file the whole log.
+async def _verify(inst: Instance, session: Session, wanted: tuple[int, Rule], position: Position | None) -> None:
+    """Look that the server is on the term's timeline under the rule's setting, and has the whole log in its history.
+
+    A session reads the settings anew before each statement, and this one began after the setting was in force.
 
     Raises:
         CovetError: something is not as it was asked for.
     """
-    async with inst.sql() as fresh:
-        row = await fresh.row(_MINTED)
+    term, names = wanted[0], configuration.standby_names(wanted[1])
+    row = await session.row(_MINTED)
     if row is None or row["timeline"] != term:
         raise CovetError("TimelineForeign", f"The server minted timeline {row and row['timeline']}, not {term}.")
-    wanted = configuration.standby_names(rule)
-    if row["names"] != wanted:
-        raise CovetError("SettingForeign", f"A new session waits for {row['names']!r}, not for {wanted!r}.")
+    if row["names"] != names:
+        raise CovetError("SettingForeign", f"A session waits for {row['names']!r}, not for {names!r}.")
     history = await asyncio.to_thread(timelines.read, inst.volume.pgdata, term) if term > 1 else ()
     if term > 1 and not history:
         raise CovetError("TimelineForeign", f"Timeline {term} has no parent.")

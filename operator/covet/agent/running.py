@@ -32,7 +32,7 @@ async def start(inst: Instance, *, primary: bool) -> None:
     Raises:
         CovetError: the server's program could not be started.
     """
-    inst.upstream, inst.admitting, inst.gate = None, False, False
+    inst.upstream, inst.still, inst.admitting, inst.gate = None, None, False, False
     await threads.finish(_prepare, inst.volume.pgdata, primary)
     await configuring.install_certificate(inst)
     await configuring.apply(inst)

@@ -42,6 +42,7 @@ SENTENCES: Final = {
     "Rejoin": "The member left the log of its shard and is brought back to it.",
     "ShardNotOpened": "The shard was not opened yet; clients stay outside.",
     "Leading": "The server leads its shard and serves reads and writes.",
+    "Succeeding": "The leader is about to stop for this member; clients stay outside.",
     "Following": "The server follows its leader and serves reads.",
     "StreamLost": "The server does not stream from its leader.",
     "ReplayStalled": "The server receives the log and does not replay it: clients would read old rows, and stay out.",

@@ -358,6 +358,28 @@ class CheckpointRequest:
 
 
 @dataclasses.dataclass(frozen=True)
+class PrepareOrder:
+    """POST /v1/prepare, leader's agent to its successor's: I am about to stop for you. Answer: PrepareAnswer.
+
+    Refused unless that leader is followed in that very term, and this member could lead soon.
+
+    Args:
+        leader: member name of the caller.
+        term: the one that it leads.
+    """
+
+    leader: str
+    term: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareAnswer:
+    """The member has shut its clients out and keeps the log of the others; it waits for the farewell a few seconds."""
+
+    member: str
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckpointAnswer:
     """The leader's control file says its timeline now; pg_rewind goes by that.
 

@@ -112,6 +112,11 @@ async def checkpoint(session: Session, limit: float) -> None:
     await session.execute("CHECKPOINT", limit=limit)
 
 
+async def switch_segment(session: Session) -> None:
+    """Begin a new segment of the log."""
+    await session.execute("SELECT pg_switch_wal()")
+
+
 @dataclasses.dataclass(frozen=True)
 class Receiving:
     """What a standby's receiver did: the timeline that it flushed last, and up to where, in bytes."""
@@ -176,15 +181,20 @@ async def advance_slots(session: Session, reached: Mapping[str, int]) -> None:
     )
 
 
-async def bytes_behind(session: Session, member: str) -> int | None:
-    """Return how many bytes of the log are not flushed yet by a member that streams; None while it does not."""
+async def flushed_by(session: Session, member: str) -> int | None:
+    """Return the end of the log that a member has flushed, in bytes; None while it does not stream."""
     found = await session.value(
-        "SELECT (pg_current_wal_lsn() - flush_lsn)::bigint FROM pg_stat_replication"
+        "SELECT (flush_lsn - '0/0'::pg_lsn)::bigint FROM pg_stat_replication"
         " WHERE application_name = $1 AND state = 'streaming'",
         member,
         limit=1.0,
     )
     return int(found) if found is not None else None
+
+
+async def dismiss_walsenders(session: Session, but: str) -> None:
+    """Tell every walsender to end but that of one member; some may still run for a moment."""
+    await session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication WHERE application_name <> $1", but)
 
 
 async def replayed_all(session: Session) -> bool:

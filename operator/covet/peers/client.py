@@ -23,6 +23,8 @@ from covet.core.agentapi import (
     MapOrder,
     OpenOrder,
     Peer,
+    PrepareAnswer,
+    PrepareOrder,
     Problem,
     PromoteOrder,
     Rule,
@@ -98,6 +100,10 @@ class AgentClient:
     async def checkpoint(self, peer: Peer, request: CheckpointRequest, limit: float) -> CheckpointAnswer:
         """Ask the leader's agent for a checkpoint, which may take as long as its disk needs."""
         return await self._call("POST", peer, "/v1/checkpoint", request, CheckpointAnswer, limit=limit)
+
+    async def prepare(self, peer: Peer, order: PrepareOrder, limit: float) -> PrepareAnswer:
+        """Have the successor's agent do whatever can be done before its leader stops."""
+        return await self._call("POST", peer, "/v1/prepare", order, PrepareAnswer, limit=limit)
 
     async def cohort(self, peer: Peer, order: CohortOrder) -> Rule:
         """Order the leader to take one step towards a cohort."""

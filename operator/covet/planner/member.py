@@ -71,6 +71,7 @@ class Facts:
         streaming: the receiver streams from the leader.
         unstreamed_seconds: since when it does not, 0 while it does.
         stalled_seconds: since when a standby receives the log and does not replay it, 0 while it does.
+        succeeds: the leader is about to stop for this member.
         stopping: the agent was told to end.
         fenced: a person keeps the instance out of service.
     """
@@ -88,6 +89,7 @@ class Facts:
     streaming: bool
     unstreamed_seconds: float
     stalled_seconds: float
+    succeeds: bool = False
     stopping: bool = False
     fenced: bool = False
 
@@ -171,6 +173,8 @@ def _serve_reads(facts: Facts) -> Decision:
     outside = Act.CLOSE if facts.open else Act.WAIT
     if not facts.shard_opened:
         return Decision(outside, MemberState.FOLLOWER, "ShardNotOpened")
+    if facts.succeeds:
+        return Decision(outside, MemberState.FOLLOWER, "Succeeding")
     if facts.stalled_seconds > STALLED_SECONDS:
         return Decision(outside, MemberState.FOLLOWER, "ReplayStalled")
     return Decision(Act.WAIT if facts.open else Act.OPEN, MemberState.FOLLOWER, "Following")

@@ -7,6 +7,7 @@ reason only if the verb failed. Verbs run side by side; `cancel` ends one of the
 import asyncio
 import dataclasses
 import json
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -36,6 +37,7 @@ from covet.agent.settings import read_settings
 from covet.core.agentapi import BootstrapOrder, CloneOrder, Rule, ShardSpec
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
+from covet.engines import sessions
 from covet.peers import codec
 from covet.planner.election import machine
 from covet.planner.election.rules import Sworn
@@ -113,6 +115,13 @@ async def promote(inst: Instance, term: int, rule: dict[str, Any]) -> int:
     return moved
 
 
+async def admits(inst: Instance) -> bool:
+    """Tell whether clients are let in."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    return await sessions.admits_clients(inst.settings.listen, inst.own.sql_port, tls)
+
+
 async def position(inst: Instance) -> object:
     """Return the position as a pair."""
     found = await positions.read(inst)
@@ -166,6 +175,7 @@ VERBS: dict[str, Verb] = {
     "start_closed": running.start_closed,
     "stop": running.stop,
     "stop_at_once": running.stop_at_once,
+    "admits": admits,
     "close": accessing.close,
     "open": accessing.open_to_clients,
 }

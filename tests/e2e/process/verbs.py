@@ -55,6 +55,12 @@ class Member(Agent):
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._listener: asyncio.Task[None] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Process id of the bench program."""
+        assert self._bench is not None, "the member is not up"
+        return self._bench.pid
+
     async def up(self) -> None:
         """Start the bench program."""
         with self.log.open("ab") as log:

@@ -117,6 +117,8 @@ def test_a_busy_or_stopping_agent_leaves_the_server_alone(seen: Facts) -> None:
         (facts(streaming=False, unstreamed_seconds=6.0), Decision(Act.CLOSE, MemberState.FOLLOWER, "StreamLost")),
         (facts(stalled_seconds=11.0), Decision(Act.CLOSE, MemberState.FOLLOWER, "ReplayStalled")),
         (facts(follows=False, streaming=False), Decision(Act.WAIT, MemberState.FOLLOWER, "NotFollowing")),
+        (facts(succeeds=True), Decision(Act.CLOSE, MemberState.FOLLOWER, "Succeeding")),
+        (facts(succeeds=True, open=False), Decision(Act.WAIT, MemberState.FOLLOWER, "Succeeding")),
         (facts(role=None), Decision(Act.BEGIN, MemberState.STARTING, "StartingStandby")),
         (facts(remake=True), Decision(Act.REMAKE, MemberState.STARTING, "ClonedAnew")),
         (facts(role=Role.RECRUITED), Decision(Act.WAIT, MemberState.STARTING, "Recruited")),

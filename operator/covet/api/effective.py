@@ -108,6 +108,12 @@ class EffectiveDatabase(model.Model):
     owner: str
 
 
+class EffectiveFailover(model.Model):
+    """What happens where no failover is safe."""
+
+    when_unsafe: spec.WhenUnsafe = spec.WhenUnsafe.WAIT
+
+
 class EffectiveMaintenance(model.Model):
     """Whether the operator keeps its hands off."""
 
@@ -132,6 +138,8 @@ class EffectiveSpec(model.Model):
     resources: EffectiveResources
     scheduling: EffectiveScheduling
     database: EffectiveDatabase
+    failover: EffectiveFailover = EffectiveFailover()
+    """A record of birth that was written before there was this field means the default."""
     maintenance: EffectiveMaintenance
     deletion: EffectiveDeletion
 
@@ -173,6 +181,9 @@ def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> Effec
         resources=_resources(wanted.resources or spec.Resources(), defaults),
         scheduling=_scheduling(wanted.scheduling or spec.Scheduling(), defaults),
         database=EffectiveDatabase(name=database.name or defaults.database, owner=database.owner or defaults.owner),
+        failover=EffectiveFailover(
+            when_unsafe=(wanted.failover or spec.Failover()).when_unsafe or spec.WhenUnsafe.WAIT
+        ),
         maintenance=EffectiveMaintenance(paused=maintenance.paused or False),
         deletion=EffectiveDeletion(volumes=deletion.volumes or defaults.volumes),
     )

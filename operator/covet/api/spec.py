@@ -66,6 +66,13 @@ class VolumeFate(enum.StrEnum):
     DELETE = "Delete"
 
 
+class WhenUnsafe(enum.StrEnum):
+    """What becomes of a shard of which too few members are left to know what was acknowledged."""
+
+    WAIT = "Wait"
+    PROMOTE_WITH_LOSS = "PromoteWithLoss"
+
+
 class TaintEffect(enum.StrEnum):
     """Effects of a node's taint, as Kubernetes names them."""
 
@@ -260,6 +267,15 @@ class Database(model.Model):
     of the owner becomes a dot. Default app."""
 
 
+class Failover(model.Model):
+    """What happens where no failover is safe."""
+
+    when_unsafe: WhenUnsafe | None = None
+    """Wait (default): a shard with too few members for an election waits for a member to come back, or for a person.
+    PromoteWithLoss: after 5 minutes, and once the pods of the missing members have ended, the members that are left go
+    on without them: commits that only the missing ones hold are lost."""
+
+
 class Maintenance(model.Model):
     """Keeping the operator's hands off."""
 
@@ -307,6 +323,8 @@ class ClusterSpec(model.Model):
     """Which nodes the pods may run on."""
     database: Database | None = None
     """The database that applications use."""
+    failover: Failover | None = None
+    """What happens where no failover is safe."""
     maintenance: Maintenance | None = None
     """Keeping the operator's hands off."""
     deletion: Deletion | None = None

@@ -62,6 +62,8 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.Open: ordering.open_shard,
     act.OrderSwitchover: obeying.order_switchover,
     act.OrderPromotion: obeying.order_promotion,
+    act.EndPods: replacing.end_pods,
+    act.ForcePromotion: obeying.force_promotion,
     act.SettleOrder: obeying.settle,
 }
 

@@ -16,7 +16,7 @@ from covet.kube.ledger import Key
 from covet.kube.resources import Manifest
 from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
-from covet.planner import scaling
+from covet.planner import forcing, scaling
 from covet.planner.facts import Finding, InstanceFacts, PodFacts, ShardFacts
 from covet.planner.record import Identity
 
@@ -36,6 +36,7 @@ class Asker:
         self._clock = clock
         self._agents = agents
         self._parameters: dict[str, tuple[Mapping[str, str], float]] = {}
+        self._stuck: dict[str, float] = {}
 
     async def look(
         self, ref: ClusterRef, identity: Identity | None, objects: Mapping[Key, Manifest], wanted: int | None
@@ -59,7 +60,15 @@ class Asker:
         }
         await self._connect(ref, present, objects)
         looks = (self._shard(ref, shard, instances, objects) for shard, instances in present.items())
-        return tuple(await asyncio.gather(*looks))
+        return tuple(self._timed(ref, identity, seen) for seen in await asyncio.gather(*looks))
+
+    def _timed(self, ref: ClusterRef, identity: Identity, seen: ShardFacts) -> ShardFacts:
+        """Return a shard with for how long it has been without a way to a leader, by what this process saw."""
+        known, now = identity.shard(seen.name), self._clock.monotonic()
+        if known is None or not forcing.is_stuck(seen, known, ref.name):
+            self._stuck.pop(seen.name, None)
+            return seen
+        return dataclasses.replace(seen, stuck=now - self._stuck.setdefault(seen.name, now))
 
     async def _connect(
         self, ref: ClusterRef, present: Mapping[str, tuple[str, ...]], objects: Mapping[Key, Manifest]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from covet.api.effective import EffectiveSpec
-from covet.controllers import rivals
+from covet.controllers import agents, rivals
 from covet.controllers.agents import Agents
 from covet.controllers.observe import Seen
 from covet.core import events, names
@@ -17,6 +17,7 @@ from covet.kube.client import Kube
 from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
 from covet.planner import record
+from covet.planner.facts import InstanceFacts, ShardFacts
 from covet.planner.record import Identity, ShardRecord
 from covet.planner.telling import News
 
@@ -89,6 +90,18 @@ async def change_record(means: Means, seen: Seen, shard: str, change: Callable[[
             return
         data = {**(found.get("data") or {}), record.KEY: record.encode(identity.with_shard(changed))}
         await means.kube.replace({**found, "data": data})
+
+
+async def asked_again(means: Means, seen: Seen, shard: ShardFacts) -> ShardFacts:
+    """Return a shard with the answers that its agents give now; who was not asked before is not asked."""
+
+    async def ask(instance: InstanceFacts) -> InstanceFacts:
+        if instance.agent is None:
+            return instance
+        peer = agents.peer_of(instance.name, names.shard_set(seen.ref.name, shard.name), seen.ref.namespace)
+        return dataclasses.replace(instance, agent=await means.agents.ask(peer))
+
+    return dataclasses.replace(shard, instances=tuple(await asyncio.gather(*map(ask, shard.instances))))
 
 
 async def bounded(calls: Iterable[Callable[[], Awaitable[Any]]]) -> None:

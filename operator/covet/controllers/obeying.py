@@ -6,7 +6,8 @@ An operator that dies amid this leaves the order standing; the next one finds it
 import asyncio
 from typing import Final
 
-from covet.controllers import agents
+from covet.api.spec import WhenUnsafe
+from covet.controllers import agents, freshness
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core import events, names
@@ -14,6 +15,7 @@ from covet.core.agentapi import AgentStatus, MemberState, Peer, PromoteOrder, Se
 from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.planner import actions as act
+from covet.planner import forcing, scaling
 from covet.planner.telling import News
 
 SWITCHOVER_SECONDS: Final = 15.0
@@ -66,6 +68,29 @@ async def order_promotion(means: Means, seen: Seen, action: act.OrderPromotion) 
     await _settle_by_outcome(means, seen, action, events.PROMOTE_REFUSED)
 
 
+async def force_promotion(means: Means, seen: Seen, action: act.ForcePromotion) -> None:
+    """Have an instance lead from whoever answers, if the shard still cannot elect a leader by itself.
+
+    Raises:
+        ConflictError: it can, or nobody leads afterwards; the next round looks again.
+    """
+    known = await freshness.fresh_record(means, seen, action.shard)
+    shard = next(found for found in seen.facts.shards if found.name == action.shard)
+    who = scaling.roster(seen.facts.wanted_specs[action.shard])
+    case = forcing.Case(await freshness.asked_again(means, seen, shard), known, who, WhenUnsafe.PROMOTE_WITH_LOSS)
+    if forcing.decide(case, means.clock.wall()) != action:
+        raise ConflictError("ShardChanged", f"{action.shard} is not as it was seen: looking again.")
+    await means.agents.orders.promote(_peer(seen, action.shard, action.instance), PromoteOrder(accept_loss=True))
+    leader = await _leader_of(means, seen, action, PROMOTION_SECONDS)
+    if leader is None:
+        raise ConflictError("NobodyLeads", f"{action.instance} was promoted and does not take writes yet.")
+    message = (
+        f"{action.shard}: {leader} leads without {', '.join(action.missing)}, as failover.whenUnsafe asks: commits that"
+        " only they hold are lost. Coming back, they give up what the new leader does not have."
+    )
+    means.news.append(News(events.PROMOTED_WITH_LOSS, message, warning=True))
+
+
 async def settle(means: Means, seen: Seen, action: act.SettleOrder) -> None:
     """Remove an order, unless there is another one in its place, and say what came of it.
 
@@ -98,7 +123,10 @@ async def _refused(
 
 
 async def _leader_of(
-    means: Means, seen: Seen, action: act.OrderSwitchover | act.OrderPromotion, limit: float
+    means: Means,
+    seen: Seen,
+    action: act.OrderSwitchover | act.OrderPromotion | act.ForcePromotion,
+    limit: float,
 ) -> str | None:
     """Wait until somebody leads and takes writes; return who, None if nobody does within the limit.
 

@@ -1,9 +1,6 @@
 """Actions that take pods away: of instances that left, that are restarted, or whose volume went with its node."""
 
-import asyncio
-import dataclasses
-
-from covet.controllers import agents, freshness, stranding
+from covet.controllers import freshness, stranding
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core import events, names
@@ -11,7 +8,6 @@ from covet.core.errors import ConflictError
 from covet.kube import resources
 from covet.planner import actions as act
 from covet.planner import restarts
-from covet.planner.facts import InstanceFacts, ShardFacts
 from covet.planner.telling import News
 
 
@@ -28,7 +24,7 @@ async def restart_instance(means: Means, seen: Seen, action: act.RestartInstance
     known = await freshness.fresh_record(means, seen, action.shard)
     moment = restarts.since(seen.facts.annotations, means.clock.wall())
     wanted = restarts.Wanted(known, seen.facts.wanted_specs[action.shard], moment)
-    now = restarts.judge(await _asked_again(means, seen, shard), wanted)
+    now = restarts.judge(await freshness.asked_again(means, seen, shard), wanted)
     if pod is None or now.step != action:
         raise ConflictError("ShardChanged", f"{action.shard} is not as it was seen: {now.waits or 'looking again.'}")
     if action.serves:
@@ -38,16 +34,13 @@ async def restart_instance(means: Means, seen: Seen, action: act.RestartInstance
     means.news.append(News(events.INSTANCE_RESTARTED, f"{action.instance} is restarted: {action.why}."))
 
 
-async def _asked_again(means: Means, seen: Seen, shard: ShardFacts) -> ShardFacts:
-    """Return a shard with the answers that its agents give now; who was not asked before is not asked."""
-
-    async def ask(instance: InstanceFacts) -> InstanceFacts:
-        if instance.agent is None:
-            return instance
-        peer = agents.peer_of(instance.name, names.shard_set(seen.ref.name, shard.name), seen.ref.namespace)
-        return dataclasses.replace(instance, agent=await means.agents.ask(peer))
-
-    return dataclasses.replace(shard, instances=tuple(await asyncio.gather(*map(ask, shard.instances))))
+async def end_pods(means: Means, seen: Seen, action: act.EndPods) -> None:
+    """Delete pods of members that do not answer; each is gone from the API server once its containers have ended."""
+    await freshness.still_wanted(means, seen)
+    for name in action.instances:
+        found = seen.objects.get((resources.POD.kind, seen.ref.namespace, names.pod(name)))
+        if found is not None:
+            await means.kube.delete(found)
 
 
 async def remove_instances(means: Means, seen: Seen, action: act.RemoveInstances) -> None:

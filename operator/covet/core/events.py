@@ -44,6 +44,7 @@ INSTANCE_REPLACED: Final = "InstanceReplaced"
 FAILED_OVER: Final = "FailedOver"
 SWITCHED_OVER: Final = "SwitchedOver"
 FAILOVER_SLOW: Final = "FailoverSlow"
+PROMOTED_WITH_LOSS: Final = "PromotedWithLoss"
 INSTANCE_RESTARTED: Final = "InstanceRestarted"
 
 # Where a cluster or a shard stands.

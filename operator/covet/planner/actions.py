@@ -201,6 +201,27 @@ class OrderPromotion:
 
 
 @dataclasses.dataclass(frozen=True)
+class EndPods:
+    """Delete the pods of members that do not answer, so that they are known to be off before others go on."""
+
+    shard: str
+    instances: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ForcePromotion:
+    """Have an instance lead without a quorum, as `failover.whenUnsafe` asks. Cannot be taken back.
+
+    Args:
+        missing: the instances that voted and are off: what only they hold is lost.
+    """
+
+    shard: str
+    instance: str
+    missing: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class SettleOrder:
     """Remove a person's order and say in an Event what came of it.
 
@@ -246,6 +267,8 @@ ShardAction = (
     | Open
     | OrderSwitchover
     | OrderPromotion
+    | EndPods
+    | ForcePromotion
     | SettleOrder
 )
 Action = ClusterAction | ShardAction

@@ -8,8 +8,9 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
 
+from covet.api.spec import WhenUnsafe
 from covet.core import events, names
-from covet.planner import endpoints, layout, orders, record, rollout, shard
+from covet.planner import endpoints, forcing, layout, orders, record, rollout, shard
 from covet.planner.actions import (
     ApplyObjects,
     ClusterAction,
@@ -45,7 +46,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         return Plan((), finding.reason, finding.message, findings=(finding,))
     if facts.identity is None:
         return _conceive(facts)
-    planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity)), now)
+    planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity, now)), now)
     shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
     pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
     findings = (
@@ -150,7 +151,7 @@ def _edits(facts: ClusterFacts, identity: Identity) -> tuple[PendingChange, ...]
     return layout.pending(facts.spec, identity.born) if facts.spec is not None else ()
 
 
-def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]:
+def _plan_shards(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Iterator[ShardPlan]:
     for seen in facts.shards:
         known = identity.shard(seen.name)
         wanted = facts.wanted_specs.get(seen.name)
@@ -158,7 +159,9 @@ def _plan_shards(facts: ClusterFacts, identity: Identity) -> Iterator[ShardPlan]
             yield ShardPlan(seen.name, (), "Unrecorded", f"{seen.name} has no birth record.")
             continue
         wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map, facts.password)
-        yield shard.plan_shard(seen, known, wish)
+        mode = facts.spec.failover.when_unsafe if facts.spec is not None else WhenUnsafe.WAIT
+        case = forcing.Case(seen, known, wish.roster, mode)
+        yield forcing.arrange(shard.plan_shard(seen, known, wish), case, now)
 
 
 def _with_orders(facts: ClusterFacts, identity: Identity, plan: ShardPlan) -> ShardPlan:

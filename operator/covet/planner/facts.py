@@ -111,12 +111,14 @@ class ShardFacts:
     Args:
         published: the ShardSpec in the shard's ConfigMap, None if there is none.
         endpoint: what the EndpointSlice of `-rw` holds, None if there is none.
+        stuck: seconds for which every look has found too few members for an election, 0 if the last one did not.
     """
 
     name: str
     instances: tuple[InstanceFacts, ...]
     published: ShardSpec | None = None
     endpoint: Endpoint | None = None
+    stuck: float = 0.0
 
     def answers(self) -> tuple[tuple[InstanceFacts, AgentStatus], ...]:
         """Return the instances whose agents answered, with the answers."""

@@ -118,13 +118,13 @@ def _pending(facts: ClusterFacts, tail: str, moment: dt.datetime | None) -> Iter
         yield PendingChange("spec", "PodRestartNeeded", message)
     if ordered:
         message = f"Restarts were ordered; left are {', '.join(ordered)}.{tail}"
-        yield PendingChange("metadata.annotations", "RestartOrdered", message)
+        yield PendingChange(f"metadata.annotations[{names.ANNOTATION_RESTART}]", "RestartOrdered", message)
     if outdated:
         message = (
             f"{', '.join(outdated)} started before the operator or its images changed, and run on. To restart them in"
             f" order, annotate the cluster with {names.ANNOTATION_RESTART}=<the moment of now, RFC 3339>."
         )
-        yield PendingChange("metadata.annotations", "UpgradeWaits", message)
+        yield PendingChange("upgrade", "UpgradeWaits", message)
 
 
 def _settings(facts: ClusterFacts) -> dict[str, list[str]]:

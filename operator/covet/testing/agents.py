@@ -83,6 +83,7 @@ class FakeAgent:
         self.tells_applied = True
         self.pending_restart: tuple[str, ...] = ()
         self.parameter_problem: str | None = None
+        self.quorum_missing = ""
         self.task: MemberState | None = None
         self.source: FakeAgent | None = None
         self.started = True
@@ -135,6 +136,7 @@ class FakeAgent:
             applied_generation=self.applied if self.tells_applied else None,
             pending_restart=self.pending_restart,
             parameter_problem=self.parameter_problem,
+            quorum_missing=self.quorum_missing,
         )
 
     def streams(self) -> bool:
@@ -216,11 +218,16 @@ class FakeAgent:
         self._seat(successor.volume, volume, rule)
 
     def promote(self, order: PromoteOrder) -> None:
-        """Lead at once, whoever is missing."""
+        """Lead at once, from whoever runs."""
         volume = self.volume
         if not order.accept_loss or volume is None or volume.promised is None:
             raise ImpossibleError(f"{self.instance}: promoted without loss being accepted, or without data")
-        self._seat(volume, volume, volume.promised)
+        running = [
+            agent.volume.member for agent in self.siblings.values() if agent.started and agent.volume is not None
+        ]
+        cohort = tuple(sorted(set(volume.promised.cohort) & set(running)))
+        acks = min(volume.promised.acks, len(cohort) - 1)
+        self._seat(volume, volume, dataclasses.replace(volume.promised, cohort=cohort, acks=acks))
 
     def _seat(self, successor: Volume, former: Volume, rule: Rule) -> None:
         following = Rule(rule.term + 1, 1, successor.member, rule.cohort, rule.acks)

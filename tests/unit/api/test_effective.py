@@ -32,6 +32,7 @@ def test_the_first_defaults_never_change() -> None:
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {}},
         "scheduling": {"nodeSelector": {}, "tolerations": [], "topologyKey": "kubernetes.io/hostname"},
         "database": {"name": "app", "owner": "app"},
+        "failover": {"whenUnsafe": "Wait"},
         "maintenance": {"paused": False},
         "deletion": {"volumes": "Keep"},
     }
@@ -53,13 +54,14 @@ def test_what_the_user_wrote_stands() -> None:
             "topologyKey": "topology.kubernetes.io/zone",
         },
         "database": {"name": "shop", "owner": "clerk"},
+        "failover": {"whenUnsafe": "PromoteWithLoss"},
         "maintenance": {"paused": True},
         "deletion": {"volumes": "Delete"},
     }
     found = filled(**asked).document()
     assert {"max_connections": "200", "work_mem": "64MB"} == found["engine"]["parameters"]
     assert {"cpu": "2", "memory": "4Gi"} == found["resources"]["requests"]
-    for field in ("shards", "durability", "storage", "scheduling", "database", "maintenance", "deletion"):
+    for field in ("shards", "durability", "storage", "scheduling", "database", "failover", "maintenance", "deletion"):
         assert asked[field] == found[field]
 
 

@@ -11,13 +11,14 @@ from covet.api.status import ClusterStatus
 from covet.controllers import reading, wanted
 from covet.controllers.wanted import Blueprint
 from covet.core import events, names
+from covet.core.agentapi import AgentStatus, MemberState
 from covet.core.settings import Settings
 from covet.kube.resources import Manifest
 from covet.manifests.metadata import ClusterRef
 from covet.planner import actions as act
-from covet.planner import cluster, layout, status
+from covet.planner import cluster, forcing, layout, status
 from covet.planner.actions import Plan
-from covet.planner.facts import ClusterFacts, ObjectKey
+from covet.planner.facts import ClusterFacts, InstanceFacts, ObjectKey
 from covet.testing.world import NOW, World
 
 BEFORE: dict[str, Any] = {
@@ -34,10 +35,11 @@ BEFORE: dict[str, Any] = {
         "topologyKey": "kubernetes.io/hostname",
     },
     "database": {"name": "shop", "owner": "clerk"},
+    "failover": {"whenUnsafe": "Wait"},
     "maintenance": {"paused": False},
     "deletion": {"volumes": "Keep"},
 }
-OBJECTS, AGENTS, PENDING, REFUSED, PLANNER = "objects", "agents", "pending", "refused", "planner"
+OBJECTS, AGENTS, PENDING, REFUSED, PLANNER, OUTAGE = "objects", "agents", "pending", "refused", "planner", "outage"
 CHANGES: dict[str, tuple[Any, str]] = {
     "engine.name": ("MySQL", REFUSED),
     "engine.version": ("16", PENDING),
@@ -57,6 +59,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "scheduling.topologyKey": ("topology.kubernetes.io/zone", OBJECTS),
     "database.name": ("store", REFUSED),
     "database.owner": ("boss", REFUSED),
+    "failover.whenUnsafe": ("PromoteWithLoss", OUTAGE),
     "maintenance.paused": (True, PLANNER),
     "deletion.volumes": ("Delete", OBJECTS),
 }
@@ -150,7 +153,24 @@ def outcomes(path: str, value: Any) -> set[str]:
         found.add(AGENTS)
     if (plan.reason, said.phase) == (events.PAUSED, "Paused"):
         found.add(PLANNER)
+    if forces(changed(path, value)):
+        found.add(OUTAGE)
     return found
+
+
+def forces(document: dict[str, Any]) -> bool:
+    """Return whether a member that was left alone for long is made to lead."""
+    facts = observed(document)
+    shard = facts.shards[0]
+    left = shard.instances[0]
+    assert isinstance(left.agent, AgentStatus)
+    alone = dataclasses.replace(left.agent, state=MemberState.STOPPED, quorum_missing="too few")
+    gone = (InstanceFacts(seen.name) for seen in shard.instances[1:])
+    outage = dataclasses.replace(
+        shard, instances=(dataclasses.replace(left, agent=alone), *gone), stuck=forcing.PATIENCE
+    )
+    plan = cluster.plan_cluster(dataclasses.replace(facts, shards=(outage, *facts.shards[1:])), NOW)
+    return any(isinstance(action, act.ForcePromotion) for action in plan.shards[0].actions)
 
 
 def ready(said: ClusterStatus) -> tuple[str, int]:

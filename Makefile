@@ -87,7 +87,7 @@ settings-table: setup ## write the table of server settings, asked of an install
 bench: setup ## the benchmarks; results go to benchmarks/results
 	$(PY) -m benchmarks
 
-nemesis: setup ## break a real shard under load: TIER=process RUNS=10 FAULTS=all SEED=1 MINUTES=60, ONLY=run
+nemesis: setup ## break a real shard under load: TIER=process|cluster RUNS=10 FAULTS=all SEED=1 MINUTES=60, ONLY=run
 	$(PY) -m benchmarks.nemesis $(if $(TIER),--tier $(TIER)) $(if $(RUNS),--runs $(RUNS)) $(if $(FAULTS),--faults $(FAULTS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY))
 

@@ -27,7 +27,9 @@ class Crew:
         self._file = folder / "writers.json"
         self._file.write_text(json.dumps(dataclasses.asdict(settings)))
         self._process: asyncio.subprocess.Process | None = None
-        self._terms: dict[int, int] = {}
+        self._prefix = ["unshare", "--mount"] if settings.resolver else []
+        self._ways = {way.name for way in settings.ways}
+        self._terms: set[tuple[str, int]] = set()
         self._news = asyncio.Event()
         self._done = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -35,6 +37,7 @@ class Crew:
     async def start(self) -> None:
         """Start their process."""
         self._process = await asyncio.create_subprocess_exec(
+            *self._prefix,
             sys.executable,
             "-m",
             "benchmarks.nemesis.writers",
@@ -46,21 +49,21 @@ class Crew:
         self._reader = asyncio.create_task(self._read())
 
     async def begin(self, log: pathlib.Path) -> int:
-        """Begin to write into a log; return the term of the first acknowledgement."""
+        """Begin to write into a log; return the term once each way had an acknowledgement."""
         self._terms.clear()
         self._done.clear()
         await self._say(f"run {log}")
-        return await self.await_term(0, LIMIT)
+        return max([await self.await_term(0, LIMIT, way) for way in self._ways])
 
-    async def await_term(self, above: int, limit: float) -> int:
-        """Return the first term above one whose leader acknowledged a write.
+    async def await_term(self, above: int, limit: float, way: str) -> int:
+        """Return the first term above one whose leader acknowledged a write over a way.
 
         Raises:
             TimeoutError: there is none within so many seconds.
             ChildProcessError: the writers ended on a defect of their own.
         """
         async with asyncio.timeout(limit):
-            while not (higher := [term for term in self._terms if term > above]):
+            while not (higher := [term for by, term in self._terms if by == way and term > above]):
                 self._see_alive()
                 self._news.clear()
                 await self._news.wait()
@@ -98,7 +101,7 @@ class Crew:
         while line := await self._process.stdout.readline():
             told = json.loads(line)
             if "term" in told:
-                self._terms.setdefault(told["term"], told["at"])
+                self._terms.add((told["way"], told["term"]))
                 self._news.set()
             elif "done" in told:
                 self._done.set()

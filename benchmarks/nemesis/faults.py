@@ -1,4 +1,4 @@
-"""The faults: how each is done to a shard, how it is undone, and what a failover may take then."""
+"""The faults of the process tier: how each is done to a shard, how it is undone, and what a failover may take then."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,9 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Final
 
+from benchmarks.nemesis.kinds import Fault
 from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import Plan
 from covet.core.agentapi import SwitchoverOrder
@@ -31,33 +31,6 @@ class Scene:
     leader: NodeAgent
     followers: tuple[NodeAgent, ...]
     plan: Plan
-
-
-Act = Callable[[Scene], Coroutine[Any, Any, None]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """A kind of fault.
-
-    Args:
-        title: as the table names it.
-        strike: does it; the gap counts from its begin.
-        repair: undoes it after `plan.repair` seconds; None if nothing is to be done.
-        goal: seconds that the gap may take at its p99, at the p95 below 300 runs; None without a goal.
-        fails_over: another member has to lead afterwards.
-        silent: nothing but silence tells of it. Such a failover is held back for 10 s after another one, so
-            the run waits for the end of that first.
-        limit: seconds within which a write has to be acknowledged again.
-    """
-
-    title: str
-    strike: Act
-    repair: Act | None = None
-    goal: float | None = None
-    fails_over: bool = True
-    silent: bool = False
-    limit: float = 30.0
 
 
 async def kill_server(scene: Scene) -> None:
@@ -199,7 +172,7 @@ async def strike_twice(scene: Scene) -> None:
             os.kill(postmaster, signal.SIGKILL)
 
 
-FAULTS: Final[dict[str, Fault]] = {
+FAULTS: Final[dict[str, Fault[Scene]]] = {
     "server-killed": Fault("server process killed", kill_server, goal=1.5),
     "pod-killed": Fault("all processes of the pod killed, sandbox alive", kill_pod, start_leader, goal=1.7),
     "node-gone": Fault("node gone: killed, dials time out", lose_node, start_leader, goal=2.9, silent=True),

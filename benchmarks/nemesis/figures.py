@@ -9,14 +9,47 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.nemesis import phases
-from benchmarks.nemesis.faults import FAULTS
+from benchmarks.nemesis.kinds import Fault
 
 ENOUGH: Final = 300
 """Runs from which on a 99th percentile means something."""
 SLOWEST: Final = 3
+PROCESS: Final = "process"
+CLUSTER: Final = "cluster"
+BACK_GATE: Final = 30.0
+"""Seconds until the former leader is a healthy replica again, p90 of the cluster tier."""
 BIN_MS: Final = 100
 
 Result = Mapping[str, Any]
+
+MEASURES: Final = {
+    "median_writer_ms": "writers_ms",
+    "former_leader_back_ms": "back_ms",
+    "service_ms": "service_ms",
+    "service_after_api_ms": "service_after_api_ms",
+}
+"""Name in the summary, and in a run."""
+
+PROCESS_COLUMNS: Final = {
+    "fault": ("title",),
+    "runs": ("gap_ms", "runs"),
+    **{name: ("gap_ms", name) for name in ("median", "p90", "p95", "p99", "max")},
+    "goal": ("goal_s",),
+    "former leader back, p95": ("former_leader_back_ms", "p95"),
+    "load": ("load",),
+}
+CLUSTER_COLUMNS: Final = {
+    "fault": ("title",),
+    "runs": ("gap_ms", "runs"),
+    **{name: ("gap_ms", name) for name in ("median", "p90", "p95", "max")},
+    "gate, p90": ("goal_s",),
+    "`-rw`, median": ("service_ms", "median"),
+    "`-rw`, p90": ("service_ms", "p90"),
+    "`-rw` after the API's return, p90": ("service_after_api_ms", "p90"),
+    "former leader back, p90": ("former_leader_back_ms", "p90"),
+    "load": ("load",),
+}
+"""Where each cell of a line of the table comes from."""
 
 
 def quantile(times: Sequence[float], share: float) -> float:
@@ -44,11 +77,12 @@ def histogram(times: Sequence[float]) -> dict[str, int]:
     return {str(begin): counts[begin] for begin in sorted(counts)}
 
 
-def judge(times: Sequence[float], goal: float | None) -> bool | None:
+def judge(times: Sequence[float], goal: float | None, tier: str) -> bool | None:
     """Say whether times in milliseconds meet a goal in seconds; None without one, or below 20 runs."""
     if goal is None or len(times) < 20:
         return None
-    return quantile(times, 0.99 if len(times) >= ENOUGH else 0.95) <= goal * 1000
+    share = 0.9 if tier == CLUSTER else 0.99 if len(times) >= ENOUGH else 0.95
+    return quantile(times, share) <= goal * 1000
 
 
 def load(path: pathlib.Path) -> list[Result]:
@@ -64,14 +98,15 @@ def load(path: pathlib.Path) -> list[Result]:
     return found
 
 
-def summarise(results: Iterable[Result]) -> dict[str, Any]:
-    """Return the figures of each fault and the sums over all."""
+def summarise(results: Iterable[Result], faults: Mapping[str, Fault[Any]], tier: str) -> dict[str, Any]:
+    """Return the figures of each fault, in the order of `faults`, and the sums over all."""
     found = list(results)
-    by_fault: dict[str, list[Result]] = {}
+    by_fault: dict[str, list[Result]] = {fault: [] for fault in faults}
     for result in found:
-        by_fault.setdefault(result["fault"], []).append(result)
+        by_fault[result["fault"]].append(result)
     return {
-        "faults": {fault: _of_fault(fault, runs) for fault, runs in by_fault.items()},
+        "tier": tier,
+        "faults": {name: _of_fault(faults[name], runs, tier) for name, runs in by_fault.items() if runs},
         "totals": {
             "runs": len(found),
             "failed_runs": sum(bool(result["problems"]) for result in found),
@@ -79,51 +114,48 @@ def summarise(results: Iterable[Result]) -> dict[str, Any]:
             "in_doubt": sum(result.get("in_doubt", 0) for result in found),
             "lost_runs": sum(bool(result.get("lost")) for result in found),
             "second_leader_runs": sum(bool(result.get("second_leader")) for result in found),
+            "api_away_runs": sum(bool(result.get("api_away")) for result in found),
+            "operator_away_runs": sum(bool(result.get("operator_away")) for result in found),
         },
     }
 
 
-def _of_fault(fault: str, runs: Sequence[Result]) -> dict[str, Any]:
+def _of_fault(fault: Fault[Any], runs: Sequence[Result], tier: str) -> dict[str, Any]:
     """Return the figures of one fault; runs that failed count, with what they measured."""
     timed = [run for run in runs if run.get("gap_ms") is not None]
     gaps = [run["gap_ms"] for run in timed]
-    writers = [run["writers_ms"] for run in timed if run["writers_ms"] is not None]
-    back = [run["back_ms"] for run in runs if run.get("back_ms") is not None]
-    told: dict[str, Any] = {"title": FAULTS[fault].title, "goal_s": FAULTS[fault].goal}
+    told: dict[str, Any] = {"title": fault.title, "goal_s": fault.goal}
     told["failed_runs"] = sum(bool(run["problems"]) for run in runs)
     if gaps:
         told["gap_ms"] = figures(gaps)
         told["histogram_ms"] = histogram(gaps)
-        told["goal_met"] = judge(gaps, FAULTS[fault].goal)
+        told["goal_met"] = judge(gaps, fault.goal, tier)
         told["load"] = round(statistics.median(run["load"] for run in timed), 1)
+        if busy := [run["busy"] for run in timed if "busy" in run]:
+            told["busy"] = round(statistics.median(busy), 2)
         told["phases_ms"] = phases.summarise(run["phases"] for run in timed)
         slowest = sorted(timed, key=lambda run: -run["gap_ms"])[:SLOWEST]
         told["slowest"] = [{key: run[key] for key in ("seed", "run", "gap_ms", "phases", "load")} for run in slowest]
-    if writers:
-        told["median_writer_ms"] = figures(writers)
-    if back:
-        told["former_leader_back_ms"] = figures(back)
+    for name, key in MEASURES.items():
+        if times := [run[key] for run in runs if run.get(key) is not None]:
+            told[name] = figures(times)
     return told
 
 
 def table(summary: Mapping[str, Any]) -> str:
     """Return the summary as a table in Markdown, seconds."""
-    lines = [
-        "| fault | runs | median | p90 | p95 | p99 | max | goal | former leader back, p95 | load |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for told in summary["faults"].values():
-        if "gap_ms" not in told:
-            continue
-        gap, back = told["gap_ms"], told.get("former_leader_back_ms")
-        cells = [_seconds(gap.get(name)) for name in ("median", "p90", "p95", "p99", "max")]
-        goal = f"{told['goal_s']} s" if told["goal_s"] is not None else ""
-        lines.append(
-            f"| {told['title']} | {gap['runs']} | {' | '.join(cells)} | {goal} "
-            f"| {_seconds(back['p95']) if back else ''} | {told['load']} |"
-        )
+    columns = CLUSTER_COLUMNS if summary["tier"] == CLUSTER else PROCESS_COLUMNS
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    measured = [told for told in summary["faults"].values() if "gap_ms" in told]
+    lines += [f"| {' | '.join(_cell(told, *place) for place in columns.values())} |" for told in measured]
     return "\n".join(lines)
 
 
-def _seconds(milliseconds: float | None) -> str:
-    return "" if milliseconds is None else f"{milliseconds / 1000:.2f}"
+def _cell(told: Mapping[str, Any], measure: str, figure: str = "") -> str:
+    found = told.get(measure)
+    if found is None or not figure:
+        return "" if found is None else f"{found:g} s" if measure == "goal_s" else str(found)
+    value = found.get(figure)
+    if value is None:
+        return ""
+    return str(value) if figure == "runs" else f"{value / 1000:.2f}"

@@ -17,7 +17,7 @@ MILLISECOND: Final = 1_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Ack:
-    """A write that a leader acknowledged; times in nanoseconds of the monotonic clock."""
+    """A write that a leader acknowledged; times in nanoseconds of the monotonic clock; by which way it was sent."""
 
     number: int
     writer: int
@@ -25,6 +25,7 @@ class Ack:
     term: int
     sent: int
     at: int
+    way: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,11 @@ def read(lines: Iterable[str]) -> History:
         else:
             doubts.add(number)
     return History(tuple(sorted(acks, key=lambda ack: ack.at)), frozenset(doubts))
+
+
+def over(history: History, way: str) -> History:
+    """Return what the clients of one way saw; doubts are left out."""
+    return History(tuple(ack for ack in history.acks if ack.way == way), frozenset())
 
 
 def judge_rows(history: History, rows: Sequence[int], member: str) -> list[str]:

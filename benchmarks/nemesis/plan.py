@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections.abc import Callable
 from typing import Final
 
 MEMBERS: Final = 3
@@ -19,6 +20,8 @@ class Plan:
         victim: which follower, from 0, where a fault needs one.
         choice: a number below 1 for whatever else a fault leaves open.
         second: seconds from the fault until the next one, where there are two.
+        api_away: the API server is stopped while the fault is.
+        operator_away: the operator does not run.
     """
 
     fault: str
@@ -29,6 +32,8 @@ class Plan:
     victim: int
     choice: float
     second: float
+    api_away: bool = False
+    operator_away: bool = False
 
 
 REPAIR: Final = {
@@ -46,6 +51,7 @@ REPAIR: Final = {
     "pod-frozen": (4.0, 6.0),
     "agent-frozen": (4.0, 6.0),
     "followers-cut": (2.0, 6.0),
+    "node-killed": (2.5, 3.5),
 }
 """Bounds in seconds. A kubelet restarts the processes of a pod after a second or two."""
 
@@ -65,7 +71,31 @@ def draw(fault: str, seed: int, run: int) -> Plan:
     )
 
 
-def order(kinds: tuple[str, ...], runs: int, seed: int, done: set[tuple[str, int, int]]) -> list[Plan]:
+DECK: Final = ((True, True), (True, False), (True, False), (True, False), (False, True), *((False, False),) * 3)
+"""(API server away, operator away) of eight runs: half of them, and a quarter."""
+
+
+ORDERS: Final = frozenset({"switchover"})
+"""Carried out by the operator, who is told by the API server: neither can be away."""
+
+
+def draw_in_cluster(fault: str, seed: int, run: int) -> Plan:
+    """Draw one run of the cluster tier: who is away besides is dealt, so that the shares hold for any eight runs."""
+    if fault in ORDERS:
+        return draw(fault, seed, run)
+    deck = list(DECK)
+    random.Random(f"{seed}/{fault}/deck/{run // len(DECK)}").shuffle(deck)
+    api, operator = deck[run % len(DECK)]
+    return dataclasses.replace(draw(fault, seed, run), api_away=api, operator_away=operator)
+
+
+def order(
+    kinds: tuple[str, ...],
+    runs: int,
+    seed: int,
+    done: set[tuple[str, int, int]],
+    draw_one: Callable[[str, int, int], Plan] = draw,
+) -> list[Plan]:
     """Return the runs that are not done yet, kinds in turn, so that the machine's moods meet all of them.
 
     Args:
@@ -73,6 +103,7 @@ def order(kinds: tuple[str, ...], runs: int, seed: int, done: set[tuple[str, int
         runs: of each fault.
         seed: that all of them are drawn from.
         done: (fault, seed, run) of earlier results.
+        draw_one: `draw`, or that of the tier.
     """
-    plans = (draw(kind, seed, run) for run in range(runs) for kind in kinds)
+    plans = (draw_one(kind, seed, run) for run in range(runs) for kind in kinds)
     return [plan for plan in plans if (plan.fault, plan.seed, plan.run) not in done]

@@ -1,21 +1,25 @@
-"""The clients: sessions over a DSN of several hosts that write, and note when each write was acknowledged.
+"""The clients: sessions that write over the ways to a shard, and note when each write was acknowledged.
 
 A process of its own, so that neither the faults nor the checks of the bench delay a figure.
 It reads commands, one a line: `run PATH` writes into that log until `stop`; it answers on standard output
-with one JSON object a line: {"ready": true}, {"term": T, "at": NS} at the first acknowledgement of a
-term, {"done": true}. The log has one JSON array a line, times in nanoseconds of the monotonic clock:
+with one JSON object a line: {"ready": true}, {"term": T, "at": NS, "way": W} at the first acknowledgement of
+a term over a way, {"done": true}. The log has one JSON array a line, times in nanoseconds of the monotonic clock:
 
-    ["ack", id, writer, host, term, sent, acknowledged]
-    ["doubt", id, writer, host, sent, given up, what happened]
+    ["ack", id, writer, host, term, sent, acknowledged, way]
+    ["doubt", id, writer, host, sent, given up, what happened, way]
+
+The host of an acknowledgement is the server's own address, told by itself: a Service hides who answers.
 """
 
 import asyncio
 import dataclasses
 import io
 import json
+import os
 import pathlib
 import random
 import ssl
+import subprocess
 import sys
 import time
 from typing import Any, Final
@@ -24,11 +28,31 @@ import asyncpg
 
 INSERT: Final = (
     "INSERT INTO nemesis (id, writer) VALUES ($1, $2) "
-    "RETURNING ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int"
+    "RETURNING ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int, "
+    "host(inet_server_addr())"
 )
-"""Answers the timeline, which is the term."""
+"""Answers the timeline, which is the term, and who answers."""
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What a session ends with when its server does, whatever it was amid."""
+
+
+DSN: Final = "dsn"
+"""Way over all members, by a DSN of several hosts."""
+RW: Final = "rw"
+"""Way over the Service that leads to the primary."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How some of the clients find the server that takes writes.
+
+    Args:
+        name: as the log names it.
+        hosts: (name or address, port), in the order of the DSN.
+    """
+
+    name: str
+    hosts: tuple[tuple[str, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +60,18 @@ class Settings:
     """What the clients go by.
 
     Args:
-        hosts: (address, port), in the order of the DSN.
+        ways: dealt to the sessions in turn.
         authority: file of the certificate to trust.
         writers: sessions at a time.
         pace: seconds between an answer and the next write of the same session.
         connect: seconds that one host may take until its session is ready.
         deadline: seconds that a write may take; past that the session is dropped, as at a TCP timeout.
         pause: mean of the seconds between two rounds over the hosts in which none took writes.
+        resolver: file to read names by instead of /etc/resolv.conf, in a mount namespace of the process's own;
+            empty without.
     """
 
-    hosts: tuple[tuple[str, int], ...]
+    ways: tuple[Way, ...]
     user: str
     password: str
     database: str
@@ -55,6 +81,7 @@ class Settings:
     connect: float = 0.5
     deadline: float = 1.0
     pause: float = 0.2
+    resolver: str = ""
 
 
 class Writer:
@@ -68,7 +95,8 @@ class Writer:
     def __init__(self, number: int, fleet: "Fleet") -> None:
         self._number = number
         self._fleet = fleet
-        self._next = number % len(fleet.settings.hosts)
+        self._way = fleet.settings.ways[number % len(fleet.settings.ways)]
+        self._next = number % len(self._way.hosts)
         self._session: Any = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -90,8 +118,8 @@ class Writer:
     async def _dial(self) -> bool:
         """Go over the hosts once, from where it was last well; True with a session that takes writes."""
         settings = self._fleet.settings
-        for _ in settings.hosts:
-            host, port = settings.hosts[self._next]
+        for _ in self._way.hosts:
+            host, port = self._way.hosts[self._next]
             try:
                 session = await asyncpg.connect(
                     host=host,
@@ -103,31 +131,36 @@ class Writer:
                     timeout=settings.connect,
                 )
             except FAILURES:
-                self._next = (self._next + 1) % len(settings.hosts)
+                self._turn()
                 continue
             if getattr(session.get_settings(), "in_hot_standby", "off") == "off":
                 self._session = session
                 return True
             session.terminate()
-            self._next = (self._next + 1) % len(settings.hosts)
+            self._turn()
         return False
 
+    def _turn(self) -> None:
+        """Take the next host."""
+        self._next = (self._next + 1) % len(self._way.hosts)
+
     async def _write(self) -> None:
-        fleet, host = self._fleet, self._fleet.settings.hosts[self._next][0]
+        fleet, way = self._fleet, self._way.name
+        host, _ = self._way.hosts[self._next]
         number = fleet.number()
         sent = time.monotonic_ns()
         try:
             async with asyncio.timeout(fleet.settings.deadline):
-                term = await self._session.fetchval(INSERT, number, self._number)
+                term, server = await self._session.fetchrow(INSERT, number, self._number)
         except FAILURES as error:
             cause = f"{type(error).__name__}: {error}"[:200]
-            fleet.note(["doubt", number, self._number, host, sent, time.monotonic_ns(), cause])
+            fleet.note(["doubt", number, self._number, host, sent, time.monotonic_ns(), cause, way])
             self.leave()
-            self._next = (self._next + 1) % len(fleet.settings.hosts)
+            self._turn()
             return
         acknowledged = time.monotonic_ns()
-        fleet.note(["ack", number, self._number, host, term, sent, acknowledged])
-        fleet.tell_term(term, acknowledged)
+        fleet.note(["ack", number, self._number, server, term, sent, acknowledged, way])
+        fleet.tell_term(way, term, acknowledged)
 
 
 class Fleet:
@@ -143,7 +176,7 @@ class Fleet:
         self._log: io.TextIOBase | None = None
         self._last = time.time_ns() // 1000
         """Numbers of writes go on from the clock, so that none comes twice however often we are started."""
-        self._term = 0
+        self._terms: dict[str, int] = {}
 
     def number(self) -> int:
         """Return a number that no write had."""
@@ -155,16 +188,16 @@ class Fleet:
         assert self._log is not None
         self._log.write(json.dumps(line) + "\n")
 
-    def tell_term(self, term: int, at: int) -> None:
-        """Say the first acknowledgement of a term."""
-        if term > self._term:
-            self._term = term
-            say({"term": term, "at": at})
+    def tell_term(self, way: str, term: int, at: int) -> None:
+        """Say the first acknowledgement of a term over a way."""
+        if term > self._terms.get(way, 0):
+            self._terms[way] = term
+            say({"term": term, "at": at, "way": way})
 
     def open_log(self, path: str) -> None:
         """Begin a log; each line is written at once."""
         self._log = pathlib.Path(path).open("a", buffering=1)  # noqa: SIM115  closed by `write`
-        self._term = 0
+        self._terms.clear()
 
     async def write(self, stopping: asyncio.Event) -> None:
         """Write into the log until told to stop, and close it."""
@@ -204,8 +237,13 @@ async def obey(settings: Settings) -> None:
 def main() -> None:
     """Read the settings from the file named, then take commands."""
     told = json.loads(pathlib.Path(sys.argv[1]).read_text())
-    told["hosts"] = tuple((host, port) for host, port in told["hosts"])
-    asyncio.run(obey(Settings(**told)))
+    told["ways"] = tuple(Way(way["name"], tuple((host, port) for host, port in way["hosts"])) for way in told["ways"])
+    settings = Settings(**told)
+    if os.geteuid() == 0:
+        os.nice(-10)  # an answer is to be noted when it came, not when this process had its turn
+    if settings.resolver:
+        subprocess.run(["mount", "--bind", settings.resolver, "/etc/resolv.conf"], check=True, timeout=10.0)
+    asyncio.run(obey(settings))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import pathlib
 from typing import Any
 
-from benchmarks.nemesis import figures
+from benchmarks.nemesis import clusterfaults, faults, figures
 
 
 def result(gap: float, **changes: Any) -> dict[str, Any]:
@@ -35,11 +35,17 @@ def test_a_goal_is_judged_at_the_tail() -> None:
     few = [1000.0] * 96 + [2000.0] * 4
     many = [1000.0] * 288 + [2000.0] * 12
     assert [True, False, None, None] == [
-        figures.judge(few, 1.5),
-        figures.judge(many, 1.5),
-        figures.judge(few[:19], 1.5),
-        figures.judge(few, None),
+        figures.judge(few, 1.5, figures.PROCESS),
+        figures.judge(many, 1.5, figures.PROCESS),
+        figures.judge(few[:19], 1.5, figures.PROCESS),
+        figures.judge(few, None, figures.PROCESS),
     ]
+
+
+def test_a_gate_of_the_cluster_tier_is_judged_at_p90() -> None:
+    """Twenty runs have no other tail."""
+    times = [1000.0] * 18 + [2000.0] * 2
+    assert [True, False] == [figures.judge(times, 1.5, tier) for tier in (figures.CLUSTER, figures.PROCESS)]
 
 
 def test_a_result_cut_off_by_a_kill_is_left_out(tmp_path: pathlib.Path) -> None:
@@ -53,7 +59,7 @@ def test_a_result_cut_off_by_a_kill_is_left_out(tmp_path: pathlib.Path) -> None:
 def test_failed_runs_count_and_losses_are_summed() -> None:
     """A loss is never averaged away."""
     runs = [result(100.0), result(300.0, problems=["x"], lost=["x"]), result(200.0, phases={"detect": 50.0})]
-    summary = figures.summarise(runs)
+    summary = figures.summarise(runs, faults.FAULTS, figures.PROCESS)
     told = summary["faults"]["server-killed"]
     assert told["gap_ms"] == {"runs": 3, "median": 200.0, "p90": 300.0, "p95": 300.0, "max": 300.0}
     assert told["phases_ms"] == {"detect": {"median": 50.0, "p90": 50.0}}
@@ -65,10 +71,21 @@ def test_failed_runs_count_and_losses_are_summed() -> None:
         "in_doubt": 3,
         "lost_runs": 1,
         "second_leader_runs": 0,
+        "api_away_runs": 0,
+        "operator_away_runs": 0,
     } == summary["totals"]
 
 
 def test_the_table_has_a_line_for_each_fault() -> None:
     """Seconds with two digits; what was not measured is left empty."""
-    lines = figures.table(figures.summarise([result(1234.0)])).splitlines()
+    lines = figures.table(figures.summarise([result(1234.0)], faults.FAULTS, figures.PROCESS)).splitlines()
     assert "| server process killed | 1 | 1.23 | 1.23 | 1.23 |  | 1.23 | 1.5 s |  | 1.0 |" == lines[2]
+
+
+def test_the_service_has_columns_of_its_own_in_the_cluster_tier() -> None:
+    """Its pauses, and those from the return of the API server on, are told apart from the DSN's."""
+    runs = [result(1000.0, service_ms=2000.0, back_ms=9000), result(3000.0, service_after_api_ms=500.0, api_away=True)]
+    summary = figures.summarise(runs, clusterfaults.FAULTS, figures.CLUSTER)
+    line = figures.table(summary).splitlines()[2]
+    expected = "| server process killed | 2 | 2.00 | 3.00 | 3.00 | 3.00 | 3 s | 2.00 | 2.00 | 0.50 | 9.00 | 1.0 |"
+    assert (expected, 1) == (line, summary["totals"]["api_away_runs"])

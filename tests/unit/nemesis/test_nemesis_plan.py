@@ -1,6 +1,6 @@
 """A run is drawn from its seed alone, so that it can be done again."""
 
-from benchmarks.nemesis import plan
+from benchmarks.nemesis import clusterfaults, plan
 from benchmarks.nemesis.faults import FAULTS
 
 
@@ -24,7 +24,17 @@ def test_what_is_done_is_not_done_again() -> None:
     assert [("pod-killed", 0), ("switchover", 1), ("pod-killed", 1)] == [(one.fault, one.run) for one in left]
 
 
+def test_of_eight_runs_on_a_cluster_half_lack_the_api_server_and_a_quarter_the_operator() -> None:
+    """Whatever the seed; a switchover needs both, and the rest of a run is that of the process tier."""
+    for seed in range(5):
+        runs = [plan.draw_in_cluster("pod-killed", seed, run) for run in range(8, 16)]
+        assert (4, 2) == (sum(one.api_away for one in runs), sum(one.operator_away for one in runs))
+    assert plan.draw("switchover", 1, 3) == plan.draw_in_cluster("switchover", 1, 3)
+    assert plan.draw("pod-killed", 1, 3).warm == plan.draw_in_cluster("pod-killed", 1, 3).warm
+
+
 def test_every_fault_with_a_repair_has_a_moment_for_it() -> None:
     """A fault that is undone at once measures nothing; one without a repair needs no moment."""
     repaired = {name for name, fault in FAULTS.items() if fault.repair is not None}
-    assert repaired == set(plan.REPAIR)
+    repaired |= {name for name, fault in clusterfaults.FAULTS.items() if fault.repair is not None}
+    assert set(plan.REPAIR) == repaired

@@ -20,9 +20,19 @@ def history(*acks: Ack, doubts: frozenset[int] = frozenset()) -> History:
 
 def test_a_log_is_read_as_it_was_written() -> None:
     """Acknowledgements come in the order of their answers, writes in doubt by number."""
-    lines = [["ack", 2, 1, "b", 3, 20, 30], ["doubt", 3, 1, "b", 30, 40, "TimeoutError"], ["ack", 1, 0, "a", 2, 5, 9]]
-    expected = History((Ack(1, 0, "a", 2, 5, 9), Ack(2, 1, "b", 3, 20, 30)), frozenset({3}))
+    lines = [
+        ["ack", 2, 1, "b", 3, 20, 30, "rw"],
+        ["doubt", 3, 1, "b", 30, 40, "TimeoutError", "rw"],
+        ["ack", 1, 0, "a", 2, 5, 9, "dsn"],
+    ]
+    expected = History((Ack(1, 0, "a", 2, 5, 9, "dsn"), Ack(2, 1, "b", 3, 20, 30, "rw")), frozenset({3}))
     assert expected == oracle.read(json.dumps(line) for line in lines)
+
+
+def test_the_ways_to_a_shard_are_told_apart() -> None:
+    """Clients of the Service may wait longer than those that know every member."""
+    seen = History((Ack(1, 0, "a", 1, 9, 10, "dsn"), Ack(2, 1, "a", 1, 19, 20, "rw")), frozenset({3}))
+    assert [1] == [one.number for one in oracle.over(seen, "dsn").acks]
 
 
 def test_i2_a_lost_acknowledged_write_is_seen() -> None:

@@ -1,0 +1,215 @@
+"""The devcluster under a shard: what can be taken from it, and how it is given back."""
+
+import asyncio
+import contextlib
+import http.client
+import os
+import signal
+from typing import Any, Final
+
+from benchmarks.nemesis.pods import GROUPS, Pod
+from covet.engines import processes
+from tests.e2e import installation
+from tests.e2e.devcluster import controlplane, network, nodes
+from tests.e2e.devcluster.api import wait_until
+from tests.e2e.devcluster.cluster import Devcluster
+from tests.e2e.devcluster.errors import DevclusterError
+from tests.e2e.devcluster.layout import NodeLayout
+from tests.e2e.installation import Installation
+from tools import bootstrap
+
+SHARES: Final = {"cpu.shares": 1024 * 24, "cpu.weight": 100 * 24}
+"""Weight of the control group of all nodes; one process of the machine has 1024, or 100."""
+ORDER_SECONDS: Final = 30.0
+OPERATOR_SECONDS: Final = 60.0
+WATCHERS: Final = (b"kubelet\0", b"kube-proxy\0", b"netpol\0")
+_DEPLOYMENT: Final = f"/apis/apps/v1/namespaces/{installation.NAMESPACE}/deployments/covet"
+_PODS: Final = f"/api/v1/namespaces/{installation.NAMESPACE}/pods"
+_OPERATOR: Final = "labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"
+
+
+class Ground:
+    """One devcluster with Covet installed, and a cluster `shop` in a namespace of it.
+
+    Args:
+        covet: the installation.
+        name: of the devcluster.
+        namespace: of the shard.
+    """
+
+    def __init__(self, covet: Installation, name: str, namespace: str) -> None:
+        self.covet = covet
+        self.devcluster = Devcluster.attach(name)
+        self.namespace = namespace
+        self.api_away = False
+        self._operator_away = False
+        self._dead: list[NodeLayout] = []
+        self._frozen: list[Pod] = []
+        self._way = self.devcluster.nodes[0]
+
+    def weigh(self) -> None:
+        """Let all pods together weigh more than one process of this machine, as nodes with processors of their own."""
+        for root, setting in ((GROUPS / "cpu", "cpu.shares"), (GROUPS, "cpu.weight")):
+            path = root / self.devcluster.layout.cgroup.lstrip("/") / setting
+            if path.exists():
+                path.write_text(str(SHARES[setting]))
+                return
+
+    # ------------------------------------------------------------ pods
+
+    def pods(self) -> dict[str, Pod]:
+        """Return the pods of the shard that run and have an address, by instance.
+
+        Raises:
+            OSError, DevclusterError: the API server does not answer.
+        """
+        found: dict[str, Pod] = {}
+        for entry in self.devcluster.api.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]:
+            metadata, address = entry["metadata"], entry["status"].get("podIP")
+            instance = metadata["labels"].get("covet.dev/instance")
+            if instance and address and "deletionTimestamp" not in metadata:
+                node = self.devcluster.node(entry["spec"]["nodeName"])
+                found[instance] = Pod(metadata["name"], metadata["uid"], address, node)
+        return found
+
+    def delete_pod(self, pod: Pod) -> None:
+        """Delete a pod without grace; return once its processes are gone."""
+        self.devcluster.api.delete(f"/api/v1/namespaces/{self.namespace}/pods/{pod.name}", grace_seconds=0)
+        pod.await_end()
+
+    def freeze(self, pod: Pod) -> None:
+        """Stop every process of a pod."""
+        self._frozen.append(pod)
+        pod.freeze(frozen=True)
+
+    def thaw(self) -> None:
+        """Let every frozen pod go on."""
+        while self._frozen:
+            with contextlib.suppress(FileNotFoundError):
+                self._frozen.pop().freeze(frozen=False)
+
+    # ------------------------------------------------------------ nodes
+
+    def lead_services_by(self, node: NodeLayout) -> None:
+        """Reach Services from this machine by the proxy of one node, which no fault of the run is for."""
+        self._way = node
+        network.route_services(self.devcluster.layout, node)
+
+    def kill_node(self, node: NodeLayout) -> None:
+        """Cut a node's power."""
+        self._dead.append(node)
+        self.devcluster.kill_node(node.name)
+        self.lead_services_by(self._way)
+
+    def start_node(self, node: NodeLayout) -> None:
+        """Give a node its power back; what runs there comes back by itself."""
+        self.devcluster.start_node(node.name)
+        self._dead.remove(node)
+        self.lead_services_by(self._way)
+
+    # ------------------------------------------------------------ API server and operator
+
+    def refresh(self) -> None:
+        """Start everything that watches the API server anew, now that it is back.
+
+        Kubernetes waits longer with each refusal before it looks again, up to a minute, and forgets that after
+        two minutes without one. Then proxies lead to the old primary and policies refuse the new addresses of
+        pods: after one absence in every other run that would be most of what is measured.
+        """
+        layout = self.devcluster.layout
+        for unit in controlplane.UNITS[2:]:
+            controlplane.stop(layout, unit, force=True)
+            controlplane.start(layout, str((layout.folder / "kube").resolve()), unit)
+        for node in self.devcluster.nodes:
+            for pid in processes.children(nodes.first_process(node) or 0):
+                if any(word in processes.command(pid) for word in WATCHERS):
+                    processes.send(pid, signal.SIGKILL)
+
+    def await_fresh(self) -> None:
+        """Wait until proxies and DNS know the newest state."""
+        wait_until("the proxies of the nodes and the DNS", self._is_fresh, seconds=OPERATOR_SECONDS)
+
+    def _is_fresh(self) -> bool:
+        proxies = [(node.address, 10256, "/healthz") for node in self.devcluster.nodes]
+        return all(_answers(*place) for place in [*proxies, (self.devcluster.layout.dns_address, 8181, "/ready")])
+
+    def stop_api(self) -> None:
+        """Kill the API server."""
+        self.api_away = True
+        self.devcluster.stop_apiserver()
+
+    def start_api(self) -> None:
+        """Start the API server again and wait until it answers."""
+        self.devcluster.start_apiserver()
+        self.api_away = False
+
+    def stop_operator(self) -> None:
+        """Let the operator be gone, without a word of farewell."""
+        self._operator_away = True
+        self._scale(0)
+        self.devcluster.api.delete(f"{_PODS}?{_OPERATOR}&gracePeriodSeconds=0")
+        pods = f"{_PODS}?{_OPERATOR}"
+        wait_until("the operator gone", lambda: not self.devcluster.api.get(pods)["items"], seconds=OPERATOR_SECONDS)
+
+    def start_operator(self) -> None:
+        """Let the operator start again; does not wait for it."""
+        self._operator_away = False
+        self._scale(1)
+
+    def await_operator(self) -> None:
+        """Wait until the operator serves."""
+
+        def serves() -> bool:
+            status: dict[str, Any] = self.devcluster.api.get(_DEPLOYMENT)["status"]
+            return bool(status.get("readyReplicas"))
+
+        wait_until("the operator serving", serves, seconds=OPERATOR_SECONDS)
+
+    def _scale(self, replicas: int) -> None:
+        body = {"spec": {"replicas": replicas}}
+        self.devcluster.api.request("PATCH", f"{_DEPLOYMENT}/scale", body, kind="application/merge-patch+json")
+
+    async def order_switchover(self, to: str) -> None:
+        """Order a switchover with `kubectl covet`.
+
+        Raises:
+            DevclusterError: the command failed; the message is what it said.
+        """
+        environment = self.covet.place.environment()
+        environment["PATH"] = f"{bootstrap.ROOT / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
+        shard = to.split("-")[-2]
+        words = ("covet", "switchover", "shop", "-n", self.namespace, "--shard", shard, "--to", to)
+        process = await asyncio.create_subprocess_exec(
+            self.covet.kubectl_path,
+            *words,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(ORDER_SECONDS):
+            said, _ = await process.communicate()
+        if process.returncode != 0:
+            raise DevclusterError(f"kubectl covet switchover: {said.decode(errors='replace').strip()}")
+
+    def restore(self) -> None:
+        """Undo every fault that is still in force, the way a person would: power, cables, then the rest."""
+        self.thaw()
+        for node in list(self._dead):
+            self.start_node(node)
+        if self.devcluster.cuts():
+            self.devcluster.heal()
+        if self.api_away:
+            self.start_api()
+            self.refresh()
+        if self._operator_away:
+            self.start_operator()
+
+
+def _answers(address: str, port: int, path: str) -> bool:
+    """Tell whether something says that it is well."""
+    connection = http.client.HTTPConnection(address, port, timeout=2.0)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()

@@ -22,6 +22,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{/* Ours, and what somebody's Prometheus selects by. */}}
+{{- define "covet.monitoringLabels" -}}
+{{ include "covet.labels" . }}
+{{- with .Values.metrics.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* An image with the registry in front; takes a list of the values and the image. */}}
 {{- define "covet.image" -}}
 {{- $values := index . 0 -}}

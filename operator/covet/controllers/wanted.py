@@ -114,7 +114,8 @@ def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:
     yield Wanted(accounts.service_account(plan.cluster, shard))
     yield Wanted(accounts.role(plan.cluster, shard))
     yield Wanted(accounts.role_binding(plan.cluster, shard))
-    yield Wanted(policies.network(plan.cluster, shard, settings.namespace, settings.api_ports))
+    scrapers = settings.scraper_namespaces
+    yield Wanted(policies.network(plan.cluster, shard, settings.namespace, settings.api_ports, scrapers))
     yield Wanted(services.headless(plan.cluster, shard))
     yield Wanted(services.read_write(plan.cluster, shard))
     yield Wanted(services.read_only(plan.cluster, shard))

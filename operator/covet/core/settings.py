@@ -32,6 +32,7 @@ class Settings:
         health_port: port of /livez, /readyz and /metrics; 0 for any.
         lease: name of the Lease; the processes of one installation share it, those of another have their own.
         api_ports: TCP ports of the API server behind its Service, which the primaries may reach.
+        scraper_namespaces: namespaces that may scrape the agents' metrics.
     """
 
     namespace: str = "covet-system"
@@ -44,6 +45,7 @@ class Settings:
     health_port: int = HEALTH_PORT
     lease: str = "covet-operator"
     api_ports: tuple[int, ...] = API_PORTS
+    scraper_namespaces: tuple[str, ...] = ()
 
     @property
     def operator(self) -> str:
@@ -72,6 +74,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         health_port=_port("COVET_HEALTH_PORT", environ.get("COVET_HEALTH_PORT", "")) or base.health_port,
         api_ports=tuple(_port("COVET_API_PORTS", text) for text in _names(environ.get("COVET_API_PORTS", "")))
         or base.api_ports,
+        scraper_namespaces=_names(environ.get("COVET_SCRAPER_NAMESPACES", "")),
         lease=environ.get("COVET_LEASE") or base.lease,
     )
 

@@ -13,12 +13,19 @@ DNS_PORTS: Final = (53, 5353)
 """A policy sees the port of the DNS pod behind the Service: OpenShift's listen on 5353."""
 
 
-def network(cluster: ClusterRef, shard: str, operator_namespace: str, api_ports: Iterable[int]) -> Manifest:
+def network(
+    cluster: ClusterRef,
+    shard: str,
+    operator_namespace: str,
+    api_ports: Iterable[int],
+    scraper_namespaces: Iterable[str] = (),
+) -> Manifest:
     """Return the NetworkPolicy of a shard's pods.
 
     The shard's agents reach each other, the operator reaches the agents, anybody reaches the
-    SQL port (TLS and a password guard it), and nothing else comes in. Out go questions to DNS,
-    what the peers need, and a leader's word of itself to the API server, whose address nobody here knows.
+    SQL port (TLS and a password guard it), named namespaces the metrics, and nothing else comes in.
+    Out go questions to DNS, what the peers need, and a leader's word of itself to the API server,
+    whose address nobody here knows.
     The kubelet's probes come from the node and are always let in.
 
     Args:
@@ -26,10 +33,12 @@ def network(cluster: ClusterRef, shard: str, operator_namespace: str, api_ports:
         shard: name of the shard.
         operator_namespace: where the operator runs.
         api_ports: TCP ports of the API server, behind its Service.
+        scraper_namespaces: whose pods may read the metrics.
     """
     pods = {"matchLabels": metadata.selector(cluster, shard)}
     peers = [{"podSelector": pods}]
     agents = _ports(names.AGENT_PORT, names.VOTER_PORT, names.SQL_PORT)
+    scrapers = [{"namespaceSelector": {"matchLabels": {LABEL_NAMESPACE: name}}} for name in scraper_namespaces]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -41,6 +50,7 @@ def network(cluster: ClusterRef, shard: str, operator_namespace: str, api_ports:
                 {"from": peers, "ports": agents},
                 {"from": [_operator(operator_namespace)], "ports": _ports(names.AGENT_PORT)},
                 {"ports": _ports(names.SQL_PORT)},
+                *({"from": [scraper], "ports": _ports(names.METRICS_PORT)} for scraper in scrapers),
             ],
             "egress": [
                 {"to": peers, "ports": agents},

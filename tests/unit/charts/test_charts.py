@@ -328,7 +328,7 @@ def test_every_value_is_on_the_page_about_installing() -> None:
     """A reader finds each value, and none that is gone."""
 
     def leaves(node: dict[str, Any], path: str = "") -> set[str]:
-        whole = {"resources", "images.postgres", "nodeSelector"}
+        whole = {"resources", "images.postgres", "nodeSelector", "metrics.labels"}
         found: set[str] = set()
         for name, value in node.items():
             inner = f"{path}.{name}".removeprefix(".")

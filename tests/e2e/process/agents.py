@@ -16,6 +16,8 @@ from tests.e2e.process.authority import Authority
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 USER = "postgres"
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), Path("libfaketimeMT.so.1"))
+"""Stands between a process and its wall clock; of Debian's package libfaketime."""
 ROOT = Path(__file__).resolve().parents[3]
 MEASURED = "COVERAGE_PROCESS_START" in os.environ
 """The agents' coverage is wanted: they have to end in order, or they write nothing."""
@@ -37,6 +39,7 @@ class Agent:
         self.pgdata = self.data / "pgdata"
         self.tls = folder / "tls"
         self.log = folder / "agent.log"
+        self.clock = folder / "clock"
         self._spec = folder / "spec.json"
         self._process: subprocess.Popen[bytes] | None = None
         for path in (folder, self.data, folder / "run"):
@@ -68,6 +71,30 @@ class Agent:
             "COVET_METRICS_PORT": "0",
         }
 
+    def step_clock(self, offset: str) -> None:
+        """Set how far the wall clock of everything that starts here is off, `+3600` or `-3600` seconds.
+
+        What runs already sees it within a second, if the clock was set before it was started.
+        """
+        self.clock.write_text(f"{offset}\n")
+        self.clock.chmod(0o644)
+
+    def _false_clock(self) -> list[str]:
+        """Return what puts libfaketime between a program and the wall clock, nothing for one without its own clock.
+
+        It comes after the change of the user: the library makes a semaphore, and has to open it again.
+        """
+        if not self.clock.exists():
+            return []
+        return [
+            "env",
+            f"LD_PRELOAD={FAKETIME}",
+            f"FAKETIME_TIMESTAMP_FILE={self.clock}",
+            "FAKETIME_CACHE_DURATION=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1",
+            "NO_FAKE_STAT=1",
+        ]
+
     def start(self) -> None:
         """Start the agent's process."""
         environment = self.environment()
@@ -77,7 +104,7 @@ class Agent:
             environment["COVERAGE_FILE"] = str(ROOT / ".coverage-parts" / "agent")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*unprivileged(), sys.executable, "-m", "covet.agent"],
+                [*unprivileged(), *self._false_clock(), sys.executable, "-m", "covet.agent"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

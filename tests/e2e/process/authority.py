@@ -34,7 +34,9 @@ class Authority:
         """The authority's certificate."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, folder: Path, subject: str, addresses: tuple[str, ...] = (), trust: bytes = b"") -> Path:
+    def issue(
+        self, folder: Path, subject: str, addresses: tuple[str, ...] = (), trust: bytes = b"", *, expired: bool = False
+    ) -> Path:
         """Write ca.crt, tls.crt and tls.key of a new certificate into a folder, each by rename.
 
         Args:
@@ -42,11 +44,12 @@ class Authority:
             subject: common name.
             addresses: IP addresses or DNS names that the certificate is good for.
             trust: further authorities for ca.crt.
+            expired: it ended a minute ago.
         """
         folder.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
-            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]), self._name, key)
+            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]), self._name, key, expired=expired)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
@@ -79,7 +82,9 @@ def trusting_context(authority: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(authority))
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, expired: bool = False
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -87,8 +92,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=2))
+        .not_valid_after(now + (dt.timedelta(minutes=-1) if expired else dt.timedelta(days=1)))
     )
 
 

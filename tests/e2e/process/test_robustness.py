@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from covet.agent import disk
 from covet.core.agentapi import MemberState, Serving
 from covet.engines import timelines
-from tests.e2e.process.agents import Agent
+from tests.e2e.process.agents import FAKETIME, Agent
 from tests.e2e.process.shard import Shard
 from tests.e2e.process.test_faults import Writer
 
@@ -41,10 +42,56 @@ async def test_a_follower_whose_log_is_damaged_is_cloned_anew_by_itself(three: S
             follower, lambda s: s.serving is Serving.READ_ONLY and s.member != before, MEND_SECONDS
         )
         await writer.more(5)
+    await three.find_leader()
     await three.grow()
     await writer.check()
     assert status.streaming
-    assert "Gave leave to" in three.leader.log.read_text()
+    assert any(f"Gave leave to {before}" in agent.log.read_text() for agent in three.agents)
+
+
+@contextlib.contextmanager
+def clocks(shard: Shard) -> Iterator[None]:
+    """Give every agent a wall clock of its own, and remove what killed processes leave of it."""
+    for agent in shard.agents:
+        agent.step_clock("+0")
+    try:
+        yield
+    finally:
+        for left in Path("/dev/shm").glob("*faketime_s*_*"):  # noqa: S108  named after the processes that made them
+            if not Path("/proc", left.name.rsplit("_", 1)[1]).exists():
+                left.unlink(missing_ok=True)
+
+
+async def step_clocks(shard: Shard, writer: Writer) -> bool:
+    """Step the clocks of a follower and of the leader an hour on, then two back; True if the reign went on."""
+    leader = await shard.find_leader()
+    term = (await shard.status(leader)).promise
+    for offset in (3600, -3600):
+        for agent in (shard.followers[0], leader):
+            agent.step_clock(f"{offset:+d}")
+            await asyncio.sleep(1.5)  # the clock is looked at once a second
+        shown = await asyncio.to_thread(leader.superuser, "SELECT extract(epoch FROM clock_timestamp())")
+        assert abs(float(shown) - time.time() - offset) < 60.0
+        await writer.more(20)
+    for agent in shard.agents:
+        await shard.wait(agent, lambda s: s.serving is not Serving.CLOSED)
+    status = await shard.status(leader)
+    return (term, Serving.READ_WRITE) == (status.promise, status.serving)
+
+
+@pytest.mark.skipif(not FAKETIME.exists(), reason="a clock of one's own needs libfaketime")
+async def test_i11_a_step_of_the_wall_clock_moves_nobody() -> None:
+    """The same leader takes writes, in the same term; a machine that stood still is no step: there are three tries."""
+    shard = Shard(3)
+    with clocks(shard):
+        async with shard:
+            await shard.birth()
+            async with Writer(shard) as writer:
+                tries = [await step_clocks(shard, writer)]
+                while not tries[-1] and len(tries) < 3:
+                    tries.append(await step_clocks(shard, writer))
+            await writer.check()
+            assert tries[-1]
 
 
 @contextlib.contextmanager
@@ -109,12 +156,13 @@ async def test_a_leader_whose_volume_takes_no_writes_stands_down_and_says_why(
 
 async def test_a_leader_stays_while_every_volume_is_ill(three: Shard) -> None:
     """No follower says that its own is well: nobody would be better off, and commits that still work go on."""
-    victim, term = three.leader, (await three.status(three.leader)).promise
+    victim = three.leader
     with contextlib.ExitStack() as stack:
         for agent in three.followers:
             stack.enter_context(hanging(agent))
         for agent in three.followers:
             await three.wait(agent, lambda s: s.volume_problem == disk.STALLED)
+        term = (await three.status(victim)).promise
         stack.enter_context(hanging(victim))
         await three.wait(victim, lambda s: s.volume_problem == disk.STALLED)
         await three.execute("CREATE TABLE t (a int)")

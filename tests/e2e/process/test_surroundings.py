@@ -7,6 +7,7 @@ import ssl
 import pytest
 
 from covet.core.agentapi import MemberState, Serving
+from tests.e2e.process.agents import give
 from tests.e2e.process.shard import Shard
 from tests.e2e.process.test_faults import Writer
 from tests.e2e.process.test_volumes import fill, small_volume
@@ -91,3 +92,29 @@ async def test_a_member_without_room_votes_and_does_not_lead() -> None:
             await shard.execute("CREATE TABLE t (a int)")
             ballast.unlink()
             await shard.wait(full, lambda s: s.serving is Serving.READ_ONLY and s.streaming, 60.0)
+
+
+async def test_a_member_that_cannot_read_its_promise_abstains_and_says_so(three: Shard) -> None:
+    """Nobody is elected by its silence: the shard waits for a member whose promise is known, and goes on with it."""
+    former, witness, damaged = three.leader, *three.followers
+    damaged.kill_everything()
+    promise = damaged.data / "agent" / "promise.json"
+    whole = promise.read_bytes()
+    promise.write_bytes(whole[: len(whole) // 2])
+    damaged.start()
+    status = await three.wait(damaged, lambda s: s.state is MemberState.REFUSED)
+    assert ("StateCorrupt", Serving.CLOSED, ()) == (status.reason, status.serving, damaged.server_processes())
+    assert "promise.json" in status.message
+    former.kill_everything()
+    await three.wait(witness, lambda s: s.state is not MemberState.FOLLOWER or not s.streaming)
+    for _ in range(15):  # longer than an election takes
+        assert Serving.READ_WRITE is not (await three.status(witness)).serving
+        await asyncio.sleep(0.2)
+    former.start()
+    assert damaged is not await three.find_leader()
+    await three.execute("CREATE TABLE t (a int)")
+    damaged.kill_everything()
+    promise.write_bytes(whole)
+    give(promise)
+    damaged.start()
+    await three.wait(damaged, lambda s: s.streaming and s.serving is Serving.READ_ONLY)

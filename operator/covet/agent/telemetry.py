@@ -34,6 +34,8 @@ REASONS: Final = (
 """Reasons of failovers whose series begin at 0: an increase is seen only of a series that was there before."""
 PHASES: Final = ("detect", "fence", "promote", "writable")
 """Phases of a failover, likewise."""
+PUBLISHED: Final = ("EndpointSlice", "Lease")
+"""What a leader publishes, likewise."""
 
 
 class _Labelled(Collector):
@@ -90,6 +92,8 @@ class Telemetry:
             self.failovers.labels(reason)
         for phase in PHASES:
             self.failover_seconds.labels(phase)
+        for published in PUBLISHED:
+            self.publication_failures.labels(published)
 
     def identify(self, namespace: str, cluster: str, shard: str, instance: str) -> None:
         """Say whose metrics these are; every series says it from now on."""

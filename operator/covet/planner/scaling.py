@@ -74,16 +74,18 @@ def cohort_order(seen: ShardFacts, who: Roster, leader: Answer, trusted: tuple[s
     """
     instance, answer = leader
     rule = answer.rule
-    if rule is None or instance.name not in who.staying:
+    stays = instance.name in who.staying
+    if rule is None or departure(seen, who, leader) is not None:
         return None
     answers = {other.name: status for other, status in seen.answers() if other.name in trusted}
     voters, members = [], set()
-    for name in who.staying:
+    # A leader that leaves and has nobody to hand over to keeps everybody, and takes in a volume that was made anew.
+    for name in who.staying if stays else (*who.staying, *who.leaving):
         wanted = {answer.member} if name == instance.name else _members(name, answers.get(name), rule, who)
         if wanted:
             voters.append(name)
             members |= wanted
-    acks = min(who.acks, len(voters) // 2)
+    acks = min(who.acks if stays else rule.acks, len(voters) // 2)
     if members == set(rule.cohort) and rule.acks == acks:
         return None
     return GrowCohort(seen.name, instance.name, tuple(sorted(voters)), acks)

@@ -120,6 +120,16 @@ def _trouble(world: World, kind: str, name: str) -> None:
             return
 
 
+def test_a_leader_that_leaves_takes_its_successor_in_first() -> None:
+    """The one instance that stays lost its volume: its new member votes before it is handed the lead."""
+    world = settled(World(worlds.cluster_spec(1, 3)))
+    world.agents["shop-s0-a"].switchover(SwitchoverOrder("shop-s0-b"))
+    resized(world, 1)
+    world.agents["shop-s0-a"].lose_volume()
+    settled(world)
+    assert ["shop-s0-a"] == sorted(world.agents) == cohort(world)
+
+
 def test_a_lost_volume_is_replaced_by_a_new_member() -> None:
     """The instance is cloned anew, votes as another member, and the old member votes no more."""
     world = settled(World(worlds.cluster_spec(1, 3)))

@@ -3,6 +3,7 @@
     make nemesis RUNS=20 FAULTS=server-killed,pod-killed SEED=1
     make nemesis TIER=cluster RUNS=20 FAULTS=all SEED=1
     make nemesis RUNS=1 FAULTS=pod-frozen SEED=1 ONLY=17        one run again
+    make nemesis FAULTS=stress MINUTES=30 SEED=1                a healthy shard under load: nobody may be elected
 
 Every result is appended to a file; what it holds already is not done again. The summary is made anew from all
 of them, printed, and written to benchmarks/results. Folders `failed` and `slow` beside the results hold
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from benchmarks import machine
-from benchmarks.nemesis import clusterfaults, faults, figures, plan, sandbox, setup
+from benchmarks.nemesis import clusterfaults, faults, figures, plan, sandbox, setup, stress
 from benchmarks.nemesis.bench import Bench
 from benchmarks.nemesis.clustertier import ClusterStage
 from benchmarks.nemesis.kinds import Fault
@@ -28,6 +29,7 @@ from benchmarks.nemesis.stage import Stage
 from tests.e2e.devcluster import layout
 
 RESULTS: Final = pathlib.Path(__file__).parents[1] / "results"
+STRESS_MINUTES: Final = 30.0
 PER_SHARD: Final = 40
 """Runs after which a shard is made anew."""
 FAULTS: Final[Mapping[str, Mapping[str, Fault[Any]]]] = {
@@ -120,9 +122,23 @@ def conclude(arguments: argparse.Namespace, place: machine.Machine) -> dict[str,
     return summary
 
 
+def run_stress(arguments: argparse.Namespace) -> bool:
+    """Put a healthy shard under stress and write down what happened; True if nobody stood for election."""
+    sandbox.enter()
+    place = machine.describe()
+    minutes = min(arguments.minutes, STRESS_MINUTES)
+    told = asyncio.run(stress.run(arguments.seed, minutes, arguments.results.parent))
+    text = json.dumps({"machine": place, **told}, indent=2)
+    print(text)
+    (RESULTS / "failover-stress.json").write_text(f"{text}\n")
+    return not told["problems"]
+
+
 def main() -> None:
     """Do what is missing; exit with 1 if a run failed or a goal was missed."""
     arguments = read_arguments()
+    if arguments.faults == stress.KIND:
+        sys.exit(not run_stress(arguments))
     plans = draw_plans(arguments)
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     place = machine.describe()

@@ -1,6 +1,7 @@
 """One shard, many runs: strike, wait for the first write, repair, wait until it healed, ask the oracle."""
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -8,6 +9,7 @@ import os
 import pathlib
 import shutil
 import time
+from collections.abc import AsyncIterator
 from typing import Any, Final, Generic, Self
 
 from benchmarks.nemesis import health, judging, oracle, phases
@@ -52,7 +54,7 @@ class Bench(Generic[SceneT]):
         self._folder = folder
         self._stage = stage
         self._crew: Crew | None = None
-        self._judge = judging.Judge(stage, HEAL_SECONDS)
+        self.judge = judging.Judge(stage, HEAL_SECONDS)
         self._moved_at = 0.0
         self._count = 0
 
@@ -117,6 +119,17 @@ class Bench(Generic[SceneT]):
         if writes is not None and writes.exists():
             shutil.copy(writes, folder / "writes.jsonl")
 
+    @contextlib.asynccontextmanager
+    async def writing(self, log: pathlib.Path) -> AsyncIterator[int]:
+        """Write into a log for as long as the block lasts; the term of the leader is its value."""
+        assert self._crew is not None
+        term = await self._crew.begin(log)
+        try:
+            yield term
+        finally:
+            await self._stage.restore()
+            await self._crew.end()
+
     # ------------------------------------------------------------ one run
 
     async def _do(self, plan: Plan, log: pathlib.Path, result: dict[str, Any]) -> None:
@@ -128,9 +141,8 @@ class Bench(Generic[SceneT]):
             await asyncio.sleep(max(0.0, self._moved_at + LIMIT_SECONDS - time.monotonic()))
         scene = self._stage.scene(plan, leader)
         offset = time.time() - time.monotonic()
-        term = await self._crew.begin(log)
         returned: int | None = None
-        try:
+        async with self.writing(log) as term:
             await self._stage.darken(plan)
             await asyncio.sleep(plan.warm)
             at = time.monotonic_ns()
@@ -149,14 +161,11 @@ class Bench(Generic[SceneT]):
                 if fault.fails_over and self._knows_service():
                     group.create_task(self._await_write(term, RETURN_SECONDS, RW, result))
             await asyncio.sleep(SETTLE_SECONDS)
-        finally:
-            await self._stage.restore()
-            await self._crew.end()
         history = judging.read_history(log)
         self._measure(history, at, term, result)
         if self._knows_service():
             judging.measure_service(history, at, term, returned, result)
-        await self._judge.judge(history, result)
+        await self.judge.judge(history, result)
 
     def _knows_service(self) -> bool:
         return any(way.name == RW for way in self._stage.settings().ways)

@@ -214,8 +214,7 @@ class ClusterStage:
         await asyncio.to_thread(self.ground.await_fresh)
         for logs in self._logs:
             logs.begin()
-        pods = self._addresses.pods
-        others = [pod.node for instance, pod in sorted(pods.items()) if pod.node != pods[leader].node]
+        others = [node for node in self.ground.devcluster.nodes if node != self._addresses.pods[leader].node]
         self.ground.lead_services_by(others[plan.victim])
         if plan.operator_away:
             await asyncio.to_thread(self.ground.stop_operator)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import os
+import pathlib
 import signal
 from typing import Any, Final
 
@@ -121,7 +122,7 @@ class Ground:
             controlplane.stop(layout, unit, force=True)
             controlplane.start(layout, str((layout.folder / "kube").resolve()), unit)
         for node in self.devcluster.nodes:
-            for pid in processes.children(nodes.first_process(node) or 0):
+            for pid in _children(nodes.first_process(node) or 0):
                 if any(word in processes.command(pid) for word in WATCHERS):
                     processes.send(pid, signal.SIGKILL)
 
@@ -203,6 +204,12 @@ class Ground:
             self.refresh()
         if self._operator_away:
             self.start_operator()
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of every thread of a process."""
+    files = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for path in files for word in path.read_text().split()]
 
 
 def _answers(address: str, port: int, path: str) -> bool:

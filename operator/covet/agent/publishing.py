@@ -53,6 +53,11 @@ class Claim:
         return f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices/{name}"
 
     @property
+    def family(self) -> str:
+        """What an EndpointSlice calls the family of the pod's address; an address that is none counts as IPv4."""
+        return "IPv6" if ":" in self.address else "IPv4"
+
+    @property
     def leases_path(self) -> str:
         """Where Leases are."""
         return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
@@ -146,6 +151,8 @@ async def publish_slice(account: Account, claim: Claim) -> str:
     found = await account.get(claim.slice_path)
     if found is None:
         raise CovetError("SliceMissing", "the operator has not made the EndpointSlice yet")
+    if found.get("addressType", claim.family) != claim.family:
+        raise CovetError("SliceOfAnotherFamily", f"the EndpointSlice takes no {claim.family} addresses; delete it")
     metadata = found.get("metadata") or {}
     term = term_of(metadata)
     if term > claim.term:

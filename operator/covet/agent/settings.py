@@ -72,7 +72,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         tls=Path(environment.get("COVET_TLS", "/etc/covet/tls")),
         data=Path(environment.get("COVET_DATA", "/var/lib/covet")),
         sockets=Path(environment.get("COVET_RUN", "/run/covet")),
-        listen=environment.get("COVET_LISTEN", "0.0.0.0"),  # noqa: S104  a pod's own network namespace
+        listen=environment.get("COVET_LISTEN", "") or _everywhere(environment.get("COVET_POD_ADDRESS", "")),
         programs=Path(environment.get("COVET_PG_BIN", "/usr/lib/postgresql/15/bin")),
         log=environment.get("COVET_LOG", "json"),
         address=environment.get("COVET_POD_ADDRESS", ""),
@@ -81,6 +81,11 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         metrics_port=_port(environment.get("COVET_METRICS_PORT", "")),
         account=Path(environment.get("COVET_ACCOUNT", ACCOUNT)),
     )
+
+
+def _everywhere(own: str) -> str:
+    """Return the address that stands for all of a pod's own, by the family of the one that Kubernetes gave it."""
+    return "::" if ":" in own else "0.0.0.0"  # noqa: S104  a pod's own network namespace
 
 
 def _port(text: str) -> int:

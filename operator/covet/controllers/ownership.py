@@ -30,7 +30,7 @@ def resource_of(key: Key) -> Resource:
 
 
 def made_once(ref: ClusterRef, owner: str, shards: tuple[ShardFacts, ...]) -> tuple[Key, ...]:
-    """Return the keys of what is created or issued beside the applied objects: Secrets, the map, the trust.
+    """Return the keys of what is made beside the objects that are applied at once: Secrets, map, trust, slices.
 
     Args:
         ref: the cluster.
@@ -45,7 +45,9 @@ def made_once(ref: ClusterRef, owner: str, shards: tuple[ShardFacts, ...]) -> tu
         *(names.instance_secret(instance) for instance in instances),
     )
     maps = (names.ring_map(ref.name), names.trust_config(ref.name))
+    slices = (names.read_write_slice(ref.name, shard.name) for shard in shards)
     return (
+        *(("EndpointSlice", ref.namespace, name) for name in slices),
         *(("ConfigMap", ref.namespace, name) for name in maps),
         *(("Secret", ref.namespace, name) for name in wanted),
     )

@@ -140,11 +140,12 @@ def endpoint(found: Manifest | None) -> Endpoint | None:
         return None
     text = str((found["metadata"].get("annotations") or {}).get(names.ANNOTATION_TERM, ""))
     term = int(text) if text.isdecimal() and len(text) < _LONG_TERM else 0
+    family: str | None = found.get("addressType")
     for entry in found.get("endpoints") or []:
         addresses: list[Any] = entry.get("addresses") or []
         if addresses:
-            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")), term)
-    return Endpoint(term=term)
+            return Endpoint(str(addresses[0]), bool((entry.get("conditions") or {}).get("ready")), term, family)
+    return Endpoint(term=term, family=family)
 
 
 def destination(seen: ShardFacts, identity: Identity) -> tuple[Endpoint, str | None, str | None]:

@@ -7,7 +7,7 @@ from covet.api.effective import EffectiveSpec
 from covet.core import names
 from covet.core.agentapi import ShardSpec
 from covet.core.settings import Settings
-from covet.kube import ledger
+from covet.kube import ledger, resources
 from covet.kube.resources import Manifest
 from covet.manifests import accounts, configs, instances, policies, secrets, services
 from covet.manifests import metadata as labelled
@@ -63,7 +63,7 @@ def build(plan: Blueprint, settings: Settings, observed: Objects) -> dict[ledger
     """
     wanted = [*_shared(plan), *_kept(plan, observed)]
     for shard in plan.specs:
-        wanted.extend(_shard(plan, shard, settings))
+        wanted.extend(_shard(plan, shard, settings, observed))
     for shard in plan.specs:
         wanted.extend(_instances(plan, shard, settings, observed))
     return {ledger.key_of(entry.manifest): entry for entry in wanted}
@@ -108,7 +108,21 @@ def _derived(plan: Blueprint, user_secret: Manifest) -> Manifest:
     return {"data": secrets.coded(values)}
 
 
-def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:
+def _family(plan: Blueprint, shard: str, observed: Objects) -> str | None:
+    """Return the family of addresses of the slice behind `-rw`, None before it can be known.
+
+    It can never be changed: that of the slice, or before there is one that which the API server gave the Service.
+    """
+    space, name = plan.cluster.namespace, names.read_write_service(plan.cluster.name, shard)
+    made = observed.get((resources.ENDPOINT_SLICE.kind, space, names.read_write_slice(plan.cluster.name, shard)))
+    if made is not None:
+        return str(made.get("addressType", services.IPV4))
+    service = observed.get((resources.SERVICE.kind, space, name))
+    families = ((service or {}).get("spec") or {}).get("ipFamilies") or [services.IPV4]
+    return str(families[0]) if service is not None else None
+
+
+def _shard(plan: Blueprint, shard: str, settings: Settings, observed: Objects) -> Iterator[Wanted]:
     endpoint, primary, node = plan.endpoints[shard]
     yield Wanted(configs.shard_spec(plan.cluster, shard, codec.encode(plan.specs[shard]).decode()))
     yield Wanted(accounts.service_account(plan.cluster, shard))
@@ -120,7 +134,9 @@ def _shard(plan: Blueprint, shard: str, settings: Settings) -> Iterator[Wanted]:
     yield Wanted(services.read_write(plan.cluster, shard))
     yield Wanted(services.read_only(plan.cluster, shard))
     address = endpoint.address if endpoint.ready else None
-    yield Wanted(services.read_write_slice(plan.cluster, shard, primary, address, node, endpoint.term))
+    family = _family(plan, shard, observed)
+    if family is not None:
+        yield Wanted(services.read_write_slice(plan.cluster, shard, primary, address, node, endpoint.term, family))
     yield Wanted(policies.disruption_budget(plan.cluster, shard))
 
 

@@ -29,6 +29,7 @@ MAP_LOST: Final = "MapLost"
 NAME_TAKEN: Final = "NameTaken"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
+FAMILY_DIFFERS: Final = "AddressFamilyDiffers"
 SERVED_ELSEWHERE: Final = "ServedElsewhere"
 
 # What a person ordered and does not get; the message begins with the shard's name.

@@ -8,6 +8,8 @@ from covet.manifests import metadata
 from covet.manifests.metadata import ClusterRef, Manifest
 
 SQL: Final = "sql"
+IPV4: Final = "IPv4"
+"""Family of addresses where nothing says another."""
 LABEL_SERVICE: Final = "kubernetes.io/service-name"
 LABEL_SLICE_MANAGER: Final = "endpointslice.kubernetes.io/managed-by"
 
@@ -56,7 +58,13 @@ def read_only(cluster: ClusterRef, shard: str) -> Manifest:
 
 
 def read_write_slice(  # noqa: PLR0917  the fields of one endpoint
-    cluster: ClusterRef, shard: str, primary: str | None, address: str | None, node: str | None = None, term: int = 0
+    cluster: ClusterRef,
+    shard: str,
+    primary: str | None,
+    address: str | None,
+    node: str | None = None,
+    term: int = 0,
+    family: str | None = None,
 ) -> Manifest:
     """Return the EndpointSlice behind `read_write`; empty while no primary takes writes.
 
@@ -67,7 +75,10 @@ def read_write_slice(  # noqa: PLR0917  the fields of one endpoint
         address: IP address of its pod.
         node: node of its pod, so that topology-aware routing can use it.
         term: the newest one that it is written for; agents compare it.
+        family: of addresses that it takes, which never changes once it is made; None for that of `address`. An
+            address of the other family stays out.
     """
+    own = f"IPv{ipaddress.ip_address(address).version}" if address is not None else IPV4
     name = names.read_write_slice(cluster.name, shard)
     meta = metadata.owned(cluster, name, shard)
     meta["labels"] |= {
@@ -77,7 +88,7 @@ def read_write_slice(  # noqa: PLR0917  the fields of one endpoint
     if term:
         meta["annotations"] = {names.ANNOTATION_TERM: str(term)}
     endpoints: list[Manifest] = []
-    if primary is not None and address is not None:
+    if primary is not None and address is not None and family in {None, own}:
         endpoint: Manifest = {
             "addresses": [address],
             "conditions": {"ready": True, "serving": True, "terminating": False},
@@ -90,7 +101,7 @@ def read_write_slice(  # noqa: PLR0917  the fields of one endpoint
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": meta,
-        "addressType": f"IPv{ipaddress.ip_address(address).version}" if address is not None else "IPv4",
+        "addressType": family or own,
         "endpoints": endpoints,
         "ports": [{"name": SQL, "port": names.SQL_PORT, "protocol": "TCP"}],
     }

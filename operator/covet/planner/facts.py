@@ -97,11 +97,13 @@ class Endpoint:
 
     Args:
         term: the newest one that it was written for, 0 if it does not say.
+        family: of addresses that the slice takes, `IPv4` or `IPv6`; None if it does not say.
     """
 
     address: str | None = None
     ready: bool = False
     term: int = 0
+    family: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from covet.api.spec import WhenUnsafe
 from covet.core.agentapi import AgentStatus, MemberState, Rule
-from covet.planner import quorum, shard
+from covet.planner import findings, quorum
 from covet.planner.actions import EndPods, ForcePromotion, ShardPlan
 from covet.planner.facts import InstanceFacts, ShardFacts
 from covet.planner.record import ShardRecord
@@ -115,7 +115,7 @@ def _voters(seen: ShardFacts, record: ShardRecord, rule: Rule) -> dict[str, Agen
         if answer.member in rule.cohort
         and _is_own(answer, record)
         and answer.state is not MemberState.REFUSED
-        and answer.reason != shard.FENCED
+        and answer.reason != findings.FENCED
     }
 
 

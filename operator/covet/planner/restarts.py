@@ -15,7 +15,7 @@ from typing import Final
 
 from covet.core import names
 from covet.core.agentapi import AgentStatus, MemberState, Serving, ShardSpec
-from covet.planner import scaling, shard
+from covet.planner import findings, scaling, shard
 from covet.planner.actions import HandOver, RestartInstance
 from covet.planner.facts import InstanceFacts, ShardFacts
 from covet.planner.record import ShardRecord
@@ -169,7 +169,7 @@ def _is_replaceable(instance: InstanceFacts) -> bool:
         return True
     if not isinstance(answer, AgentStatus) or answer.state is not MemberState.STOPPED:
         return False
-    return pod.edited and answer.reason not in shard.QUIET_STOPS
+    return pod.edited and answer.reason not in findings.QUIET_STOPS
 
 
 def _first(obstacles: Mapping[str, str | None], besides: str) -> str | None:

@@ -7,11 +7,10 @@ every prefix safe: the birth record precedes initdb, the system id precedes the 
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Final
 
 from covet.core import events
 from covet.core.agentapi import AgentStatus, MemberState, Serving, ShardSpec
-from covet.planner import scaling
+from covet.planner import findings, scaling
 from covet.planner.actions import (
     Bootstrap,
     Clone,
@@ -24,16 +23,9 @@ from covet.planner.actions import (
     ShardAction,
     ShardPlan,
 )
-from covet.planner.facts import Finding, InstanceFacts, MapFacts, ShardFacts, Unreachable
+from covet.planner.facts import InstanceFacts, MapFacts, ShardFacts
 from covet.planner.record import ShardRecord
 from covet.planner.scaling import Roster
-
-STARTING: Final = "StartingStandby"
-"""What the agent of an instance says that starts its server at once: nobody has to look at it."""
-FENCED: Final = "Fenced"
-"""What the agent of an instance says that a person keeps out of service."""
-QUIET_STOPS: Final = frozenset({STARTING, FENCED})
-"""Reasons of a stopped server that nobody has to look at."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,13 +72,13 @@ def plan_shard(seen: ShardFacts, record: ShardRecord, wish: Wish) -> ShardPlan:
         record: its birth record, as it was read in the same round.
         wish: what it should become.
     """
-    findings = tuple(_findings(seen, record))
-    if any(finding.reason == events.IDENTITY_CONTRADICTED for finding in findings):
-        return ShardPlan(seen.name, (), events.IDENTITY_CONTRADICTED, findings[0].message, findings=findings)
+    found = tuple(findings.of_shard(seen, record))
+    if any(finding.reason == events.IDENTITY_CONTRADICTED for finding in found):
+        return ShardPlan(seen.name, (), events.IDENTITY_CONTRADICTED, found[0].message, findings=found)
     leaders = _leaders(seen, record)
     if len(leaders) > 1:
-        finding = _two_leaders(seen, leaders)
-        return ShardPlan(seen.name, (), finding.reason, finding.message, findings=(*findings, finding))
+        finding = findings.two_leaders(seen, leaders)
+        return ShardPlan(seen.name, (), finding.reason, finding.message, findings=(*found, finding))
     push = _push(seen, record, wish)
     if record.system_id is None:
         step = _birth(seen, record, leaders)
@@ -94,16 +86,16 @@ def plan_shard(seen: ShardFacts, record: ShardRecord, wish: Wish) -> ShardPlan:
         step = _leaderless(seen, record)
     else:
         step = _growth(seen, record, wish, leaders[0])
-    lost = _lost_birth(seen, record, leaders)
+    lost = findings.lost_birth(seen, record, leaders)
     if lost is not None:
-        findings = (*findings, lost)
+        found = (*found, lost)
     return ShardPlan(
         name=seen.name,
         actions=(*push, *step.actions),
         reason=step.reason,
         message=step.message,
-        settled=step.settled and not findings and not push,
-        findings=findings,
+        settled=step.settled and not found and not push,
+        findings=found,
     )
 
 
@@ -125,15 +117,10 @@ def _leaders(seen: ShardFacts, record: ShardRecord | None) -> tuple[Answer, ...]
         and answer.rule is not None
         and answer.rule.leader == answer.member
         and known in {None, answer.system_id}
-        and (record is None or not _foreign(answer, record))
+        and (record is None or not findings.is_foreign(answer, record))
     ]
     newest = max((answer.rule.term for _, answer in found if answer.rule is not None), default=0)
     return tuple(entry for entry in found if entry[1].rule is not None and entry[1].rule.term == newest)
-
-
-def _foreign(answer: AgentStatus, record: ShardRecord) -> bool:
-    """Return whether the volume says itself that it belongs to another shard."""
-    return answer.shard_uid not in {None, record.uid}
 
 
 def _push(seen: ShardFacts, record: ShardRecord, wish: Wish) -> tuple[ShardAction, ...]:
@@ -144,7 +131,7 @@ def _push(seen: ShardFacts, record: ShardRecord, wish: Wish) -> tuple[ShardActio
         if answer.spec_generation < wish.spec.generation
         and answer.state is not MemberState.REFUSED
         and (record.system_id is None or answer.system_id in {None, record.system_id})
-        and not _foreign(answer, record)
+        and not findings.is_foreign(answer, record)
     )
     return (PushSpec(seen.name, behind),) if behind else ()
 
@@ -164,7 +151,7 @@ def _birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -
         return _Step("WaitingForAgent", f"Waiting for the agent of {record.bootstrapped_by}.")
     if record.opened:
         return _Step(events.IDENTITY_CONTRADICTED, "The record says opened and has no system id: nothing is done.")
-    if first.agent.state is MemberState.EMPTY and not _foreign(first.agent, record):
+    if first.agent.state is MemberState.EMPTY and not findings.is_foreign(first.agent, record):
         return _Step(
             "Bootstrapping",
             f"{first.name} initialises the shard.",
@@ -216,7 +203,7 @@ def _growth(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -
 
 def _scale(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
     """Bring the cohort nearer to whom the shard shall have; who left it may go."""
-    trusted = tuple(instance.name for instance, answer in seen.answers() if not _foreign(answer, record))
+    trusted = tuple(instance.name for instance, answer in seen.answers() if not findings.is_foreign(answer, record))
     departure = scaling.departure(seen, wish.roster, leader)
     order = scaling.cohort_order(seen, wish.roster, leader, trusted)
     removal = scaling.removal(seen, wish.roster, leader[1].rule)
@@ -236,7 +223,7 @@ def _empty(seen: ShardFacts, record: ShardRecord, leader: str) -> tuple[str, ...
         for instance, answer in seen.answers()
         if answer.state is MemberState.EMPTY
         and answer.system_id is None
-        and not _foreign(answer, record)
+        and not findings.is_foreign(answer, record)
         and instance.name != leader
     )
 
@@ -259,7 +246,7 @@ def _waits_for(seen: ShardFacts, wish: Wish, leader: Answer) -> tuple[str, str]:
         status = other.agent
         if not isinstance(status, AgentStatus):
             return "WaitingForAgent", f"No answer from the agent of {other.name}."
-        if status.reason == FENCED:
+        if status.reason == findings.FENCED:
             return "InstanceFenced", f"{other.name} is fenced and stays out of service until it is let back."
         if other.name != instance.name and not (status.state is MemberState.FOLLOWER and status.streaming):
             return f"Waiting{status.state.value}", f"{other.name} does not stream yet: {status.message}"
@@ -283,114 +270,4 @@ def _takes_up(seen: ShardFacts, wish: Wish) -> tuple[str, str] | None:
             return "WaitingForStatefulSet", sentence
         if instance.pod is None or not instance.pod.ready:
             return "WaitingForPod", f"The pod of {instance.name} is not ready."
-    return None
-
-
-def _findings(seen: ShardFacts, record: ShardRecord) -> Iterator[Finding]:
-    for instance in seen.instances:
-        if instance.problem is not None:
-            yield instance.problem
-        if instance.pod is not None and instance.pod.problem is not None:
-            yield instance.pod.problem
-        if isinstance(instance.agent, Unreachable):
-            yield from _silent(instance, instance.agent)
-        if isinstance(instance.agent, AgentStatus):
-            yield from _doubtful(instance, instance.agent, record)
-    yield from _unusable(seen)
-
-
-def _silent(instance: InstanceFacts, agent: Unreachable) -> Iterator[Finding]:
-    if agent.seconds >= events.WARN_UNREACHABLE_AFTER:
-        # No figure in the sentence: what changes by itself would be written again every round.
-        yield Finding(
-            events.AGENT_UNREACHABLE,
-            f"The agent of {instance.name} does not answer ({agent.message}). Look at the pod's log, its node and"
-            " the NetworkPolicies; running databases go on without the operator.",
-            subject=f"Pod/{instance.name}-0",
-        )
-
-
-def _unusable(seen: ShardFacts) -> Iterator[Finding]:
-    """Say which servers cannot go by the parameters they are given; one sentence for all with the same trouble."""
-    found: dict[str, list[str]] = {}
-    for instance, answer in seen.answers():
-        if answer.parameter_problem is not None:
-            found.setdefault(answer.parameter_problem.strip(), []).append(instance.name)
-    for problem, instances in found.items():
-        stop = "" if problem.endswith(".") else "."
-        yield Finding(
-            events.PARAMETERS_UNUSABLE,
-            f"The servers of {', '.join(instances)} cannot go by spec.engine.parameters and stay with the last that"
-            f" they could: {problem}{stop} Correct the parameters.",
-            stalls=True,
-            subject=f"Pod/{instances[0]}-0",
-        )
-
-
-def _doubtful(instance: InstanceFacts, answer: AgentStatus, record: ShardRecord) -> Iterator[Finding]:
-    subject = f"Pod/{instance.name}-0"
-    if answer.state is MemberState.REFUSED:
-        yield Finding(
-            events.VOLUME_FOREIGN,
-            f"{instance.name} refuses its volume ({answer.reason}): {answer.message} Nothing on it was touched."
-            " Move the data away or delete the claim, then delete the pod.",
-            stalls=True,
-            subject=subject,
-        )
-    elif _foreign(answer, record):
-        yield Finding(
-            events.VOLUME_FOREIGN,
-            f"{instance.name} holds a database of another shard (uid {answer.shard_uid}; this one is {record.uid})."
-            " Nothing on it was touched. Move the data away or delete the claim, then delete the pod.",
-            stalls=True,
-            subject=subject,
-        )
-    elif answer.system_id is not None and record.system_id not in {None, answer.system_id}:
-        yield Finding(
-            events.VOLUME_FOREIGN,
-            f"{instance.name} holds a database with system id {answer.system_id}; this shard has {record.system_id}."
-            " Nothing on it was touched. Move the data away or delete the claim, then delete the pod.",
-            stalls=True,
-            subject=subject,
-        )
-    elif answer.system_id is not None and record.system_id is None and instance.name != record.bootstrapped_by:
-        yield Finding(
-            events.IDENTITY_CONTRADICTED,
-            f"{instance.name} holds a database, but the record of {record.name} knows of no birth: the identity"
-            " ConfigMap was lost or replaced. Put back its content from a copy; nothing is touched until then.",
-            stalls=True,
-            subject=subject,
-        )
-    elif answer.state is MemberState.STOPPED and answer.reason not in QUIET_STOPS:
-        yield Finding(
-            events.SERVER_STOPPED,
-            f"The server of {instance.name} does not run ({answer.reason}): {answer.message}",
-            subject=subject,
-        )
-
-
-def _two_leaders(seen: ShardFacts, leaders: tuple[Answer, ...]) -> Finding:
-    found = ", ".join(instance.name for instance, _ in leaders)
-    return Finding(
-        events.TWO_LEADERS,
-        f"{found} say at once that they lead {seen.name}. Nothing is done; save the volumes and report this.",
-        stalls=True,
-    )
-
-
-def _lost_birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -> Finding | None:
-    """Say it when the volume that was initialised is empty again and nobody else leads."""
-    if record.system_id is None or leaders:
-        return None
-    for instance, answer in seen.answers():
-        if instance.name == record.bootstrapped_by and answer.state is MemberState.EMPTY:
-            what = "its clients' data is on no instance that answered" if record.opened else "no client was let in yet"
-            return Finding(
-                events.BIRTH_VOLUME_LOST,
-                f"The volume of {instance.name} is empty, though {record.name} was initialised there, and no instance"
-                f" leads ({what}). A shard is never initialised twice: bring the volume back, or delete the cluster"
-                " with its kept objects and make it anew.",
-                stalls=True,
-                subject=f"Pod/{instance.name}-0",
-            )
     return None

@@ -1,6 +1,7 @@
 """A leader's word to Kubernetes: written in the background, and never over a newer leader's."""
 
 import asyncio
+import dataclasses
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -54,6 +55,18 @@ def named(server: ApiServer) -> tuple[str, list[str]]:
     assert found is not None
     endpoints = [address for entry in found["endpoints"] for address in entry["addresses"]]
     return (found["metadata"].get("annotations") or {}).get(names.ANNOTATION_TERM, ""), endpoints
+
+
+async def test_a_leader_of_the_other_family_says_so(server: ApiServer, account: Account) -> None:
+    """An IPv6 pod names itself in a slice for IPv6, and leaves one for IPv4 as it is: it could not be changed."""
+    sixth = dataclasses.replace(claim("b", 7), address="fd00::7")
+    with pytest.raises(CovetError, match="takes no IPv6 addresses"):
+        await publishing.publish_slice(account, sixth)
+    assert ("", []) == named(server)
+    server.delete(resources.ENDPOINT_SLICE, "store", "shop-s0-rw")
+    server.put(services.read_write_slice(CLUSTER, "s0", None, None, family="IPv6"))
+    await publishing.publish_slice(account, sixth)
+    assert ("7", ["fd00::7"]) == named(server)
 
 
 async def test_a_leader_names_itself(server: ApiServer, account: Account) -> None:

@@ -499,6 +499,37 @@ async def test_a_cluster_that_is_gone_ends_its_rounds(bench: Bench) -> None:
     assert {"shop": None} == bench.ready
 
 
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+async def test_the_slice_of_a_primary_has_the_family_of_its_service(bench: Bench, family: str) -> None:
+    """The API server knows what family the cluster has before any pod does, and the slice can never change it."""
+
+    def assign(verb: str, resource: resources.Resource, manifest: dict[str, Any]) -> None:
+        if verb == "create" and resource == resources.SERVICE:
+            manifest["spec"]["ipFamilies"] = [family]
+
+    bench.server.refuse = assign
+    bench.declare()
+    for _ in range(4):
+        await bench.reconciler.once()
+    found = bench.server.get(resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw")
+    assert found is not None
+    assert family == found["addressType"]
+
+
+async def test_pods_of_another_family_than_the_slice_are_a_finding(bench: Bench) -> None:
+    """Nobody is led anywhere by it, and the message says what to delete."""
+    bench.declare()
+    await bench.settle()
+    found = bench.server.objects[resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw"]
+    bench.server.put({**found, "addressType": "IPv6"})
+    await bench.reconciler.once()
+    await bench.reconciler.once()
+    assert events.FAMILY_DIFFERS == bench.condition("Ready")["reason"]
+    bench.server.delete(resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw")
+    await bench.settle()
+    assert "IPv4" == bench.server.objects[resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw"]["addressType"]
+
+
 async def test_no_state_is_kept_in_annotations(bench: Bench) -> None:
     """No annotations or finalizers of ours, but the term of `-rw`, and on pods what their template says."""
     bench.declare()

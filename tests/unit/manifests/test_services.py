@@ -60,6 +60,12 @@ def test_the_slice_takes_either_family_of_addresses() -> None:
     assert "IPv4" == services.read_write_slice(samples.CLUSTER, "s0", "shop-s0-a", "10.0.0.7")["addressType"]
 
 
+def test_a_slice_keeps_its_family() -> None:
+    """The API server lets nobody change it: an address of the other family stays out."""
+    found = services.read_write_slice(samples.CLUSTER, "s0", "shop-s0-a", "fd00::7", family="IPv4")
+    assert ("IPv4", []) == (found["addressType"], found["endpoints"])
+
+
 def test_a_slice_without_a_known_node_names_none() -> None:
     """A pod that was not scheduled yet has no node."""
     found = services.read_write_slice(samples.CLUSTER, "s0", "shop-s0-a", "10.0.0.7")

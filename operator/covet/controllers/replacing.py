@@ -6,6 +6,7 @@ from covet.controllers.observe import Seen
 from covet.core import events, names
 from covet.core.errors import ConflictError
 from covet.kube import resources
+from covet.manifests import metadata
 from covet.planner import actions as act
 from covet.planner import restarts
 from covet.planner.telling import News
@@ -44,10 +45,20 @@ async def end_pods(means: Means, seen: Seen, action: act.EndPods) -> None:
 
 
 async def remove_instances(means: Means, seen: Seen, action: act.RemoveInstances) -> None:
-    """Delete the StatefulSets of instances that left; Kubernetes deletes their pods, and claims by their policy."""
+    """Delete the StatefulSets of instances that left; Kubernetes deletes their pods, and claims by their policy.
+
+    Their certificates go with them: each Secret is given to its StatefulSet first, and whoever may delete no Secrets
+    leaves no key behind.
+    """
     await freshness.still_wanted(means, seen)
     for name in action.instances:
         found = seen.objects.get((resources.STATEFUL_SET.kind, seen.ref.namespace, name))
+        secret = seen.objects.get((resources.SECRET.kind, seen.ref.namespace, names.instance_secret(name)))
+        if found is not None and secret is not None:
+            given = {"uid": secret["metadata"]["uid"], "ownerReferences": [metadata.owned_by(found)]}
+            await means.kube.merge(
+                resources.SECRET, seen.ref.namespace, names.instance_secret(name), {"metadata": given}
+            )
         if found is not None:
             await means.kube.delete(found)
 

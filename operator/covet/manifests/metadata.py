@@ -67,6 +67,18 @@ def owner(cluster: ClusterRef) -> Manifest:
     }
 
 
+def owned_by(found: Manifest) -> Manifest:
+    """Return the owner reference by which Kubernetes deletes an object after another one than its cluster."""
+    return {
+        "apiVersion": found["apiVersion"],
+        "kind": found["kind"],
+        "name": found["metadata"]["name"],
+        "uid": found["metadata"]["uid"],
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
+
+
 def owned(cluster: ClusterRef, name: str, shard: str | None = None, instance: str | None = None) -> Manifest:
     """Return the metadata of an object that goes with its cluster."""
     return {**_plain(cluster, name, shard, instance), "ownerReferences": [owner(cluster)]}

@@ -144,3 +144,17 @@ async def test_a_record_that_is_there_is_never_written_over(bench: Bench) -> Non
     found = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
     assert found is not None
     assert {"identity.json": "old"} == found["data"]
+
+
+async def test_an_instance_that_leaves_takes_its_certificate_along(bench: Bench) -> None:
+    """A shard gets smaller: no key of an instance that is gone stays; grown again, it has a new one."""
+    bench.declare()
+    await bench.settle()
+    before = bench.server.objects[resources.SECRET, NAMESPACE, "shop-s0-c-tls"]["metadata"]["uid"]
+    bench.declare(shards={"count": 1, "instances": 1})
+    await bench.settle()
+    left = {name for resource, _, name in bench.server.objects if resource == resources.SECRET}
+    assert {"shop-s0-a-tls"} == {name for name in left if name.startswith("shop-s0-")}
+    bench.declare()
+    await bench.settle()
+    assert before != bench.server.objects[resources.SECRET, NAMESPACE, "shop-s0-c-tls"]["metadata"]["uid"]

@@ -9,6 +9,9 @@ import sys
 
 _PAGES = os.path.join(os.path.dirname(__file__), "help")  # noqa: PTH118, PTH120 -- pathlib takes as long to load as all else here
 
+_COMPLETE = "_KUBECTL_COVET_COMPLETE"
+"""Environment variable by which a shell asks what the Tab key may offer."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
@@ -24,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
             f"Error: kubectl-covet needs the package {missing.name}: install covet-operator with its extra `cli`.\n"
         )
         return 70
+    if os.environ.get(_COMPLETE):
+        from covet.cli import completing  # noqa: PLC0415 -- as above
+
+        return completing.answer(os.environ[_COMPLETE])
     return application.run(given)
 
 

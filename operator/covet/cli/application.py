@@ -10,7 +10,11 @@ from covet.cli import failures, session
 from covet.core import errors
 
 PROGRAM: Final = "kubectl covet"
-VERBS: Final = ("status", "shards", "why", "switchover", "fence", "unfence", "promote", "psql")
+VERBS: Final = (
+    *("status", "shards", "why", "logs", "certs", "doctor", "report"),
+    *("switchover", "fence", "unfence", "promote", "restart", "reload", "pause", "resume"),
+    *("psql", "completion"),
+)
 """In the order in which help lists them: looking, acting, and the server itself."""
 TRACEBACK: Final = "COVET_TRACEBACK"
 """Environment variable: set, an internal error shows where it happened."""
@@ -36,7 +40,7 @@ class Verbs(click.Group):
     # Help is laid out once, for 80 columns, and written into files: see `covet.cli.pages`.
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 80},
     epilog="Exit codes: 0 done, 1 refused, 2 usage, 3 not found, 4 a right is missing, 5 no API server, 6 still"
-    " waiting.",
+    " waiting, 7 doctor found something to mend.",
 )
 @session.kubectl_options
 @click.pass_context

@@ -5,6 +5,7 @@ operator would carry out, so that a slip of the keyboard is told at once.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from covet.api.status import ShardStatus
 from covet.cli import arithmetic, failures
@@ -76,6 +77,30 @@ def unfence(instance: str) -> Decision:
         return {}
 
     return decide
+
+
+def restart(moment: str) -> Decision:
+    """Return how a restart of all pods that are older than a moment is ordered; nothing if one stands."""
+
+    def decide(seen: Seen) -> Changes:
+        return {} if names.ANNOTATION_RESTART in seen.annotations else {names.ANNOTATION_RESTART: moment}
+
+    return decide
+
+
+def pause(seen: Seen) -> Mapping[str, Any]:
+    """Return what pauses the operator on a cluster, as a patch of its spec."""
+    return {} if seen.paused else {"maintenance": {"paused": True}}
+
+
+def resume(seen: Seen) -> Mapping[str, Any]:
+    """Return what lets the operator go on: the field goes, for that is how it was before."""
+    return {"maintenance": {"paused": None}} if seen.paused else {}
+
+
+def restart_of(seen: Seen, written: Changes) -> str:
+    """Return the moment of the restart that stands after `restart` was decided by this look and written."""
+    return written.get(names.ANNOTATION_RESTART) or seen.annotations[names.ANNOTATION_RESTART]
 
 
 def shard_of(seen: Seen, instance: str) -> ShardStatus:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from covet.cli import access, screen
+from covet.cli import access, executing, reaching, screen
 from covet.core.clock import Clock
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -25,11 +25,13 @@ class Outside:
     Args:
         connect: opens a way to the API server.
         execute: becomes another program: its name, and its arguments with the name first.
+        run: runs another program to its end, within so many seconds.
         clock: durations, and the time of day for ages.
     """
 
-    connect: access.Opener = access.connect
+    connect: access.Opener = reaching.connect
     execute: Callable[[str, list[str]], None] = os.execvp
+    run: Callable[[list[str], float], executing.Ended] = executing.run
     clock: Clock = dataclasses.field(default_factory=Clock)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from kubernetes.aio.client import configuration
 
-from covet.cli import access, failures, orders
+from covet.cli import access, failures, orders, reaching
 from covet.core import names
 from covet.core.errors import ConflictError
 from covet.kube import person, resources
@@ -27,14 +27,14 @@ async def server() -> AsyncIterator[ApiServer]:
 
 
 @pytest.fixture
-async def opened(server: ApiServer) -> AsyncIterator[access.KubeAccess]:
+async def opened(server: ApiServer) -> AsyncIterator[reaching.KubeAccess]:
     """The real adapter."""
     kube = Inquiry(configuration.Configuration(host=server.url), timeout=2.0, caller=person.CALLER)
-    yield access.KubeAccess(person.Reach(kube, "default"), None)
+    yield reaching.KubeAccess(person.Reach(kube, "default"), None)
     await kube.close()
 
 
-async def test_a_cluster_that_is_not_there(opened: access.KubeAccess) -> None:
+async def test_a_cluster_that_is_not_there(opened: reaching.KubeAccess) -> None:
     """The message names those that are."""
     with pytest.raises(failures.Failure) as caught:
         await opened.read("shpo")
@@ -42,7 +42,7 @@ async def test_a_cluster_that_is_not_there(opened: access.KubeAccess) -> None:
     assert caught.value.message.startswith("There is no CovetCluster shpo in namespace default; there are: cart, shop.")
 
 
-async def test_a_cluster_that_is_not_there_and_no_right_to_list(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_a_cluster_that_is_not_there_and_no_right_to_list(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """The missing name is the answer; that others may not be listed is beside the point."""
     server.denied.add(("list", "covetclusters"))
     with pytest.raises(failures.Failure) as caught:
@@ -51,7 +51,7 @@ async def test_a_cluster_that_is_not_there_and_no_right_to_list(server: ApiServe
     assert "there are" not in caught.value.message
 
 
-async def test_a_missing_right_to_read(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_a_missing_right_to_read(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """The rule to grant is written out."""
     server.denied.add(("get", "covetclusters"))
     with pytest.raises(failures.Failure) as caught:
@@ -66,14 +66,14 @@ async def test_a_missing_right_to_read(server: ApiServer, opened: access.KubeAcc
     ) == caught.value.message
 
 
-async def test_a_missing_right_to_order(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_a_missing_right_to_order(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """Reading is allowed, patching is what is named."""
     server.denied.add(("patch", "covetclusters"))
     with pytest.raises(failures.Failure, match=r"(?s)may not patch covetclusters.*verbs: \[\"patch\"\]"):
         await access.order(opened, "shop", orders.fence("shop-s0-c"))
 
 
-async def test_a_missing_right_to_events(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_a_missing_right_to_events(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """Events are of the core group."""
     server.denied.add(("list", "events"))
     seen = await opened.read("shop")
@@ -82,7 +82,7 @@ async def test_a_missing_right_to_events(server: ApiServer, opened: access.KubeA
 
 
 @pytest.mark.parametrize("verb", ["get", "watch"])
-async def test_a_missing_right_to_follow(server: ApiServer, opened: access.KubeAccess, verb: str) -> None:
+async def test_a_missing_right_to_follow(server: ApiServer, opened: reaching.KubeAccess, verb: str) -> None:
     """Following gets and watches: the one that is missing is named."""
     server.denied.add((verb, "covetclusters"))
     async with asyncio.timeout(10):
@@ -91,7 +91,7 @@ async def test_a_missing_right_to_follow(server: ApiServer, opened: access.KubeA
                 pass
 
 
-async def test_an_order_is_kept_by_the_api_server(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_an_order_is_kept_by_the_api_server(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """Annotations of others stay."""
     body = samples.cluster(team="shop")
     server.put(body)
@@ -101,7 +101,7 @@ async def test_an_order_is_kept_by_the_api_server(server: ApiServer, opened: acc
     assert {"team": "shop", names.switchover_annotation("s0"): "shop-s0-c"} == stored["metadata"]["annotations"]
 
 
-async def test_an_order_by_an_old_look_is_a_conflict(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_an_order_by_an_old_look_is_a_conflict(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """Whoever changed the object in between is not overwritten."""
     seen = await opened.read("shop")
     server.put(samples.cluster(**{"covet__dev/fenced": "shop-s1-c"}))
@@ -109,7 +109,7 @@ async def test_an_order_by_an_old_look_is_a_conflict(server: ApiServer, opened: 
         await opened.annotate(seen, {names.ANNOTATION_FENCED: "shop-s0-c"})
 
 
-async def test_two_fences_at_once_are_both_kept(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_two_fences_at_once_are_both_kept(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """Reading the list and writing it back loses nobody's fence."""
     instances = [f"shop-{shard}-{letter}" for shard in ("s0", "s1") for letter in "abc"]
     async with asyncio.timeout(20):
@@ -119,7 +119,7 @@ async def test_two_fences_at_once_are_both_kept(server: ApiServer, opened: acces
     assert ",".join(instances) == stored["metadata"]["annotations"][names.ANNOTATION_FENCED]
 
 
-async def test_an_api_server_that_does_not_answer(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_an_api_server_that_does_not_answer(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """One sentence, and what to try."""
     await server.stop()
     with pytest.raises(failures.Failure) as caught:
@@ -128,7 +128,7 @@ async def test_an_api_server_that_does_not_answer(server: ApiServer, opened: acc
     assert "kubectl version" in caught.value.message
 
 
-async def test_a_kubernetes_without_covet(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_a_kubernetes_without_covet(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """No kind of that name: another sentence than for a cluster that is missing."""
     server.missing.add("covetclusters")
     with pytest.raises(failures.Failure) as caught:
@@ -137,7 +137,7 @@ async def test_a_kubernetes_without_covet(server: ApiServer, opened: access.Kube
     assert "has no CovetCluster: Covet is not installed on it" in caught.value.message
 
 
-async def test_a_spec_that_this_version_cannot_read(server: ApiServer, opened: access.KubeAccess) -> None:
+async def test_a_spec_that_this_version_cannot_read(server: ApiServer, opened: reaching.KubeAccess) -> None:
     """The field at fault is named."""
     body = samples.cluster()
     body["spec"]["engine"]["name"] = "MariaDB"

@@ -80,14 +80,17 @@ def test_a_missing_library_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_the_command_loads_is_declared() -> None:
-    """Both click and rich are direct dependencies with a lower bound and a reason, and so is the entry point."""
+    """Every library is a direct dependency with a lower bound and a reason; both entry points are there."""
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
     declared = project["optional-dependencies"]["cli"]
-    assert {"click", "kubernetes", "pydantic", "rich"} == {line.partition(">=")[0] for line in declared}
+    assert {"click", "cryptography", "kubernetes", "pydantic", "pyyaml", "rich"} == {
+        line.partition(">=")[0] for line in declared
+    }
     reasons = {line: text.partition(f'"{line}",')[2].splitlines()[0].strip() for line in declared}
     assert [] == [line for line, reason in reasons.items() if ">=" not in line or not reason.startswith("# ")]
     assert "covet.cli.__main__:main" == project["scripts"]["kubectl-covet"]
+    assert "covet.cli.completing:main" == project["scripts"]["kubectl_complete-covet"]
 
 
 def seconds(*arguments: str) -> float:

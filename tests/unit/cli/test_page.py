@@ -67,7 +67,9 @@ def test_orders_and_refusals_are_on_the_page() -> None:
         names.switchover_annotation("<shard>"),
         names.promote_annotation("<shard>"),
         names.ANNOTATION_FENCED,
+        names.ANNOTATION_RESTART,
         events.SWITCHOVER_REFUSED,
         events.PROMOTE_REFUSED,
+        events.RESTART_REFUSED,
     ]
     assert [] == [name for name in wanted if name not in PAGE]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import configuration
 
-from covet.cli import access, failures, orders, waiting
+from covet.cli import access, failures, orders, reaching, waiting
 from covet.core import events, names
 from covet.kube import person, resources
 from covet.kube.inquiry import Inquiry
@@ -29,10 +29,10 @@ async def server() -> AsyncIterator[ApiServer]:
 
 
 @pytest.fixture
-async def opened(server: ApiServer) -> AsyncIterator[access.KubeAccess]:
+async def opened(server: ApiServer) -> AsyncIterator[reaching.KubeAccess]:
     """The real adapter."""
     kube = Inquiry(configuration.Configuration(host=server.url), timeout=2.0, caller=person.CALLER)
-    yield access.KubeAccess(person.Reach(kube, "default"), None)
+    yield reaching.KubeAccess(person.Reach(kube, "default"), None)
     await kube.close()
 
 
@@ -79,7 +79,7 @@ def event(reason: str, message: str, name: str = "one") -> dict[str, Any]:
 class Wait:
     """A switchover of s0 to shop-s0-c that is waited for."""
 
-    def __init__(self, server: ApiServer, opened: access.KubeAccess) -> None:
+    def __init__(self, server: ApiServer, opened: reaching.KubeAccess) -> None:
         self.told: list[str] = []
         self._server = server
         self._opened = opened
@@ -109,7 +109,7 @@ class Wait:
 
 
 @pytest.fixture
-def wait(server: ApiServer, opened: access.KubeAccess) -> Wait:
+def wait(server: ApiServer, opened: reaching.KubeAccess) -> Wait:
     """What each test waits for."""
     return Wait(server, opened)
 

@@ -2,12 +2,12 @@
 
 import click
 
-from covet.cli import access, failures, orders, session
+from covet.cli import access, completing, failures, orders, session
 
 
 @click.command("fence")
-@click.argument("cluster")
-@click.argument("instance")
+@completing.cluster_argument
+@click.argument("instance", shell_complete=completing.instances)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also where writes stop.")
 @session.kubectl_options
 @click.pass_obj

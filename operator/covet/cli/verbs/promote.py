@@ -2,13 +2,19 @@
 
 import click
 
-from covet.cli import access, arithmetic, failures, orders, session
+from covet.cli import access, arithmetic, completing, failures, orders, session
 
 
 @click.command("promote")
-@click.argument("cluster")
-@click.option("--shard", required=True, metavar="SHARD", help="Shard, e.g. s0.")
-@click.option("--instance", required=True, metavar="INSTANCE", help="Instance that shall lead, e.g. shop-s0-c.")
+@completing.cluster_argument
+@click.option("--shard", required=True, metavar="SHARD", shell_complete=completing.shards, help="Shard, e.g. s0.")
+@click.option(
+    "--instance",
+    required=True,
+    metavar="INSTANCE",
+    shell_complete=completing.instances,
+    help="Instance that shall lead, e.g. shop-s0-c.",
+)
 @click.option("--accept-loss", is_flag=True, help="Yes, acknowledged writes may be lost.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for the shard's name.")
 @session.kubectl_options

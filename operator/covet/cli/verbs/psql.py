@@ -4,18 +4,16 @@ import sys
 
 import click
 
-from covet.api import effective
 from covet.api.status import Role, ShardStatus
-from covet.cli import access, failures, session
-from covet.core import names
-from covet.engines import configuration
-from covet.manifests import pods
+from covet.cli import access, completing, executing, failures, session
 
 
 @click.command("psql")
-@click.argument("cluster")
+@completing.cluster_argument
 @click.argument("arguments", nargs=-1, metavar="[-- ARGUMENTS]", type=click.UNPROCESSED)
-@click.option("--shard", metavar="SHARD", help="Shard; may be left out if there is one alone.")
+@click.option(
+    "--shard", metavar="SHARD", shell_complete=completing.shards, help="Shard; may be left out if there is one alone."
+)
 @click.option("--replica", is_flag=True, help="A replica that streams, instead of the primary.")
 @session.kubectl_options
 @click.pass_obj
@@ -45,43 +43,14 @@ def command(
     seen, namespace = called.run(target, find)
     chosen = _shard(seen, shard)
     instance = _replica(chosen) if replica else _primary(seen, chosen)
-    call = invocation(seen, target, namespace, instance, arguments)
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    call = executing.psql(seen, target, namespace, instance, arguments, terminal=terminal)
     try:
         called.outside.execute(call[0], call)
     except FileNotFoundError as error:
         raise failures.Failure(
             failures.Exit.NOT_FOUND, "There is no program kubectl on PATH: psql is reached through `kubectl exec`."
         ) from error
-
-
-def invocation(
-    seen: access.Seen, target: access.Target, namespace: str, instance: str, arguments: tuple[str, ...]
-) -> list[str]:
-    """Return the call of kubectl: program and arguments.
-
-    psql is told by its environment where to go, so that every argument of the person's goes before.
-    """
-    spec = seen.status.effective or effective.effective(seen.cluster.spec)
-    where = [("--context", target.context), ("--kubeconfig", target.kubeconfig)]
-    return [
-        "kubectl",
-        *(f"{option}={value}" for option, value in where if value is not None),
-        f"--namespace={namespace}",
-        "exec",
-        "-it" if sys.stdin.isatty() and sys.stdout.isatty() else "-i",
-        names.pod(instance),
-        "-c",
-        pods.CONTAINER,
-        "--",
-        "env",
-        f"PGHOST={pods.RUN}",
-        f"PGUSER={configuration.SUPERUSER}",
-        f"PGDATABASE={spec.database.name}",
-        # The pod's root file system is read-only, and a superuser's statements are not left behind.
-        "PSQL_HISTORY=/dev/null",
-        f"/usr/lib/postgresql/{spec.engine.version}/bin/psql",
-        *arguments,
-    ]
 
 
 def _shard(seen: access.Seen, name: str | None) -> ShardStatus:

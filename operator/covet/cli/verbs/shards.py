@@ -4,11 +4,11 @@ import json
 
 import click
 
-from covet.cli import session, views
+from covet.cli import completing, session, views
 
 
 @click.command("shards")
-@click.argument("cluster")
+@completing.cluster_argument
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the output.")
 @session.kubectl_options
 @click.pass_obj

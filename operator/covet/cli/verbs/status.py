@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import click
 
-from covet.cli import access, session, views
+from covet.cli import access, completing, session, views
 
 REFRESH: Final = 5.0
 """Seconds after which a terminal is drawn again, for the ages on it."""
 
 
 @click.command("status")
-@click.argument("cluster")
+@completing.cluster_argument
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the output.")
 @click.option("-w", "--watch", is_flag=True, help="Go on, and show each change; end it with Ctrl-C.")
 @session.kubectl_options

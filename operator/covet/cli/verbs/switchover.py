@@ -4,14 +4,21 @@ import asyncio
 
 import click
 
-from covet.cli import access, orders, session, views, waiting
+from covet.cli import access, completing, orders, session, views, waiting
 from covet.core import events, names
 
 
 @click.command("switchover")
-@click.argument("cluster")
-@click.option("--shard", required=True, metavar="SHARD", help="Shard, e.g. s0.")
-@click.option("--to", "to", required=True, metavar="INSTANCE", help="Instance that shall lead, e.g. shop-s0-c.")
+@completing.cluster_argument
+@click.option("--shard", required=True, metavar="SHARD", shell_complete=completing.shards, help="Shard, e.g. s0.")
+@click.option(
+    "--to",
+    "to",
+    required=True,
+    metavar="INSTANCE",
+    shell_complete=completing.instances,
+    help="Instance that shall lead, e.g. shop-s0-c.",
+)
 @click.option("--wait", is_flag=True, help="Return when it leads and takes writes, or the order was refused.")
 @click.option(
     "--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Seconds that --wait takes."

@@ -2,12 +2,12 @@
 
 import click
 
-from covet.cli import access, orders, session
+from covet.cli import access, completing, orders, session
 
 
 @click.command("unfence")
-@click.argument("cluster")
-@click.argument("instance")
+@completing.cluster_argument
+@click.argument("instance", shell_complete=completing.instances)
 @session.kubectl_options
 @click.pass_obj
 def command(called: session.Session, /, *, cluster: str, instance: str, **options: str | None) -> None:

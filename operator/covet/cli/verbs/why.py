@@ -4,12 +4,12 @@ import json
 
 import click
 
-from covet.cli import explaining, session
+from covet.cli import completing, explaining, session
 
 
 @click.command("why")
-@click.argument("cluster")
-@click.option("--shard", required=True, metavar="SHARD", help="Shard, e.g. s0.")
+@completing.cluster_argument
+@click.option("--shard", required=True, metavar="SHARD", shell_complete=completing.shards, help="Shard, e.g. s0.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the output.")
 @session.kubectl_options
 @click.pass_obj

@@ -1,0 +1,145 @@
+"""Are the database pods there and ready, and does somebody scrape them?"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from covet.cli.doctoring import finding
+from covet.cli.doctoring.facts import Facts
+from covet.cli.doctoring.finding import Finding
+from covet.cli.raw import Manifest
+from covet.core import names
+
+AREA: Final = "Pods"
+METRICS: Final = "Metrics"
+_SCRAPE: Final = "prometheus.io/scrape"
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield what there is to say about pods."""
+    yield from finding.seen_or_not(AREA, facts.pods)
+    there = finding.objects(facts.pods)
+    found = [*_missing(facts), *(one for pod in there for one in _pod(pod))]
+    yield from found
+    if there and not found:
+        yield finding.good(AREA, f"All {len(there)} are ready.")
+    if not there and facts.seen is not None and facts.pods == ():
+        yield finding.bad(
+            AREA,
+            f"Cluster {facts.seen.name} has no pods.",
+            "Nothing of it runs.",
+            f"`kubectl covet status {facts.seen.name}` shows what the operator waits for.",
+        )
+
+
+def check_metrics(facts: Facts) -> Iterator[Finding]:
+    """Yield what there is to say about who is scraped."""
+    yield from finding.seen_or_not(METRICS, facts.monitors)
+    there, monitors = finding.objects(facts.pods), finding.objects(facts.monitors)
+    if not there or isinstance(facts.monitors, Exception):
+        return
+    alone = [pod for pod in there if not _is_annotated(pod) and not any(_selects(one, pod) for one in monitors)]
+    if alone:
+        yield finding.doubtful(
+            METRICS,
+            f"No PodMonitor in namespace {facts.namespace} selects {_counted(alone)}.",
+            "Nobody scrapes them by what Kubernetes knows, so no alert speaks for them.",
+            "Switch the monitors on in the values of the chart covet, or let Prometheus find the pods by their label"
+            f" {names.LABEL_CLUSTER}. If it is told in another way, nothing is to be done.",
+        )
+    else:
+        yield finding.good(METRICS, f"A PodMonitor or an annotation asks to scrape each of the {len(there)} pods.")
+    for monitor in monitors:
+        yield from _ports(monitor, [pod for pod in there if _selects(monitor, pod)])
+
+
+def _missing(facts: Facts) -> Iterator[Finding]:
+    """Yield the instances that should have a pod and have none."""
+    if facts.seen is None or isinstance(facts.pods, Exception) or not facts.pods:
+        return
+    there = {finding.name_of(pod) for pod in facts.pods}
+    for shard in facts.seen.status.shards:
+        for server in shard.instances:
+            if names.pod(server.name) not in there:
+                yield finding.bad(
+                    AREA,
+                    f"{server.name} has no pod.",
+                    "It neither serves nor votes.",
+                    f"`kubectl describe statefulset {server.name}` says why none is made.",
+                )
+
+
+def _pod(pod: Manifest) -> Iterator[Finding]:
+    name, status = finding.name_of(pod), pod.get("status") or {}
+    conditions = {str(entry["type"]): entry for entry in status.get("conditions") or []}
+    containers = status.get("containerStatuses") or []
+    if (conditions.get("Ready") or {}).get("status") != "True":
+        why, todo = _cause(name, conditions, containers)
+        leaving = " and is being deleted" if pod["metadata"].get("deletionTimestamp") else ""
+        yield finding.bad(AREA, f"{name} is not ready ({status.get('phase') or 'Unknown'}){leaving}.", why, todo)
+    for container in containers:
+        ended = (container.get("lastState") or {}).get("terminated")
+        if ended and container.get("restartCount", 0) > 0 and ended.get("exitCode") not in {0, None}:
+            yield finding.doubtful(
+                AREA,
+                f"{name} was restarted {_times(container['restartCount'])}, the last time"
+                f" at {ended.get('finishedAt')}: {ended.get('reason') or 'Error'}, exit code {ended['exitCode']}.",
+                "An agent ends by itself only to be started anew; OOMKilled means that its memory limit is too low.",
+                f"`kubectl logs {name} --previous` shows its last words.",
+            )
+
+
+def _cause(name: str, conditions: dict[str, Any], containers: list[Any]) -> tuple[str, str]:
+    """Return why a pod is not ready, and what to do."""
+    for container in containers:
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting:
+            said = str(waiting.get("message") or "").rstrip(".")
+            why = f"Its container waits: {waiting.get('reason')}{': ' + said if said else ''}."
+            return why, f"`kubectl describe pod {name}` shows its Events."
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        said = str(scheduled.get("message") or "no reason is given").rstrip(".")
+        return f"No node takes it: {said}.", "Make room, or change spec.resources or spec.scheduling."
+    instance = name.rpartition("-")[0]
+    return (
+        "It runs and says that it neither leads nor streams.",
+        f"`kubectl covet logs CLUSTER --instance {instance} --level warning` and `kubectl covet why` say more.",
+    )
+
+
+def _selects(monitor: Manifest, pod: Manifest) -> bool:
+    """Return whether a PodMonitor of the namespace selects a pod in it."""
+    spec = monitor.get("spec") or {}
+    place = spec.get("namespaceSelector") or {}
+    here = place.get("any") or not place.get("matchNames") or pod["metadata"]["namespace"] in place["matchNames"]
+    return bool(here) and finding.selects(spec.get("selector") or {}, pod)
+
+
+def _ports(monitor: Manifest, selected: list[Manifest]) -> Iterator[Finding]:
+    """Yield that a PodMonitor names no port that the pods have."""
+    asked = {str(one["port"]) for one in (monitor.get("spec") or {}).get("podMetricsEndpoints") or [] if "port" in one}
+    for pod in selected[:1]:
+        ports = {
+            str(port.get("name")) for container in pod["spec"]["containers"] for port in container.get("ports") or []
+        }
+        if asked and not asked & ports:
+            yield finding.bad(
+                METRICS,
+                f"PodMonitor {finding.name_of(monitor)} scrapes port {', '.join(sorted(asked))},"
+                " which the pods do not have.",
+                "Prometheus shows no target, and no error either.",
+                f"Name one of {', '.join(sorted(ports))}; a restart brings pods of an older version up to date.",
+            )
+
+
+def _is_annotated(pod: Manifest) -> bool:
+    return (pod["metadata"].get("annotations") or {}).get(_SCRAPE) == "true"
+
+
+def _counted(pods: list[Manifest]) -> str:
+    shown = ", ".join(finding.name_of(pod) for pod in pods[:3])
+    return shown if len(pods) <= 3 else f"{shown} and {len(pods) - 3} more"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,59 @@
+"""`kubectl covet certs`: which certificates a cluster has, and how long yet."""
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from covet.cli import access, certificates, completing, screen, session
+from covet.cli.certificates import Found
+from covet.core import names
+
+
+@click.command("certs")
+@completing.cluster_argument
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Form of the output.")
+@session.kubectl_options
+@click.pass_obj
+def command(called: session.Session, /, *, cluster: str, output: str, **options: str | None) -> None:
+    """Show the certificates of a cluster; warn of what ends soon.
+
+    Reads the Secrets of the cluster, which takes the right to list Secrets; nothing of a key is
+    shown. Covet renews a certificate when a third of its life is left.
+    """
+    now = called.outside.clock.wall()
+
+    async def verb(opened: access.Access) -> tuple[list[Found], list[str]]:
+        seen = await opened.read(cluster)
+        secrets = await opened.beside.list("secrets", seen.namespace, {names.LABEL_CLUSTER: cluster})
+        trust = await opened.beside.get("configmaps", seen.namespace, names.trust_config(cluster))
+        instances = [server.name for shard in seen.status.shards for server in shard.instances]
+        return list(certificates.inspect(secrets, trust, now)), certificates.lacking(cluster, instances, secrets)
+
+    found, missing = called.run(session.target_of(options), verb)
+    if output == "json":
+        click.echo(json.dumps({"certificates": [one.document() for one in found], "missing": missing}, indent=2))
+        return
+    if not found:
+        click.echo(f"Cluster {cluster} has no certificate yet.")
+        return
+    heads = ("OBJECT", "SUBJECT", "ISSUER", "NOT AFTER", "DAYS LEFT")
+    session.show(screen.columns(heads, map(_row, found)), *_warnings(found, missing))
+
+
+def _row(found: Found) -> tuple[screen.Cell, ...]:
+    bad = bool(found.problem)
+    days = "-" if found.days is None else str(found.days)
+    return (
+        found.where,
+        found.subject or "-",
+        found.issuer or "-",
+        "-" if found.ends is None else f"{found.ends:%Y-%m-%d %H:%M}",
+        screen.styled(days, screen.BAD if bad else screen.GOOD),
+    )
+
+
+def _warnings(found: Sequence[Found], missing: Sequence[str]) -> list[object]:
+    said: list[screen.Cell] = [f"{one.where}: {one.problem}." for one in found if one.problem]
+    said += [f"Secret/{name} is not there: the operator makes it in its next round." for name in missing]
+    return ["", screen.bullets(screen.styled(str(line), screen.BAD) for line in said)] if said else []

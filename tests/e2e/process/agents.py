@@ -30,6 +30,9 @@ class Agent:
         folder: everything of this instance lies below it.
         peer: its name, address and ports.
         authority: signs its certificate.
+
+    Attributes:
+        metrics_port: port of the plain metrics; 0, for none, unless a test sets it before the start.
     """
 
     def __init__(self, folder: Path, peer: Peer, authority: Authority) -> None:
@@ -39,6 +42,7 @@ class Agent:
         self.pgdata = self.data / "pgdata"
         self.tls = folder / "tls"
         self.log = folder / "agent.log"
+        self.metrics_port = 0
         self.clock = folder / "clock"
         self._spec = folder / "spec.json"
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,7 +72,7 @@ class Agent:
             "COVET_RUN": str(self.folder / "run"),
             "COVET_LISTEN": self.peer.address,
             "COVET_PG_BIN": str(PROGRAMS),
-            "COVET_METRICS_PORT": "0",
+            "COVET_METRICS_PORT": str(self.metrics_port),
         }
 
     def step_clock(self, offset: str) -> None:

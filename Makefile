@@ -78,7 +78,7 @@ devcluster-down: ## stop it and leave no trace
 images: setup ## build the images; PUSH=registry pushes them
 	@python3 -m tools.images build $(if $(PUSH),--push $(PUSH))
 
-generate: setup ## write the CRDs, the charts' copies and the reference pages from the models
+generate: setup ## write CRDs, reference pages, alerts and dashboards from their sources
 	$(PY) -m tools.generate
 
 settings-table: setup ## write the table of server settings, asked of an installed PostgreSQL

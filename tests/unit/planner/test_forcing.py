@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covet.api.spec import WhenUnsafe
@@ -114,6 +114,7 @@ def test_what_is_no_outage_of_the_members_is_left_alone(found: Case) -> None:
     assert "" == forcing.decide(found, NOW)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["answers", "none", "running", "ready", "ending", "off"]), min_size=3, max_size=3),
     st.floats(0, 1000),

@@ -156,6 +156,11 @@ class Layout:
         return f"cvt{self.index}"
 
     @property
+    def hardware_address(self) -> str:
+        """The address of the machine's own network card on that switch; nodes count from 1."""
+        return f"02:c0:7e:{self.index:02x}:00:00"
+
+    @property
     def node_network(self) -> str:
         """The network of that switch."""
         return f"10.200.{self.index}.0/24"

@@ -27,7 +27,10 @@ def create_bridge(layout: Layout) -> None:
     Raises DevclusterError if the machine already uses the network.
     """
     _refuse_foreign_network(layout)
-    run("ip", "link", "add", layout.bridge, "type", "bridge", "forward_delay", 0)
+    # Without an address of its own a bridge takes the lowest of its cables', and changes it when a node dies:
+    # the other nodes would then talk for half a minute to a card that is gone.
+    card = ("address", layout.hardware_address)
+    run("ip", "link", "add", layout.bridge, *card, "type", "bridge", "forward_delay", 0)
     for address in (layout.address, layout.dns_address):
         run("ip", "address", "add", f"{address}/24", "dev", layout.bridge, "noprefixroute")
     run("ip", "link", "set", layout.bridge, "up")

@@ -48,20 +48,23 @@ class Bench(Generic[SceneT]):
     Args:
         stage: the shard.
         folder: where the logs of a failing or slow run go, a folder for each.
+        patience: how many times longer than usual everything may take, where nothing is measured.
     """
 
-    def __init__(self, stage: Stage[SceneT], folder: pathlib.Path) -> None:
+    def __init__(self, stage: Stage[SceneT], folder: pathlib.Path, patience: float = 1.0) -> None:
         self._folder = folder
         self._stage = stage
         self._crew: Crew | None = None
-        self.judge = judging.Judge(stage, HEAL_SECONDS)
+        self._patience = patience
+        self._heal = HEAL_SECONDS * patience
+        self.judge = judging.Judge(stage, self._heal)
         self._moved_at = 0.0
         self._count = 0
 
     async def __aenter__(self) -> Self:
         try:
             await self._stage.open()
-            leader = await health.await_whole(self._stage, HEAL_SECONDS)
+            leader = await health.await_whole(self._stage, self._heal)
             session = await self._stage.connect(leader)
             for statement in TABLE:
                 await session.execute(statement, timeout=10.0)
@@ -135,7 +138,7 @@ class Bench(Generic[SceneT]):
     async def _do(self, plan: Plan, log: pathlib.Path, result: dict[str, Any]) -> None:
         assert self._crew is not None
         fault = self._stage.faults[plan.fault]
-        leader = await health.await_whole(self._stage, HEAL_SECONDS)
+        leader = await health.await_whole(self._stage, self._heal)
         await self._stage.prepare(plan, leader)
         if fault.silent:
             await asyncio.sleep(max(0.0, self._moved_at + LIMIT_SECONDS - time.monotonic()))
@@ -150,16 +153,16 @@ class Bench(Generic[SceneT]):
             repaired = asyncio.create_task(repair(fault, scene, plan, struck))
             result |= {"leader": leader, "term": term, "fault_at": round(at / 1e9 + offset, 3)}
             if fault.fails_over:
-                await self._await_write(term, fault.limit, DSN, result)
+                await self._await_write(term, fault.limit * self._patience, DSN, result)
             await struck
             returned = await self._stage.lighten()
             undone = max(await repaired, returned or 0)
             if not fault.fails_over:
-                await self._await_ack(log, fault.limit, result)
+                await self._await_ack(log, fault.limit * self._patience, result)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._time_return(leader, at, undone, result))
                 if fault.fails_over and self._knows_service():
-                    group.create_task(self._await_write(term, RETURN_SECONDS, RW, result))
+                    group.create_task(self._await_write(term, RETURN_SECONDS * self._patience, RW, result))
             await asyncio.sleep(SETTLE_SECONDS)
         history = judging.read_history(log)
         self._measure(history, at, term, result)
@@ -189,7 +192,7 @@ class Bench(Generic[SceneT]):
 
     async def _time_return(self, leader: str, at: int, undone: int, result: dict[str, Any]) -> None:
         """Wait until the shard is whole, and note when."""
-        found = await health.await_whole(self._stage, HEAL_SECONDS)
+        found = await health.await_whole(self._stage, self._heal)
         now = time.monotonic_ns()
         result["healed_ms"] = round((now - at) / 1e6)
         if found != leader:

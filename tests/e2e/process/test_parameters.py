@@ -54,6 +54,29 @@ async def test_a_setting_that_replicas_need_is_raised_and_not_lowered() -> None:
         assert () == (await shard.status(shard.leader)).pending_restart
 
 
+async def test_a_raised_setting_is_taken_up_replicas_first_then_by_the_former_primary() -> None:
+    """In the order in which the operator restarts, no replica ever has less than its primary, and all stream on."""
+    async with Shard(3) as shard:
+        await shard.birth()
+        first, others = shard.leader, shard.followers
+        await shard.publish(parameters={"max_connections": "230"})
+        for agent in shard.agents:
+            await shard.wait(agent, lambda s: s.pending_restart == ("max_connections",))
+        for agent in others:
+            await asyncio.to_thread(agent.terminate)
+            agent.start()
+            await shard.wait(agent, lambda s: s.streaming and s.serving is Serving.READ_ONLY)
+            assert "230" == agent.superuser("SHOW max_connections")
+        await shard.switch_over(others[0])
+        await shard.wait(first, lambda s: s.streaming and s.serving is Serving.READ_ONLY)
+        await asyncio.to_thread(first.terminate)
+        first.start()
+        await shard.execute("CREATE TABLE t AS SELECT 1 AS a")
+        for agent in (first, others[1]):
+            await shard.wait(agent, lambda s: s.streaming and s.serving is Serving.READ_ONLY and not s.pending_restart)
+            assert "230" == agent.superuser("SHOW max_connections")
+
+
 async def test_what_a_user_sets_for_all_sessions_spares_the_agents_own(one: Shard) -> None:
     """Timeouts of milliseconds end the user's statements, not the agent's, and the shard serves on."""
     harsh = {"statement_timeout": "5ms", "lock_timeout": "1ms", "idle_session_timeout": "100ms"}

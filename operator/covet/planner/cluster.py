@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from covet.api.spec import WhenUnsafe
 from covet.core import events, names
-from covet.planner import endpoints, forcing, layout, orders, record, rollout, shard
+from covet.planner import endpoints, findings, forcing, layout, orders, record, rollout, shard
 from covet.planner.actions import (
     ApplyObjects,
     ClusterAction,
@@ -27,9 +27,6 @@ from covet.planner.actions import (
 )
 from covet.planner.facts import ClusterFacts, Finding, ObjectKey
 from covet.planner.record import Identity
-
-AUTHORITY_WARNING = dt.timedelta(days=90)
-"""Time left of the authority at which a person is told."""
 
 
 def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
@@ -49,11 +46,11 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity, now)), now)
     shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
     pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
-    findings = (
+    wrong = (
         *facts.problems,
         *facts.taken.values(),
-        *_authority(facts, now),
-        *_lost_map(facts),
+        *findings.of_authority(facts, now),
+        *findings.of_map(facts),
         *(found for plan in shards for found in plan.findings),
     )
     held = _held(facts, facts.identity)
@@ -61,13 +58,13 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         actions, reason, message = held
         if facts.paused:
             pending = (*pending, *_paused_work(facts, shards))
-        return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), findings, pending)
+        return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), wrong, pending)
     known = tuple(seen.name for seen in facts.shards)
     strays = orders.strays(orders.read(facts.annotations), known)
     done = rollout.settle(facts, now)
     actions = (*_foundation(facts), *_publish(facts), *strays, *((done,) if done is not None else ()))
     reason, message = _waits_for(actions, shards)
-    return Plan(actions, reason, message, shards, findings, pending)
+    return Plan(actions, reason, message, shards, wrong, pending)
 
 
 def _held(facts: ClusterFacts, identity: Identity) -> tuple[tuple[ClusterAction, ...], str, str] | None:
@@ -187,18 +184,14 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
 def _certify(facts: ClusterFacts) -> Iterator[ClusterAction]:
     """Issue what is missing or due, if there is an authority to do it."""
     due = tuple(_due_certificates(facts))
-    if due and facts.authority is not None and facts.authority.valid and not _is_authority_taken(facts):
+    if due and facts.authority is not None and facts.authority.valid and not findings.is_authority_taken(facts):
         yield IssueCertificates(due)
-
-
-def _is_authority_taken(facts: ClusterFacts) -> bool:
-    return ("Secret", facts.namespace, names.authority_secret(facts.name)) in facts.taken
 
 
 def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
     lost = facts.authority is None and bool(facts.certificates)
-    if facts.authority is None and not lost and not _is_authority_taken(facts):
+    if facts.authority is None and not lost and not findings.is_authority_taken(facts):
         yield CreateAuthority()
         yield IssueCertificates(tuple(_due_certificates(facts)))
     else:
@@ -206,7 +199,7 @@ def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     if not facts.user_secret and not lost and not _is_user_taken(facts):
         yield CreateUser()
     map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken
-    if facts.ring_map is None and map_free and _newest_epoch(facts) <= 1:
+    if facts.ring_map is None and map_free and findings.newest_epoch(facts) <= 1:
         # Until shards can be moved there is one map, made from the record: the same text again.
         yield CreateMap()
 
@@ -214,10 +207,6 @@ def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
 def _is_user_taken(facts: ClusterFacts) -> bool:
     owner = facts.identity.born.database.owner if facts.identity is not None else ""
     return ("Secret", facts.namespace, names.user_secret(facts.name, owner)) in facts.taken
-
-
-def _newest_epoch(facts: ClusterFacts) -> int:
-    return max((answer.map_epoch or 0 for seen in facts.shards for _, answer in seen.answers()), default=0)
 
 
 def _due_certificates(facts: ClusterFacts) -> Iterator[str]:
@@ -229,48 +218,6 @@ def _due_certificates(facts: ClusterFacts) -> Iterator[str]:
         )  # fmt: skip
         if (found is None or found.due) and ("Secret", facts.namespace, secret) not in facts.taken:
             yield subject
-
-
-def _authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
-    subject = f"Secret/{names.authority_secret(facts.name)}"
-    if facts.authority is None and facts.certificates:
-        yield Finding(
-            events.AUTHORITY_INVALID,
-            f"The Secret {names.authority_secret(facts.name)} is gone, and certificates that it issued are in use. Put"
-            " it back from a copy. Without one, delete all Secrets of this cluster whose names end in -tls as well: a"
-            " new authority is made, and instances and clients trust each other again once all have taken it up.",
-            stalls=True,
-            subject=subject,
-        )
-    if facts.authority is None or _is_authority_taken(facts):
-        return
-    if not facts.authority.valid:
-        yield Finding(
-            events.AUTHORITY_INVALID,
-            f"The Secret {names.authority_secret(facts.name)} holds no valid authority. Put it back from a copy;"
-            " certificates are not renewed until then.",
-            stalls=True,
-            subject=subject,
-        )
-    elif now >= facts.authority.ends - AUTHORITY_WARNING:
-        yield Finding(
-            events.AUTHORITY_EXPIRING,
-            f"The certificate authority of the cluster ends on {facts.authority.ends:%Y-%m-%d}.",
-            subject=subject,
-        )
-
-
-def _lost_map(facts: ClusterFacts) -> Iterator[Finding]:
-    """Say it when the published map is gone and cannot be made from the record, because slots have moved since."""
-    epoch = _newest_epoch(facts)
-    if facts.ring_map is None and epoch > 1:
-        yield Finding(
-            events.MAP_LOST,
-            f"The ConfigMap {names.ring_map(facts.name)} is gone or damaged, and the shards hold epoch {epoch}. Write"
-            " it anew from the newest row of covet.map of any shard.",
-            stalls=True,
-            subject=f"ConfigMap/{names.ring_map(facts.name)}",
-        )
 
 
 def _publish(facts: ClusterFacts, keep: Callable[[ObjectKey], bool] = _anything) -> Iterator[ClusterAction]:

@@ -1,11 +1,12 @@
-"""What is wrong with a shard, for people: silent agents, foreign volumes, lost ones, stopped servers. Pure."""
+"""What is wrong, for people: silent agents, foreign or lost volumes, stopped servers, the authority, the map. Pure."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
-from covet.core import events
+from covet.core import events, names
 from covet.core.agentapi import AgentStatus, MemberState
-from covet.planner.facts import Finding, InstanceFacts, ShardFacts, Unreachable
+from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 from covet.planner.record import ShardRecord
 
 STARTING: Final = "StartingStandby"
@@ -14,6 +15,9 @@ FENCED: Final = "Fenced"
 """What the agent of an instance says that a person keeps out of service."""
 QUIET_STOPS: Final = frozenset({STARTING, FENCED})
 """Reasons of a stopped server that nobody has to look at."""
+
+AUTHORITY_WARNING = dt.timedelta(days=90)
+"""Time left of the authority at which a person is told."""
 
 Answer = tuple[InstanceFacts, AgentStatus]
 
@@ -152,3 +156,56 @@ def lost_birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...
                 subject=f"Pod/{instance.name}-0",
             )
     return None
+
+
+def of_authority(facts: ClusterFacts, now: dt.datetime) -> Iterator[Finding]:
+    """Yield what is wrong with the certificate authority of a cluster."""
+    subject = f"Secret/{names.authority_secret(facts.name)}"
+    if facts.authority is None and facts.certificates:
+        yield Finding(
+            events.AUTHORITY_INVALID,
+            f"The Secret {names.authority_secret(facts.name)} is gone, and certificates that it issued are in use. Put"
+            " it back from a copy. Without one, delete all Secrets of this cluster whose names end in -tls as well: a"
+            " new authority is made, and instances and clients trust each other again once all have taken it up.",
+            stalls=True,
+            subject=subject,
+        )
+    if facts.authority is None or is_authority_taken(facts):
+        return
+    if not facts.authority.valid:
+        yield Finding(
+            events.AUTHORITY_INVALID,
+            f"The Secret {names.authority_secret(facts.name)} holds no valid authority. Put it back from a copy;"
+            " certificates are not renewed until then.",
+            stalls=True,
+            subject=subject,
+        )
+    elif now >= facts.authority.ends - AUTHORITY_WARNING:
+        yield Finding(
+            events.AUTHORITY_EXPIRING,
+            f"The certificate authority of the cluster ends on {facts.authority.ends:%Y-%m-%d}.",
+            subject=subject,
+        )
+
+
+def is_authority_taken(facts: ClusterFacts) -> bool:
+    """Return whether somebody else has the name of the Secret of the authority."""
+    return ("Secret", facts.namespace, names.authority_secret(facts.name)) in facts.taken
+
+
+def of_map(facts: ClusterFacts) -> Iterator[Finding]:
+    """Say it when the published map is gone and cannot be made from the record, because slots have moved since."""
+    epoch = newest_epoch(facts)
+    if facts.ring_map is None and epoch > 1:
+        yield Finding(
+            events.MAP_LOST,
+            f"The ConfigMap {names.ring_map(facts.name)} is gone or damaged, and the shards hold epoch {epoch}. Write"
+            " it anew from the newest row of covet.map of any shard.",
+            stalls=True,
+            subject=f"ConfigMap/{names.ring_map(facts.name)}",
+        )
+
+
+def newest_epoch(facts: ClusterFacts) -> int:
+    """Return the newest epoch of the map that a shard holds, 0 for none."""
+    return max((answer.map_epoch or 0 for seen in facts.shards for _, answer in seen.answers()), default=0)

@@ -1,6 +1,7 @@
 """PostgreSQL's programs that run to an end: initdb, pg_basebackup, pg_controldata."""
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import Callable, Container
@@ -116,8 +117,7 @@ async def copy_base(
             await _read_progress(process.stderr, words, progress)
         code = await process.wait()
     except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
+        await _kill(process)
         raise
     if code != 0:
         raise ProgramError("CloneFailed", f"pg_basebackup ended with {code}: {' '.join(words[-4:])}")
@@ -134,6 +134,13 @@ async def _read_progress(stream: asyncio.StreamReader, words: list[str], progres
             elif line.strip():
                 words.append(line.decode(errors="replace"))
                 LOG.info(words[-1])
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a program that may have ended this very moment: that is no reason to go on as if nobody had cancelled."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 async def run(
@@ -162,8 +169,7 @@ async def run(
     try:
         output, errors = await asyncio.wait_for(process.communicate(), limit)
     except (TimeoutError, asyncio.CancelledError) as error:
-        process.kill()
-        await process.wait()
+        await _kill(process)
         if isinstance(error, asyncio.CancelledError):
             raise
         raise ProgramError("ProgramTooSlow", f"{name} did not end within {limit:.0f} s and was killed.") from error

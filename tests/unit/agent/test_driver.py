@@ -13,6 +13,7 @@ from covet.core.errors import RefusedError
 from covet.planner.election.effects import Effect
 from covet.planner.election.events import Peers, PromoteOrder
 from covet.planner.election.rules import Sworn
+from covet.planner.election.timers import FOREVER
 from covet.planner.election.watch import Role, View
 from tests.unit.agent import instances
 
@@ -114,3 +115,29 @@ def test_an_order_that_was_given_up_is_not_carried_out_later(tmp_path: Path, mon
         return role, term
 
     assert (Role.BOOT, 1) == asyncio.run(scenario())
+
+
+def test_a_member_whose_volume_is_ill_asks_for_no_election(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The voter hears that it may never ask, and once the volume is well that it may again; it votes all the while."""
+    told: list[View] = []
+
+    async def scenario() -> None:
+        inst = instances.make(tmp_path)
+        inst.identity, inst.sworn = IDENTITY, Sworn(1, Rule(1, 1, B, (A, B), 1))
+
+        async def tell(view: View) -> None:
+            told.append(view)
+
+        driver = Driver(inst)
+        monkeypatch.setattr(inst.voting, "tell", tell)
+        monkeypatch.setattr(driver.executor, "perform", lambda _: None)
+        driver.begin()
+        running = asyncio.create_task(driver.run())
+        for inst.ill in ("", "DiskStalled", ""):
+            await inst.election.order(Peers((A, B)))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert [None, FOREVER, None] == [view.retry_at for view in told[-3:]]
+    assert {True} == {view.votes for view in told}

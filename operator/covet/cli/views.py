@@ -101,6 +101,9 @@ def notes(seen: Seen) -> Iterator[Cell]:
         yield f"Fenced by a person: {listed}. `kubectl covet unfence {seen.name} INSTANCE` lets one back in."
     for verb, shard, instance in orders(seen.annotations):
         yield f"Ordered and not carried out yet: {verb} of {shard} to {instance}."
+    if names.ANNOTATION_RESTART in seen.annotations:
+        moment = seen.annotations[names.ANNOTATION_RESTART]
+        yield f"Ordered and not carried out yet: restart of every instance whose pod is older than {moment}."
     for change in found.pending_changes:
         yield f"{change.field} waits ({change.reason}): {change.message}"
 

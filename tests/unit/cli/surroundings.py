@@ -73,7 +73,9 @@ class Surroundings(ApiServer):
         if path.endswith("/podmonitors") and ("list", "podmonitors") in self.denied:
             return _forbidden("list", "podmonitors")
         if path.endswith("/podmonitors") and self.monitors is not None:
-            return web.json_response({"metadata": {}, "items": self.monitors})
+            place = path.split("/")[-2]
+            here = [one for one in self.monitors if one["metadata"]["namespace"] == place]
+            return web.json_response({"metadata": {}, "items": here})
         return await super()._handle(request)
 
     def _review(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +133,7 @@ def healthy(server: Surroundings) -> None:
     server.put(secrets.operator_certificate(REF, issued))
     server.put(trust(authority.certificate))
     for shard in SHARDS:
-        server.put(policies.network(REF, shard, SYSTEM, [443, 6443]))
+        server.put(policies.network(REF, shard, SYSTEM, [443, 6443], ["monitoring"]))
         budget = {"disruptionsAllowed": 1, "currentHealthy": 3, "expectedPods": 3}
         server.put({**policies.disruption_budget(REF, shard), "status": budget})
         server.put(lease("default", f"shop-{shard}", f"shop-{shard}-a", 30))
@@ -150,7 +152,7 @@ def pod(instance: str, shard: str) -> dict[str, Any]:
         "name": "instance",
         "image": IMAGE,
         "env": [{"name": "COVET_INSTANCE", "value": instance}],
-        "ports": [{"name": "sql", "containerPort": 5432}, {"name": "metrics", "containerPort": 7445}],
+        "ports": [{"name": "sql", "containerPort": 5432}, {"name": "agent", "containerPort": 7443}],
     }
     return {
         "apiVersion": "v1",
@@ -234,12 +236,13 @@ def trust(certificate: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": certificate}}
 
 
-def monitor(port: str = "metrics") -> dict[str, Any]:
-    """Return a PodMonitor that selects all database pods."""
+def monitor(port: str = "agent") -> dict[str, Any]:
+    """Return a PodMonitor that selects all database pods, as the chart makes it."""
     return {
-        "metadata": {"name": "covet-instances", "namespace": "default"},
+        "metadata": {"name": "covet-instances", "namespace": SYSTEM},
         "spec": {
             "selector": {"matchLabels": {names.LABEL_COMPONENT: names.COMPONENT_INSTANCE}},
+            "namespaceSelector": {"any": True},
             "podMetricsEndpoints": [{"port": port}],
         },
     }

@@ -40,7 +40,7 @@ async def test_a_healthy_cluster(caller: Caller) -> None:
                         of s0, the leader of s1.
         ok  Network     Each shard has its NetworkPolicy, and the operator may reach the agents.
         ok  Budgets     Each shard lets one instance go at a time.
-        ok  Metrics     A PodMonitor or an annotation asks to scrape each of the 6 pods.
+        ok  Metrics     Each of the 6 pods is to be scraped, and lets that in.
 
         All is well.
         """
@@ -220,9 +220,16 @@ FAULTS: dict[str, tuple[Fault, str, str, str]] = {
         "doubtful", "Budgets", "No pod of s0 may be drained now: 2 of 3 are ready.",
     ),
     "two budgets": (second_budget, "bad", "Budgets", "PodDisruptionBudget all selects pods of s0 too."),
-    "no monitor": (with_value("monitors", []), "doubtful", "Metrics", "No PodMonitor in namespace default selects"),
+    "no monitor": (with_value("monitors", []), "doubtful", "Metrics", "No PodMonitor selects shop-s0-a-0,"),
     "no Prometheus operator": (
         with_value("monitors", None), "doubtful", "Metrics", "shop-s0-a-0, shop-s0-b-0, shop-s0-c-0 and 3 more.",
+    ),
+    "a monitor of its own namespace": (
+        with_value("monitors", [surroundings.monitor() | {"spec": {}}]), "doubtful", "Metrics", "No PodMonitor selects",
+    ),
+    "metrics that nobody may read": (
+        edited("NetworkPolicy", "shop-s1", lambda body: body["spec"]["ingress"].pop()),
+        "bad", "Metrics", "NetworkPolicy shop-s1 lets nobody read the metrics of shop-s1-a-0 (TCP port 7445).",
     ),
     "a monitor of another port": (
         with_value("monitors", [surroundings.monitor("web")]),
@@ -256,7 +263,7 @@ async def test_what_may_not_be_seen_is_said_with_the_rule(caller: Caller, around
         """
     assert textwrap.dedent(expected).lstrip("\n") in done.out
     assert "In namespace default you may not: get leases, list podmonitors." in done.out
-    assert done.out.endswith("\n\nNothing to mend, 1 to think about. 4 could not be looked at.\n")
+    assert done.out.endswith("\n\nNothing to mend, 1 to think about. 5 could not be looked at.\n")
 
 
 async def test_a_cluster_that_no_operator_serves(caller: Caller, around: Surroundings) -> None:

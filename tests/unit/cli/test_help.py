@@ -79,6 +79,24 @@ def test_a_missing_library_is_named(tmp_path: pathlib.Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_every_verb_runs_without_what_only_the_operator_has(tmp_path: pathlib.Path) -> None:
+    """Whoever installs the extra `cli` alone gets a whole command."""
+    blocked = ("kopf", "covet_hasher")
+    script = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({blocked!r}))\n"
+        "from covet.cli import application, completing, reaching\n"
+        "from covet.kube import person\n"
+        "context = application.click.Context(application.main)\n"
+        "print(sum(application.main.get_command(context, verb) is not None for verb in application.VERBS))\n"
+        "from covet.api import crd\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path
+    )
+    assert (f"{len(application.VERBS)}\n", "") == (done.stdout, done.stderr)
+
+
 def test_what_the_command_loads_is_declared() -> None:
     """Every library is a direct dependency with a lower bound and a reason; both entry points are there."""
     text = (ROOT / "pyproject.toml").read_text()

@@ -136,6 +136,16 @@ async def test_a_restart_that_takes_longer_stands(caller: Caller, around: Surrou
     assert RESTART in annotations(around)
 
 
+def test_a_restart_that_stands_is_shown() -> None:
+    """By `status`, also before the operator has taken it up, and by `resume`, which sets it going."""
+    body = samples.cluster(**{RESTART.replace(".", "__"): "2026-11-23T07:00:00Z"})
+    body["spec"]["maintenance"] = {"paused": True}
+    world = World(FakeAccess(body))
+    note = "- Ordered and not carried out yet: restart of every instance whose pod is older than"
+    assert note in world.call("status", "shop").out
+    assert "Ordered before and carried out now: a restart of every instance.\n" == world.call("resume", "shop").err
+
+
 def test_a_pause_and_its_end(world: World) -> None:
     """The field comes and goes; nothing else of the spec is touched."""
     before = dict(world.api.bodies["shop"]["spec"])

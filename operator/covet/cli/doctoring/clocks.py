@@ -69,7 +69,7 @@ def _lease(who: str, lease: Manifest, now: dt.datetime) -> Iterator[Finding]:
     elif -ahead > float(spec.get("leaseDurationSeconds") or 30) + MOST:
         yield finding.doubtful(
             AREA,
-            f"The Lease of {whose} ({holder}) was renewed {-ahead:.0f} s ago by its own clock.",
+            f"The Lease of {whose} ({holder}) was renewed {_span(-ahead)} ago by its own clock.",
             f"It does not reach the API server, there is none now, or its clock is behind. {_WHY}",
             "If it runs: set the clock of its node by NTP, and see that it reaches the API server.",
         )
@@ -77,6 +77,10 @@ def _lease(who: str, lease: Manifest, now: dt.datetime) -> Iterator[Finding]:
 
 def _whose(who: str) -> str:
     return who if who == "the operator" else f"the leader of {who}"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _seconds(ahead: float) -> str:

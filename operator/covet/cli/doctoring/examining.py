@@ -6,7 +6,7 @@ from typing import Final
 from rich import console, table
 
 from covet.cli import screen
-from covet.cli.doctoring import clocks, pods, policies, standing, storage, versions
+from covet.cli.doctoring import clocks, pods, policies, scraping, standing, storage, versions
 from covet.cli.doctoring.facts import Facts
 from covet.cli.doctoring.finding import Finding, Grade
 
@@ -19,7 +19,7 @@ CHECKS: Final = (
     clocks.check,
     policies.check_network,
     policies.check_budgets,
-    pods.check_metrics,
+    scraping.check,
 )
 _STYLES: Final = {
     Grade.BAD: screen.BAD,

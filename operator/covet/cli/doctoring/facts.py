@@ -28,6 +28,7 @@ class Facts:
         definition: the CustomResourceDefinition.
         operators: the operator's pods.
         operator_policies: the NetworkPolicies beside them.
+        operator_monitors: the PodMonitors beside them; where the chart puts them.
         leases: by what they are about, e.g. `the operator`, `s0`: the Lease.
         lacking: rights that the command uses and the caller does not have.
     """
@@ -42,6 +43,7 @@ class Facts:
     classes: Looked
     operators: Looked
     operator_policies: Looked
+    operator_monitors: Looked
     pods: Looked
     claims: Looked
     policies: Looked
@@ -74,12 +76,16 @@ async def gather(access: Access, command: str, cluster: str | None, clock: Clock
     async def of_operator(plural: str, labels: Mapping[str, str] | None) -> Looked:
         return nobody if theirs is None else await beside.look(plural, theirs, labels)
 
+    async def of_nobody() -> Looked:
+        return nobody
+
     first, second = await asyncio.gather(
         asyncio.gather(
             beside.look_at("customresourcedefinitions", None, f"{names.PLURAL}.{names.GROUP}"),
             beside.look("storageclasses", None),
             of_operator("pods", operators),
             of_operator("networkpolicies", None),
+            of_operator("podmonitors", None) if theirs != namespace else of_nobody(),
         ),
         asyncio.gather(
             beside.look("pods", namespace, mine),

@@ -102,3 +102,18 @@ def _holds(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         return labels.get(key) not in values
     wanted: bool = term["operator"] == "Exists"
     return (key in labels) is wanted
+
+
+def leads_to(rule: Mapping[str, Any], port: int) -> bool:
+    """Return whether a rule of a NetworkPolicy is about a TCP port; one without ports is about all."""
+    ports = rule.get("ports")
+    return not ports or any(_covers(one, port) for one in ports)
+
+
+def _covers(entry: Mapping[str, Any], port: int) -> bool:
+    begin = entry.get("port")
+    if entry.get("protocol", "TCP") != "TCP":
+        return False
+    if begin is None:
+        return True
+    return isinstance(begin, int) and begin <= port <= int(entry.get("endPort") or begin)

@@ -1,4 +1,4 @@
-"""Are the database pods there and ready, and does somebody scrape them?"""
+"""Are the database pods there and ready?"""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,8 +10,6 @@ from covet.cli.raw import Manifest
 from covet.core import names
 
 AREA: Final = "Pods"
-METRICS: Final = "Metrics"
-_SCRAPE: Final = "prometheus.io/scrape"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -29,27 +27,6 @@ def check(facts: Facts) -> Iterator[Finding]:
             "Nothing of it runs.",
             f"`kubectl covet status {facts.seen.name}` shows what the operator waits for.",
         )
-
-
-def check_metrics(facts: Facts) -> Iterator[Finding]:
-    """Yield what there is to say about who is scraped."""
-    yield from finding.seen_or_not(METRICS, facts.monitors)
-    there, monitors = finding.objects(facts.pods), finding.objects(facts.monitors)
-    if not there or isinstance(facts.monitors, Exception):
-        return
-    alone = [pod for pod in there if not _is_annotated(pod) and not any(_selects(one, pod) for one in monitors)]
-    if alone:
-        yield finding.doubtful(
-            METRICS,
-            f"No PodMonitor in namespace {facts.namespace} selects {_counted(alone)}.",
-            "Nobody scrapes them by what Kubernetes knows, so no alert speaks for them.",
-            "Switch the monitors on in the values of the chart covet, or let Prometheus find the pods by their label"
-            f" {names.LABEL_CLUSTER}. If it is told in another way, nothing is to be done.",
-        )
-    else:
-        yield finding.good(METRICS, f"A PodMonitor or an annotation asks to scrape each of the {len(there)} pods.")
-    for monitor in monitors:
-        yield from _ports(monitor, [pod for pod in there if _selects(monitor, pod)])
 
 
 def _missing(facts: Facts) -> Iterator[Finding]:
@@ -105,40 +82,6 @@ def _cause(name: str, conditions: dict[str, Any], containers: list[Any]) -> tupl
         "It runs and says that it neither leads nor streams.",
         f"`kubectl covet logs CLUSTER --instance {instance} --level warning` and `kubectl covet why` say more.",
     )
-
-
-def _selects(monitor: Manifest, pod: Manifest) -> bool:
-    """Return whether a PodMonitor of the namespace selects a pod in it."""
-    spec = monitor.get("spec") or {}
-    place = spec.get("namespaceSelector") or {}
-    here = place.get("any") or not place.get("matchNames") or pod["metadata"]["namespace"] in place["matchNames"]
-    return bool(here) and finding.selects(spec.get("selector") or {}, pod)
-
-
-def _ports(monitor: Manifest, selected: list[Manifest]) -> Iterator[Finding]:
-    """Yield that a PodMonitor names no port that the pods have."""
-    asked = {str(one["port"]) for one in (monitor.get("spec") or {}).get("podMetricsEndpoints") or [] if "port" in one}
-    for pod in selected[:1]:
-        ports = {
-            str(port.get("name")) for container in pod["spec"]["containers"] for port in container.get("ports") or []
-        }
-        if asked and not asked & ports:
-            yield finding.bad(
-                METRICS,
-                f"PodMonitor {finding.name_of(monitor)} scrapes port {', '.join(sorted(asked))},"
-                " which the pods do not have.",
-                "Prometheus shows no target, and no error either.",
-                f"Name one of {', '.join(sorted(ports))}; a restart brings pods of an older version up to date.",
-            )
-
-
-def _is_annotated(pod: Manifest) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(_SCRAPE) == "true"
-
-
-def _counted(pods: list[Manifest]) -> str:
-    shown = ", ".join(finding.name_of(pod) for pod in pods[:3])
-    return shown if len(pods) <= 3 else f"{shown} and {len(pods) - 3} more"
 
 
 def _times(count: int) -> str:

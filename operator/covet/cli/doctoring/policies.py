@@ -56,7 +56,7 @@ def _way_out(facts: Facts) -> Iterator[Finding]:
             if "Egress" in (spec.get("policyTypes") or []) and finding.selects(spec.get("podSelector") or {}, pod):
                 closing.append(finding.name_of(policy))
                 rules += spec.get("egress") or []
-        if closing and not any(_leads_to(rule, names.AGENT_PORT) for rule in rules):
+        if closing and not any(finding.leads_to(rule, names.AGENT_PORT) for rule in rules):
             yield finding.bad(
                 NETWORK,
                 f"In namespace {facts.operator_namespace} {', '.join(closing)} let the operator reach no agent.",
@@ -67,23 +67,13 @@ def _way_out(facts: Facts) -> Iterator[Finding]:
 
 def _admits(policy: Manifest, namespace: str) -> bool:
     for rule in (policy.get("spec") or {}).get("ingress") or []:
+        if not finding.leads_to(rule, names.AGENT_PORT):
+            continue
         for peer in rule.get("from") or []:
             chosen = (peer.get("namespaceSelector") or {}).get("matchLabels") or {}
             if chosen.get(policies.LABEL_NAMESPACE) == namespace:
                 return True
     return False
-
-
-def _leads_to(rule: Manifest, port: int) -> bool:
-    ports = rule.get("ports")
-    return not ports or any(_covers(one, port) for one in ports)
-
-
-def _covers(entry: Manifest, port: int) -> bool:
-    begin = entry.get("port")
-    if begin is None:
-        return True
-    return isinstance(begin, int) and begin <= port <= int(entry.get("endPort") or begin)
 
 
 def check_budgets(facts: Facts) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import click
 
 from covet.cli import access, completing, orders, session, views
+from covet.core import names
 
 
 @click.command("resume")
@@ -19,5 +20,7 @@ def command(called: session.Session, /, *, cluster: str, **options: str | None) 
         click.echo(f"{cluster} is not paused.")
         return
     click.echo(f"Resumed: {cluster}.")
+    if names.ANNOTATION_RESTART in seen.annotations:
+        session.tell("Ordered before and carried out now: a restart of every instance.")
     for verb, shard, instance in views.orders(seen.annotations):
         session.tell(f"Ordered before and carried out now: {verb} of {shard} to {instance}.")

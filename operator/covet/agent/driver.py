@@ -5,13 +5,14 @@ import dataclasses
 import logging
 from typing import Final
 
+from covet.agent import following
 from covet.agent.election import Asked, Word
 from covet.agent.executor import Executor
 from covet.agent.instance import Instance
 from covet.core.errors import CovetError
 from covet.planner.election import events, machine
 from covet.planner.election.effects import Note
-from covet.planner.election.state import Member, Out
+from covet.planner.election.state import Agent, Member, Out, Server
 from covet.planner.election.timers import FOREVER
 from covet.planner.election.watch import QUIET, Config, Elect, Leader, Report, Role, View
 
@@ -64,6 +65,7 @@ class Driver:
         """Forget the member; nothing of it happens afterwards."""
         member = self._inst.election.member
         self._inst.election.forget()
+        self._inst.greeting.end()
         await self.executor.halt()
         if member is not None:
             await self._mute(member)
@@ -101,6 +103,7 @@ class Driver:
         before = member.agent
         if isinstance(event, Leader | Elect):
             member = machine.hear(member, event, now, out)
+            self._greet(event, member.agent)
         elif isinstance(event, events.Tick | Report):
             member = self._count_peers(machine.turn(member, now, out), now, out)
         else:
@@ -121,6 +124,12 @@ class Driver:
         for effect in out:
             self.executor.perform(effect)
         return tuple(effect for effect in out if isinstance(effect, Note))
+
+    def _greet(self, word: Leader | Elect, agent: Agent) -> None:
+        """Ask a leader that is being promoted where it will stand, if this member's server is up to follow it then."""
+        recruited = agent.role is Role.RECRUITED and agent.server is Server.STANDBY
+        if isinstance(word, Leader) and not word.promoted and recruited and word.term == agent.sworn.promise:
+            following.greet(self._inst, word.name, word.term)
 
     def _stand(self, member: Member, view: View | None, now: int) -> View | None:
         """Keep a member whose volume is full or ill from asking for an election; it says yes to others all the same."""

@@ -78,8 +78,8 @@ async def _compare(
 ) -> tuple[Position, JoinAnswer]:
     """Return the end of the own log and where the leader stands; both are asked for at once."""
     if known is not None:
-        return known, await ask(inst, leader, term)
-    asking = asyncio.create_task(ask(inst, leader, term), name="join")
+        return known, await _hear(inst, leader, term)
+    asking = asyncio.create_task(_hear(inst, leader, term), name="join")
     reading = asyncio.create_task(read_position(inst), name="position")
     try:
         return await reading, await asking
@@ -89,8 +89,23 @@ async def _compare(
         await asyncio.gather(asking, reading, return_exceptions=True)
 
 
-async def ask(inst: Instance, leader: str, term: int) -> JoinAnswer:
+def greet(inst: Instance, leader: str, term: int) -> None:
+    """Ask the leader to come, which is being promoted, where it will stand."""
+    inst.greeting.begin(leader, term, lambda: ask(inst, leader, term, early=True))
+
+
+async def _hear(inst: Instance, leader: str, term: int) -> JoinAnswer:
+    return await inst.greeting.answer(leader, term) or await ask(inst, leader, term)
+
+
+async def ask(inst: Instance, leader: str, term: int, *, early: bool = False) -> JoinAnswer:
     """Have the leader's agent make the own role and slot, and say where it stands.
+
+    Args:
+        inst: the follower's agent.
+        leader: member name of the leader.
+        term: the one it leads.
+        early: it is being promoted still.
 
     Raises:
         UnreachableError: it did not answer.
@@ -101,7 +116,7 @@ async def ask(inst: Instance, leader: str, term: int) -> JoinAnswer:
         raise RefusedError("NotBorn", f"{inst.settings.instance} holds no finished database.")
     try:
         async with asyncio.timeout(JOIN_SECONDS):
-            answer = await inst.client.join(peer, JoinRequest(inst.settings.instance, identity.member))
+            answer = await inst.client.join(peer, JoinRequest(inst.settings.instance, identity.member, early=early))
     except TimeoutError as error:
         raise UnreachableError("LeaderUnreachable", f"{peer.instance} did not answer in time.") from error
     if answer.system_id != identity.system_id:

@@ -13,7 +13,7 @@ from typing import Final
 from covet.agent import positions, running
 from covet.agent.instance import Instance
 from covet.core.agentapi import PrepareOrder
-from covet.core.errors import CovetError, RefusedError
+from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines import statements
 from covet.engines.sessions import Session
 
@@ -60,7 +60,7 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
         async with inst.sql() as session:
             await _write_out(inst, session, to, term)
             written = inst.clock.monotonic()
-            await _make_ready(inst, to, term)
+            await make_ready(inst, to, term)
             ready = inst.clock.monotonic()
             await _await_flush(inst, session, to)
             # A follower that stands still would hold up the stop; it goes on from the successor.
@@ -94,14 +94,22 @@ async def _write_out(inst: Instance, session: Session, to: str, term: int) -> No
         await statements.checkpoint(session, CHECKPOINT_SECONDS)
 
 
-async def _make_ready(inst: Instance, to: str, term: int) -> None:
+async def make_ready(inst: Instance, to: str, term: int) -> None:
     """Have the successor's agent make ready: it is there, and nobody waits for what it does now.
+
+    An agent of an earlier version does not know the order; it does all of it later.
 
     Raises:
         CovetError: it is not there, is another member by now, or could not lead soon.
     """
     order = PrepareOrder(inst.identity.member if inst.identity else "", term)
-    answer = await inst.client.prepare(inst.peer(inst.instance_of(to)), order, READY_SECONDS)
+    try:
+        answer = await inst.client.prepare(inst.peer(inst.instance_of(to)), order, READY_SECONDS)
+    except UnreachableError as error:
+        if error.reason != "AnswerInvalid":
+            raise
+        LOG.info("%s makes ready once it is elected: %s", to, error.message)
+        return
     if answer.member != to:
         raise RefusedError("SuccessorUnknown", f"{inst.instance_of(to)} is {answer.member} now, not {to}.")
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from covet.agent import chronicle, damage, durable, election, naming, restarts, telemetry, tuning
+from covet.agent import chronicle, damage, durable, election, greeting, naming, restarts, telemetry, tuning
 from covet.agent.certificates import Certificates
 from covet.agent.children import Children
 from covet.agent.settings import Settings
@@ -83,6 +83,7 @@ class Instance:
         self.client = AgentClient(self.certificates.dialling, CALL_SECONDS)
         self.server = Server(settings.programs, settings.pgdata, settings.conf, children.spawn, self._server_ended)
         self.election = election.Election(clock)
+        self.greeting = greeting.Greeting(clock.monotonic)
         self.chronicle = chronicle.Chronicle()
         self.tuning = tuning.Tuning(self.volume.agent / "parameters.json")
         self.voting = Voting(children, clock)
@@ -96,7 +97,7 @@ class Instance:
         self.failure: CovetError | None = None
         self.complaint: CovetError | None = None
         self.trouble: CovetError | None = None
-        self.admitting = self.gate = self.cramped = False
+        self.admitting = self.gate = self.cramped = self.stop_wanted = False
         self.upstream: Upstream | None = None
         self.setting: str | None = None
         self.vitals: Vitals | None = None
@@ -120,7 +121,6 @@ class Instance:
         self._writing = asyncio.Lock()
         self.writing_files = asyncio.Lock()
         self.defect: BaseException | None = None
-        self.stop_wanted = False
         self.last_exit: int | None = None
 
     # ------------------------------------------------------------ who we are

@@ -5,6 +5,7 @@ Followers keep slots for all others too, so that the log they need is still ther
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,12 +16,15 @@ from covet.agent.damage import Leave
 from covet.agent.instance import Instance
 from covet.core import names
 from covet.core.agentapi import Ancestor, CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest, Position, Rule
-from covet.core.errors import RefusedError
+from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import statements, timelines
-from covet.engines.sessions import Session
+from covet.engines.sessions import Session, SqlError
 
 LOG: Final = logging.getLogger("covet.joining")
 
+PROMOTION_SECONDS: Final = 3.0
+"""How long a member that asks early waits for the promotion; less than it gives an answer."""
+POLL_SECONDS: Final = 0.005
 CHECKPOINT_SECONDS: Final = 120.0
 """How long a checkpoint for a rewind may take: it is not spread, but the disk may be busy."""
 LEAVE_SECONDS: Final = 60.0
@@ -38,6 +42,8 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
     Raises:
         RefusedError: this is not the leader, the caller speaks for somebody else, or it may not leave now.
     """
+    if request.early:
+        await _await_promotion(inst)
     rule = inst.leading() if request.leave else inst.reigning()
     inst.peer(request.instance)
     prefix = names.member(inst.spec.shard, inst.letters(request.instance), "")
@@ -47,17 +53,37 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
         raise RefusedError("MemberMismatch", "The leader does not join itself.")
     if inst.identity is None or inst.identity.system_id is None:
         raise RefusedError("LeaderNotReady", "The leader has no system identifier yet.")
-    async with inst.sql() as session:
-        if request.leave:
-            await _give_leave(inst, session, rule, request)
-        else:
-            await statements.admit_member(
-                session, inst.role(request.instance), request.member, names.slot(request.member), names.slot(prefix)
-            )
-        end = await _end(inst, session, rule.term)
+    who = (inst.role(request.instance), request.member, names.slot(request.member), names.slot(prefix))
+    end = None if request.leave else await _admitted(inst, who, rule.term)
+    if end is None:
+        async with inst.sql() as session:
+            if request.leave:
+                await _give_leave(inst, session, rule, request)
+            else:
+                await statements.admit_member(session, *who)
+            end = await _end(inst, session, rule.term)
     history, oldest = await asyncio.to_thread(_log, inst.volume.pgdata, end.term)
     LOG.info("%s %s.", "Gave leave to" if request.leave else "Admitted", request.member)
     return JoinAnswer(rule, inst.identity.system_id, end.term, end.lsn, history, oldest, request.leave)
+
+
+async def _admitted(inst: Instance, who: tuple[str, str, str, str], term: int) -> Position | None:
+    """Return where the leader stands if the member has all that it needs here; None if that is not so, or not known."""
+    with contextlib.suppress(SqlError, UnreachableError):
+        async with inst.standing() as session:
+            end = await statements.admitted(session, *who)
+        return end if end is not None and end.term == term else None
+    return None
+
+
+async def _await_promotion(inst: Instance) -> None:
+    """Wait while this member is being promoted; whatever comes of it, the caller is answered."""
+    deadline = inst.clock.monotonic() + PROMOTION_SECONDS
+    while inst.clock.monotonic() < deadline:
+        reign = inst.election.reign
+        if reign is None or reign.promoted_at is not None:
+            return
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _give_leave(inst: Instance, session: Session, rule: Rule, request: JoinRequest) -> None:
@@ -133,7 +159,7 @@ async def make_slots(inst: Instance, members: Collection[str]) -> None:
     Raises:
         SqlError: the server refused.
     """
-    async with inst.sql() as session:
+    async with inst.standing() as session:
         await statements.make_slots(session, [names.slot(member) for member in members])
 
 

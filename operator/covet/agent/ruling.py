@@ -29,7 +29,7 @@ async def write_row(inst: Instance, rule: Rule) -> int:
     Raises:
         SqlError: the server did not take it.
     """
-    async with inst.sql() as session:
+    async with inst.standing() as session:
         return await statements.write_rule(session, rule, ROW_SECONDS)
 
 

@@ -316,11 +316,13 @@ class JoinRequest:
     Args:
         leave: make nothing; I ask for leave to wipe this member and to come back as a new one. Refused unless the
             leader is seated, enough other copies are up to date, and nobody else was given leave a moment ago.
+        early: answer once your promotion is over, for which you wait a few seconds.
     """
 
     instance: str
     member: str
     leave: bool = False
+    early: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -118,10 +118,7 @@ def _history(pgdata: Path, timeline: int) -> tuple[Ancestor, ...]:
 
 async def _end(programs: Path, pgdata: Path, spawn: Spawner, line: _Line, known: int) -> int | None:
     """Return the end of the last whole record as seen from a timeline, None if it is before the known point."""
-    for back in _LOOK_BACK:
-        # Past the fork only this timeline's own bytes prove anything.
-        least = line.fork if known > line.fork else 0
-        start = max(known - back, least) // _PAGE_BYTES * _PAGE_BYTES
+    for start in _starts(known, line.fork if known > line.fork else 0):
         with tempfile.TemporaryDirectory(prefix="covet-log-") as folder:
             view = await asyncio.to_thread(_lay_out, pgdata, Path(folder), line, (start, known))
             if view is None:
@@ -131,6 +128,19 @@ async def _end(programs: Path, pgdata: Path, spawn: Spawner, line: _Line, known:
             await asyncio.to_thread(_sync, view.segments)
             return end
     return None
+
+
+def _starts(known: int, least: int) -> Iterator[int]:
+    """Yield where to begin reading, nearest first; past a fork only the timeline's own bytes prove anything.
+
+    A segment that begins close before the known point comes first of all: one that was switched to follows padding,
+    in which no record is found.
+    """
+    segment = known // timelines.SEGMENT_BYTES * timelines.SEGMENT_BYTES
+    if max(known - _LOOK_BACK[0], least) < segment < known:
+        yield segment
+    for back in _LOOK_BACK:
+        yield max(known - back, least) // _PAGE_BYTES * _PAGE_BYTES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,15 +86,19 @@ async def flushed_end(session: Session) -> int:
     return int(await session.value("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"))
 
 
+_LOG_END: Final = """
+SELECT ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::bigint AS timeline,
+       (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS lsn
+ WHERE NOT pg_is_in_recovery()
+"""
+
+
 async def log_end(session: Session) -> Position | None:
     """Return a primary's timeline and the end of its flushed log; None on a standby.
 
     The control file speaks of the timeline of the last checkpoint: after a promotion that is the old one.
     """
-    row = await session.row(
-        "SELECT ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::bigint AS timeline,"
-        " (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS lsn WHERE NOT pg_is_in_recovery()"
-    )
+    row = await session.row(_LOG_END)
     return Position(row["timeline"], row["lsn"]) if row is not None else None
 
 
@@ -236,6 +240,22 @@ async def admit_member(session: Session, role: str, member: str, slot: str, slot
         )
     if kept is None:
         await session.execute("SELECT pg_create_physical_replication_slot($1, true)", slot)
+
+
+async def admitted(session: Session, role: str, member: str, slot: str, slots_of_instance: str) -> Position | None:
+    """Return where a primary stands if `admit_member` has nothing to do, else None: as a rule it has not."""
+    row = await session.row(
+        f"{_LOG_END} AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"  # noqa: S608  fixed texts
+        " AND EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $3 AND wal_status <> 'lost')"
+        " AND NOT EXISTS (SELECT FROM pg_stat_replication WHERE usename = $1 OR application_name = $2)"
+        " AND NOT EXISTS (SELECT FROM pg_replication_slots"
+        " WHERE starts_with(slot_name, $4) AND slot_name <> $3 AND NOT active)",
+        role,
+        member,
+        slot,
+        slots_of_instance,
+    )
+    return Position(row["timeline"], row["lsn"]) if row is not None else None
 
 
 async def end_walsenders(session: Session, condition: str, *values: object) -> None:

@@ -64,6 +64,19 @@ async def test_i2_a_segment_that_is_used_again_adds_nothing(a: Caller) -> None:
     assert before == await a.call("position")
 
 
+async def test_i2_a_position_close_behind_the_start_of_a_segment_is_found(a: Caller) -> None:
+    """The segment before ends in padding, in which there is no record to begin with."""
+    await a.call("start_primary")
+    await a.query("SELECT pg_switch_wal()::text")
+    await a.query("CHECKPOINT")
+    up = await a.call("position")
+    assert up["lsn"] % (16 << 20) < 1 << 16
+    await a.call("stop")
+    down = await a.call("position")
+    assert up["term"] == down["term"]
+    assert up["lsn"] < down["lsn"] < up["lsn"] + (1 << 20)
+
+
 async def test_i2_bytes_of_an_earlier_use_behind_the_end_add_nothing(a: Caller) -> None:
     """A record copied behind the last one does not point back to it."""
     before = await a.call("position")

@@ -1,6 +1,7 @@
 """A hand-over that goes wrong, on either side of it."""
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from covet.agent import handing, succeeding
 from covet.agent.instance import Instance
 from covet.agent.volume import Identity
-from covet.core.agentapi import PrepareOrder
+from covet.core.agentapi import Peer, PrepareAnswer, PrepareOrder
 from covet.core.clock import Clock
-from covet.core.errors import RefusedError
+from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines.server import Server
+from covet.peers.client import AgentClient
 from tests.unit.agent import instances
 
 A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
@@ -45,6 +47,53 @@ def test_a_stop_that_passed_its_bound_is_no_success_without_the_successors_word(
             await handing.stop(inst, B)
 
     asyncio.run(scenario())
+
+
+class Successor(AgentClient):
+    """The line to a successor's agent.
+
+    Args:
+        answer: what it says to the order to make ready, or why it says nothing.
+    """
+
+    def __init__(self, answer: PrepareAnswer | CovetError) -> None:
+        super().__init__(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self._answer = answer
+
+    async def prepare(self, peer: Peer, order: PrepareOrder, limit: float) -> PrepareAnswer:
+        """Answer."""
+        del peer, limit
+        assert 4 == order.term
+        if isinstance(self._answer, CovetError):
+            raise self._answer
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (PrepareAnswer(B), ""),
+        (UnreachableError("AnswerInvalid", "404"), ""),
+        (UnreachableError("AgentUnreachable", "no answer"), "AgentUnreachable"),
+        (RefusedError("ReplayBehind", "later"), "ReplayBehind"),
+        (PrepareAnswer("s0-b-ffffffffffff"), "SuccessorUnknown"),
+    ],
+)
+def test_a_leader_stops_only_for_a_successor_that_is_there(
+    tmp_path: Path, answer: PrepareAnswer | CovetError, reason: str
+) -> None:
+    """It answers for itself; one of an earlier version, which does not know the order, is there too."""
+
+    async def scenario() -> str:
+        inst = instances.make(tmp_path)
+        inst.client = Successor(answer)
+        try:
+            await handing.make_ready(inst, B, 4)
+        except CovetError as error:
+            return error.reason
+        return ""
+
+    assert reason == asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("caller", ["shop-s0-b", "shop-s0-c"])

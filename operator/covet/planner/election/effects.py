@@ -98,9 +98,9 @@ class ApplySetting:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HandOff:
-    """Shut clients out, let `to` flush the end of the log, stop fast, reap; bounded in time.
+    """See that `to` is ready and flushes, stop fast until it has the whole log, reap; bounded in time.
 
-    Not ok without reason means that nothing was stopped; a `Serve` lets clients in again.
+    Not ok without reason means that nothing was stopped; should clients be out, a `Serve` lets them in again.
     """
 
     ticket: int

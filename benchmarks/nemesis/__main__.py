@@ -47,6 +47,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="this run alone, whatever was done already")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no run after so long")
+    parser.add_argument("--patience", type=float, default=1.0, help="factor of every bound, where nothing is measured")
     parser.add_argument("--results", type=pathlib.Path, help="one JSON object a line; logs beside it")
     parser.add_argument("--summary", type=pathlib.Path)
     arguments = parser.parse_args()
@@ -74,7 +75,7 @@ async def bench(arguments: argparse.Namespace, plans: list[plan.Plan], make: Cal
     deadline = time.monotonic() + arguments.minutes * 60
     well = True
     while plans and time.monotonic() < deadline:
-        async with Bench(make(), arguments.results.parent) as stage:
+        async with Bench(make(), arguments.results.parent, arguments.patience) as stage:
             for count in range(PER_SHARD):
                 if not plans or time.monotonic() > deadline:
                     break

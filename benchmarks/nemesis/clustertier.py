@@ -24,7 +24,7 @@ from benchmarks.nemesis.pods import Pod
 from benchmarks.nemesis.stage import Session, Statuses
 from benchmarks.nemesis.writers import DSN, RW, Settings, Way
 from covet.core import names
-from covet.core.agentapi import AgentStatus, Peer
+from covet.core.agentapi import AgentStatus, MemberState, Peer, Serving
 from covet.core.errors import CovetError
 from covet.peers.client import AgentClient
 from tests.e2e import installation
@@ -194,7 +194,13 @@ class ClusterStage:
             return None
 
     async def tend(self, told: Statuses) -> None:
-        """Leave it to the operator."""
+        """Let the operator come back where it is needed: it has a volume that was cloned anew admitted."""
+        leading = next((s for s in told if s is not None and s.serving is Serving.READ_WRITE and s.rule), None)
+        if leading is None or leading.rule is None or self.ground.api_away or not self.ground.operator_away:
+            return
+        strangers = {s.member for s in told if s is not None and s.member} - set(leading.rule.cohort)
+        if strangers or any(s is not None and s.state is MemberState.EMPTY for s in told):
+            await asyncio.to_thread(self.ground.start_operator)
 
     async def connect(self, instance: str) -> Session:
         """Return a session of the application with one instance."""

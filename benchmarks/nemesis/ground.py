@@ -43,7 +43,7 @@ class Ground:
         self.devcluster = Devcluster.attach(name)
         self.namespace = namespace
         self.api_away = False
-        self._operator_away = False
+        self.operator_away = False
         self._dead: list[NodeLayout] = []
         self._frozen: list[Pod] = []
         self._way = self.devcluster.nodes[0]
@@ -146,7 +146,7 @@ class Ground:
 
     def stop_operator(self) -> None:
         """Let the operator be gone, without a word of farewell."""
-        self._operator_away = True
+        self.operator_away = True
         self._scale(0)
         self.devcluster.api.delete(f"{_PODS}?{_OPERATOR}&gracePeriodSeconds=0")
         pods = f"{_PODS}?{_OPERATOR}"
@@ -154,7 +154,7 @@ class Ground:
 
     def start_operator(self) -> None:
         """Let the operator start again; does not wait for it."""
-        self._operator_away = False
+        self.operator_away = False
         self._scale(1)
 
     def await_operator(self) -> None:
@@ -202,7 +202,7 @@ class Ground:
         if self.api_away:
             self.start_api()
             self.refresh()
-        if self._operator_away:
+        if self.operator_away:
             self.start_operator()
 
 

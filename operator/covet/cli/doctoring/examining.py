@@ -39,10 +39,12 @@ def show(findings: Iterable[Finding]) -> Iterator[console.RenderableType]:
     listed = tuple(findings)
     made = table.Table.grid(padding=(0, 2, 0, 0))
     made.add_column(no_wrap=True)
-    made.add_column(style=screen.HEAD, no_wrap=True)
+    made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for found in listed:
-        made.add_row(screen.styled(found.grade.value, _STYLES[found.grade]), found.area, found.what)
+        made.add_row(
+            screen.styled(found.grade.value, _STYLES[found.grade]), screen.styled(found.area, screen.HEAD), found.what
+        )
         for label, said in (("why", found.why), ("do", found.todo)):
             if said:
                 made.add_row("", screen.styled(label, screen.QUIET), said)

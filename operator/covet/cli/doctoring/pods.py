@@ -50,7 +50,7 @@ def _pod(pod: Manifest) -> Iterator[Finding]:
     conditions = {str(entry["type"]): entry for entry in status.get("conditions") or []}
     containers = status.get("containerStatuses") or []
     if (conditions.get("Ready") or {}).get("status") != "True":
-        why, todo = _cause(name, conditions, containers)
+        why, todo = _cause(pod, conditions, containers)
         leaving = " and is being deleted" if pod["metadata"].get("deletionTimestamp") else ""
         yield finding.bad(AREA, f"{name} is not ready ({status.get('phase') or 'Unknown'}){leaving}.", why, todo)
     for container in containers:
@@ -65,8 +65,9 @@ def _pod(pod: Manifest) -> Iterator[Finding]:
             )
 
 
-def _cause(name: str, conditions: dict[str, Any], containers: list[Any]) -> tuple[str, str]:
+def _cause(pod: Manifest, conditions: dict[str, Any], containers: list[Any]) -> tuple[str, str]:
     """Return why a pod is not ready, and what to do."""
+    name = finding.name_of(pod)
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting")
         if waiting:
@@ -77,10 +78,12 @@ def _cause(name: str, conditions: dict[str, Any], containers: list[Any]) -> tupl
     if scheduled.get("status") == "False":
         said = str(scheduled.get("message") or "no reason is given").rstrip(".")
         return f"No node takes it: {said}.", "Make room, or change spec.resources or spec.scheduling."
-    instance = name.rpartition("-")[0]
+    labels = pod["metadata"].get("labels") or {}
+    cluster, shard = labels.get(names.LABEL_CLUSTER), labels.get(names.LABEL_SHARD)
     return (
         "It runs and says that it neither leads nor streams.",
-        f"`kubectl covet logs CLUSTER --instance {instance} --level warning` and `kubectl covet why` say more.",
+        f"`kubectl covet why {cluster} --shard {shard}` says where the shard stands, and `kubectl covet logs {cluster}"
+        f" --instance {labels.get(names.LABEL_INSTANCE)} --level warning` what the instance complains of.",
     )
 
 

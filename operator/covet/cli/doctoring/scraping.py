@@ -39,7 +39,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     ports = [one for monitor in monitors for one in _ports(monitor, [pod for pod in there if _selects(monitor, pod)])]
     yield from ports
     if scraped and not (alone or closed or ports):
-        yield finding.good(AREA, f"Each of the {len(there)} pods is to be scraped, and lets that in.")
+        judged = "" if isinstance(facts.policies, Exception) else ", and lets that in"
+        yield finding.good(AREA, f"Each of the {len(there)} pods is to be scraped{judged}.")
 
 
 def _closed(facts: Facts, scraped: list[Manifest]) -> Iterator[Finding]:

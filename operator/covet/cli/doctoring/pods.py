@@ -80,10 +80,10 @@ def _cause(pod: Manifest, conditions: dict[str, Any], containers: list[Any]) -> 
         return f"No node takes it: {said}.", "Make room, or change spec.resources or spec.scheduling."
     labels = pod["metadata"].get("labels") or {}
     cluster, shard = labels.get(names.LABEL_CLUSTER), labels.get(names.LABEL_SHARD)
+    more = f"`kubectl covet logs {cluster} --instance {labels.get(names.LABEL_INSTANCE)} --level warning`"
     return (
         "It runs and says that it neither leads nor streams.",
-        f"`kubectl covet why {cluster} --shard {shard}` says where the shard stands, and `kubectl covet logs {cluster}"
-        f" --instance {labels.get(names.LABEL_INSTANCE)} --level warning` what the instance complains of.",
+        f"`kubectl covet why {cluster} --shard {shard}` says where the shard stands, {more} what it complains of.",
     )
 
 

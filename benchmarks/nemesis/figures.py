@@ -154,7 +154,7 @@ def table(summary: Mapping[str, Any]) -> str:
 def _cell(told: Mapping[str, Any], measure: str, figure: str = "") -> str:
     found = told.get(measure)
     if found is None or not figure:
-        return "" if found is None else f"{found:g} s" if measure == "goal_s" else str(found)
+        return "" if found is None else f"{found} s" if measure == "goal_s" else str(found)
     value = found.get(figure)
     if value is None:
         return ""

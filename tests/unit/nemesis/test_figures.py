@@ -87,5 +87,5 @@ def test_the_service_has_columns_of_its_own_in_the_cluster_tier() -> None:
     runs = [result(1000.0, service_ms=2000.0, back_ms=9000), result(3000.0, service_after_api_ms=500.0, api_away=True)]
     summary = figures.summarise(runs, clusterfaults.FAULTS, figures.CLUSTER)
     line = figures.table(summary).splitlines()[2]
-    expected = "| server process killed | 2 | 2.00 | 3.00 | 3.00 | 3.00 | 3 s | 2.00 | 2.00 | 0.50 | 9.00 | 1.0 |"
+    expected = "| server process killed | 2 | 2.00 | 3.00 | 3.00 | 3.00 | 3.0 s | 2.00 | 2.00 | 0.50 | 9.00 | 1.0 |"
     assert (expected, 1) == (line, summary["totals"]["api_away_runs"])

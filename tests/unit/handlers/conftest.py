@@ -131,7 +131,7 @@ class Site:
                 await asyncio.wait_for(running.task, 15)
 
 
-async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 -- looks at another process' doing

@@ -109,7 +109,7 @@ class TestTraps:
         for index in range(40):
             site.declare(f"c{index}", storage={"size": "1Gi", "className": "none"})
         await site.start()
-        await until(lambda: all(site.status(f"c{index}").get("phase") == "Stalled" for index in range(40)), 40)
+        await until(lambda: all(site.status(f"c{index}").get("phase") == "Stalled" for index in range(40)), 120)
 
     async def test_watches_that_end_are_opened_again(self, site: Site) -> None:
         """After the API server dropped every watch, a new cluster is still noticed."""

@@ -88,27 +88,27 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
     await site.start()
     site.declare("shop")
     # A StatefulSet without pods: is there an Event that says why?
-    await until(lambda: ("events", "", "list") in exercised, 20)
+    await until(lambda: ("events", "", "list") in exercised, 90)
     async with pods_on(site.server):
-        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         # An order is carried out and removed.
         site.order("shop", names.switchover_annotation("s0"), "shop-s0-b")
-        await until(lambda: ("covetclusters", "", "patch") in exercised, 20)
+        await until(lambda: ("covetclusters", "", "patch") in exercised, 90)
         # A volume goes with its node.
-        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         site.strand("shop-s0-c")
-        await until(lambda: ("pods", "", "delete") in exercised, 60)
+        await until(lambda: ("pods", "", "delete") in exercised, 90)
         # A template changes: pods are restarted in order.
-        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         site.declare("shop", resources={"requests": {"memory": "1Gi"}})
-        await until(lambda: ("pods", "eviction", "create") in exercised, 60)
+        await until(lambda: ("pods", "eviction", "create") in exercised, 90)
         # A shard gets smaller.
-        await until(lambda: site.status("shop").get("phase") == "Ready", 60)
+        await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         site.declare("shop", shards={"count": 1, "instances": 1})
-        await until(lambda: ("statefulsets", "", "delete") in exercised, 60)
+        await until(lambda: ("statefulsets", "", "delete") in exercised, 90)
         # A warning is an Event.
         site.declare("bad", storage={"size": "1Gi", "className": "none"})
-        await until(lambda: any(key[0] == resources.EVENT for key in site.server.objects), 20)
+        await until(lambda: any(key[0] == resources.EVENT for key in site.server.objects), 90)
         # The Lease is renewed.
-        await until(lambda: ("leases", "", "update") in exercised, 20)
+        await until(lambda: ("leases", "", "update") in exercised, 90)
     assert (set(), set()) == (granted() - exercised, exercised - granted())

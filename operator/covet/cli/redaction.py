@@ -19,7 +19,7 @@ _NAMES: Final = re.compile(
 _DROPPED: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 """Annotations that hold a whole object as text, in which no field can be told from another."""
 
-_WORD: Final = r"[\w.-]*(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)"
+_WORD: Final = r"(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)"
 _VALUE: Final = r"""\\"(?:(?!\\").)*\\"|"(?:\\.|[^"\\])*"|'(?:''|[^'])*'|[^\s,;&"'}\]]+"""
 """In quotes, in quotes that JSON has escaped, or a bare word."""
 _PATTERNS: Final = tuple(
@@ -34,7 +34,7 @@ _PATTERNS: Final = tuple(
         # The same once more in base64, as a Secret holds it: a certificate goes too, which nobody misses.
         (r"LS0tLS1CRUdJT[A-Za-z0-9+/=\\]*(?:\n[A-Za-z0-9+/=]{60,})*", 0, GONE),
         # Connection strings as addresses: the login goes with the password.
-        (r"(?<=://)[^\s/@\"'<>]+:[^\s\"'<>]*@", 0, f"{GONE}@"),
+        (r"(?<=://)[^\s/@\"'<>]{1,256}:[^\s\"'<>]{0,1024}@", 0, f"{GONE}@"),
         # What a server or a client wrote about a login.
         (r"SCRAM-SHA-(?:1|256)\$[^\s\"',;]+", 0, GONE),
         (r"\bmd5[0-9a-f]{32}\b", 0, GONE),

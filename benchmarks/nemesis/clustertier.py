@@ -147,8 +147,11 @@ class ClusterStage:
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     async def close(self) -> None:
-        """Undo every fault and remove what is ours."""
+        """Undo every fault, leave the cluster as it was found, and remove what is ours."""
         await self.restore()
+        with contextlib.suppress(DevclusterError):
+            await asyncio.to_thread(self.ground.await_fresh)
+            await asyncio.to_thread(self.ground.await_operator)
         if self._client is not None:
             await self._client.close()
         for logs in self._logs:

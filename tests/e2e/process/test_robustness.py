@@ -79,12 +79,15 @@ async def step_clocks(shard: Shard, writer: Writer) -> bool:
     return (term, Serving.READ_WRITE) == (status.promise, status.serving)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not FAKETIME.exists(), reason="a clock of one's own needs libfaketime")
 async def test_i11_a_step_of_the_wall_clock_moves_nobody() -> None:
     """The same leader takes writes, in the same term; a machine that stood still is no step: there are three tries."""
     shard = Shard(3)
     with clocks(shard):
         async with shard:
+            for agent in shard.agents:  # libfaketime slows the start of everything
+                await shard.wait(agent, lambda s: s.state is MemberState.EMPTY, MEND_SECONDS)
             await shard.birth()
             async with Writer(shard) as writer:
                 tries = [await step_clocks(shard, writer)]

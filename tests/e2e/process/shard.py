@@ -45,7 +45,7 @@ from tests.e2e.process.authority import Authority, client_context, trusting_cont
 
 CLUSTER = "shop"
 DATABASE, OWNER, PASSWORD = "app", "app", "correct horse battery staple"
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds that anything may take before a test fails."""
 
 
@@ -302,8 +302,16 @@ class Shard:
             await connection.close(timeout=2.0)
 
     async def value(self, query: str, *values: object, agent: Agent | None = None) -> Any:
-        """Return one value from a session of its own."""
-        connection = await self.connect(agent)
+        """Return one value from a session of its own; a replica that is just shut is waited for."""
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                connection = await self.connect(agent)
+                break
+            except asyncpg.InvalidAuthorizationSpecificationError:
+                if agent in {None, self.leader} or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
         try:
             return await connection.fetchval(query, *values, timeout=10.0)
         finally:

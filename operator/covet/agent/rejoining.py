@@ -24,7 +24,7 @@ from covet.core.agentapi import (
     Rule,
 )
 from covet.core.errors import CovetError, RefusedError, UnreachableError
-from covet.engines import configuration, rewinding, statements, timelines
+from covet.engines import configuration, control, rewinding, statements, timelines
 from covet.engines.programs import ProgramError
 from covet.peers import codec
 from covet.planner import lineage
@@ -132,6 +132,7 @@ async def _rewind(inst: Instance, leader: str, term: int, answer: JoinAnswer, ma
             raise RewindImpossibleError(*fault)
         await running.stop(inst)
         await _remove_signal(inst)
+        await _settle(inst, own)
         begin = await _plan(inst, source, answer)
         mark = await threads.finish(_save, inst, own, answer, begin)
     else:
@@ -182,6 +183,23 @@ async def _remove_signal(inst: Instance) -> None:
         durable.sync_folder(inst.volume.pgdata)
 
     await threads.finish(remove)
+
+
+async def _settle(inst: Instance, own: Position) -> None:
+    """Bring the control file of a former leader to the timeline of its reign, if that ended before a checkpoint.
+
+    Nobody but its leader writes to a timeline, so what this adds to the log lies behind every fork of it. The log of
+    another one's reign is left as it is: that leader may have gone on where this log ends.
+    """
+    if inst.sworn is None or inst.sworn.led != own.term:
+        return
+    settings = inst.settings
+    found = await control.read(settings.programs, settings.pgdata, inst.children.spawn)
+    if found.timeline >= own.term:
+        return
+    LOG.info("The reign of term %d ended before its first checkpoint: recovering.", own.term)
+    file = settings.conf / "postgresql.conf"
+    await rewinding.settle(settings.programs, settings.pgdata, inst.children.spawn, settings=file, limit=REPLAY_SECONDS)
 
 
 async def _plan(inst: Instance, source: str, answer: JoinAnswer) -> int:
@@ -318,15 +336,16 @@ def _save(inst: Instance, own: Position, answer: JoinAnswer, begin: int) -> Mark
     shutil.rmtree(folder, ignore_errors=True)
     durable.make_folder(folder / "pg_wal")
     first = begin // timelines.SEGMENT_BYTES * timelines.SEGMENT_BYTES
-    wanted = [name for name in timelines.segments(pgdata) if first <= timelines.begin(name) < own.lsn]
+    end = own.lsn + timelines.SEGMENT_BYTES  # a checkpoint may have been added
+    wanted = [name for name in timelines.segments(pgdata) if first <= timelines.begin(name) < end]
     wanted += [path.name for path in (pgdata / "pg_wal").glob("*.history")]
     for name in wanted:
         _copy(pgdata / "pg_wal" / name, folder / "pg_wal" / name)
     _copy(pgdata / "global" / "pg_control", folder / "pg_control")
     durable.sync_folder(folder / "pg_wal")
     durable.sync_folder(folder)
-    end = Position(answer.timeline, answer.flushed or 0)
-    shared = lineage.common_end(own, timelines.read(pgdata, own.term), end, answer.history)
+    there = Position(answer.timeline, answer.flushed or 0)
+    shared = lineage.common_end(own, timelines.read(pgdata, own.term), there, answer.history)
     mark = Mark(answer.timeline, own, shared)
     _write_mark(inst, mark)
     return mark

@@ -74,13 +74,14 @@ def connection(upstream: Upstream, application: str) -> str:
     """Return the libpq string that reaches the upstream's server over mTLS.
 
     A cut line has to be noticed within seconds, in both directions: keepalives find a silent
-    peer, tcp_user_timeout finds one that no longer acknowledges what was sent. Should the name
-    not be resolved, its last known addresses are dialled; the certificate has to fit the name all the same.
+    peer, tcp_user_timeout finds one that no longer acknowledges what was sent. The last known addresses are dialled
+    first, for a receiver that waits for a resolver that is away cannot be ended, and a fence needs it ended; the
+    certificate has to fit the name all the same.
     """
     known = [address for address in upstream.addresses if address != upstream.peer.address]
     hosts = {"host": ",".join([upstream.peer.address] * (1 + len(known)))}
     if known:
-        hosts["hostaddr"] = ",".join(["", *known])
+        hosts["hostaddr"] = ",".join([*known, ""])
     return quoting.conninfo(
         hosts
         | {

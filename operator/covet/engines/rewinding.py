@@ -1,4 +1,4 @@
-"""pg_rewind: what it would do, and doing it."""
+"""pg_rewind: what it would do, doing it, and what it needs before."""
 
 import re
 from pathlib import Path
@@ -37,6 +37,28 @@ async def rewind(binaries: Path, pgdata: Path, spawn: Spawner, *, source: str, l
         ProgramError: it failed; the data directory is then a mixture.
     """
     await _run(binaries, pgdata, spawn, source, limit)
+
+
+async def settle(binaries: Path, pgdata: Path, spawn: Spawner, *, settings: Path, limit: float) -> None:
+    """Have a stopped data directory recover and write a checkpoint at the end of its own newest timeline.
+
+    pg_rewind takes the timeline of the last checkpoint for the newest one (up to PostgreSQL 15), and finds no
+    record at the fork if a reign ended before its first checkpoint.
+
+    Args:
+        binaries: folder of the server's programs.
+        pgdata: the data directory; no server runs on it.
+        spawn: starts child processes.
+        settings: the server's settings file.
+        limit: seconds after which it is killed.
+
+    Raises:
+        ProgramError: it failed.
+    """
+    # The checkpoint must not take the log away that pg_rewind is about to read.
+    options = ("-c", f"config_file={settings}", "-c", "wal_keep_size=1TB")
+    arguments = ("--single", "-D", str(pgdata), *options, "postgres")
+    await programs.run(spawn, str(binaries / "postgres"), *arguments, limit=limit, folder=pgdata)
 
 
 async def _run(binaries: Path, pgdata: Path, spawn: Spawner, source: str, limit: float, *more: str) -> str:

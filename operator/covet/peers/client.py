@@ -36,6 +36,8 @@ from covet.peers import codec
 
 T = TypeVar("T")
 
+KEPT_SECONDS = 5.0
+"""How long a connection is kept for the next call: the peer may run at another address by then, and an old one hangs."""
 MAX_BODY_BYTES = 4 << 20
 """Longest body either side accepts: a map of 16384 slots in JSON stays far below it."""
 
@@ -61,7 +63,7 @@ class AgentClient:
             ssl=self._tls,
             limit=64,
             limit_per_host=4,
-            keepalive_timeout=30,
+            keepalive_timeout=KEPT_SECONDS,
             resolver=self._resolver,
             use_dns_cache=self._resolver is None,
         )

@@ -1,7 +1,9 @@
 """Members that follow, fall off the line and come back, on real servers without an election."""
 
 import asyncio
+import re
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator
 
@@ -9,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from covet.engines import processes
+from tests.e2e.process.agents import PROGRAMS
 from tests.e2e.process.verbs import Answer, Cohort, Member, VerbError
 
 LIMIT = 20.0
@@ -188,6 +191,32 @@ async def test_i8_a_former_leader_discards_what_no_leader_had(cohort: Cohort) ->
     assert await a.sql("SELECT count(*) FROM kept") == "5000"
     assert await a.do("metric", "covet_agent_discarded_bytes_total") > 1000
     assert not (a.data / "agent" / "rewind.json").exists()
+
+
+async def test_i8_a_leader_whose_reign_ended_before_its_first_checkpoint_is_rewound(cohort: Cohort) -> None:
+    """Its control file still names the timeline before its own; it comes back without a clone all the same."""
+    a, b, c = cohort.members
+    await a.sql(
+        "CREATE TABLE big AS SELECT n, repeat('x', 500) AS text FROM generate_series(1, 60000) AS n", "CHECKPOINT"
+    )
+    await caught_up(a, b, c)
+    await a.do("stop_at_once")
+    await fail_over(cohort, 3, b, c)  # the checkpoint after a promotion takes its time: there is much to write
+    await b.sql("INSERT INTO t SELECT 666 FROM generate_series(1, 2000)")
+    await b.do("depose")
+    await b.do("stop_at_once")
+    control = await asyncio.to_thread(subprocess.check_output, [PROGRAMS / "pg_controldata", b.pgdata], text=True)
+    assert re.search(r"Latest checkpoint's TimeLineID: +[12]\n", control)
+    await fail_over(cohort, 4, c)
+    former = (await b.do("who"))["member"]
+    await b.do("swear", 4, REWINDING)
+    await b.do("rejoin", c.name, 4)
+    assert former == (await b.do("who"))["member"]
+    assert await b.do("follow", c.name, 4) is True
+    await c.sql("INSERT INTO t VALUES (4)")
+    await caught_up(c, b)
+    assert "0" == await b.sql("SELECT count(*) FROM t WHERE n = 666")
+    assert "60000" == await b.sql("SELECT count(*) FROM big")
 
 
 async def test_i8_a_rewind_that_was_killed_is_repeated_from_what_was_saved(cohort: Cohort) -> None:

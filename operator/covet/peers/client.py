@@ -37,7 +37,7 @@ from covet.peers import codec
 T = TypeVar("T")
 
 KEPT_SECONDS = 5.0
-"""How long a connection is kept for the next call: the peer may run at another address by then, and an old one hangs."""
+"""How long a connection is kept for the next call: the peer may have moved by then, and an old one hangs."""
 MAX_BODY_BYTES = 4 << 20
 """Longest body either side accepts: a map of 16384 slots in JSON stays far below it."""
 

@@ -16,15 +16,19 @@ from covet.agent.frames import Outbox, take
 from covet.planner.election.messages import NonsenseError
 
 _READ_BYTES: Final = 4096
-_KEEPALIVE: Final = (
+_THIN_LINEAR_TIMEOUTS: Final = 16
+"""TCP_THIN_LINEAR_TIMEOUTS of Linux; Python has no name for it."""
+_OPTIONS: Final = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 3000),
+    (socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS, 1),
 )
-"""A line whose other end vanished is found out by the kernel within 4 s, though nobody speaks on it."""
+"""A line whose other end vanished is found out by the kernel within 4 s, though nobody speaks on it. A lost heartbeat
+is sent again every 200 ms instead of after 0.2, 0.6 and 1.4 s: a stall of half a second must not become a longer one."""
 
 
 class Phase(enum.Enum):
@@ -83,7 +87,7 @@ class Link:
         self.fd = sock.fileno()
         self.phase = Phase.CONNECTING if self.dialled else Phase.HANDSHAKING
         self.events = selectors.EVENT_WRITE if self.dialled else selectors.EVENT_READ
-        for level, option, value in _KEEPALIVE:
+        for level, option, value in _OPTIONS:
             sock.setsockopt(level, option, value)
         if not self.dialled:
             self._wrap()

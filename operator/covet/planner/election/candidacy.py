@@ -17,6 +17,9 @@ from covet.planner.election.watch import Role
 DOUBLINGS: Final = 3
 """So often the pause after a failed candidacy doubles: hurried candidates starve each other where fences are slow."""
 
+PATIENCE_DOUBLINGS: Final = 2
+"""So often the patience of a candidate doubles with its failures: where fences are slow, 1.5 s may never be enough."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
@@ -150,7 +153,8 @@ def turn(agent: Agent, candidacy: Candidacy, now: int, jitter: int, out: Out) ->
     timers = agent.config.timers
     refusals = [candidacy.times[name] for name, answer in candidacy.answers.items() if not answer.yes]
     lost = bool(refusals) and not candidacy.accept_loss and now - min(refusals) >= timers.refused
-    if lost or now - candidacy.since >= timers.recruit:
+    patience = timers.recruit << min(agent.failures, PATIENCE_DOUBLINGS)
+    if lost or now - candidacy.since >= patience:
         forced = _forced(agent, candidacy) if candidacy.accept_loss else None
         if forced is not None:
             return decide(agent, candidacy, forced, now, out)

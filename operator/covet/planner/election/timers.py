@@ -27,7 +27,7 @@ class Timers:
         progress: a promotion that moved within this time holds off others.
         recent: a leader sends heartbeats only while its server answered so lately.
         ask: how long the answers to one question before an election may take.
-        recruit: how long a candidate waits for promises.
+        recruit: how long a candidate waits for promises; doubled twice by failures before.
         refused: how long a candidate that was refused still waits for others.
         resend: pause before an unanswered request is sent again.
         offset: longest pause before a candidacy, shortest for the most advanced member.

@@ -267,6 +267,16 @@ def test_a_leader_that_stood_still_does_not_take_that_for_silence() -> None:
     assert not says_unacknowledged((250, True), (4900, True))
 
 
+@pytest.mark.parametrize(("failures", "patience"), [(0, 1500), (1, 3000), (2, 6000), (7, 6000)])
+def test_a_candidate_that_failed_before_waits_longer(failures: int, patience: int) -> None:
+    """On a machine where every fence takes more than a candidate's first patience somebody comes to lead."""
+    agent = machine.start(Config("a"), Sworn(1, RULE), ("a", "b", "c"), 0).agent
+    agent = candidacy.begin(dataclasses.replace(agent, failures=failures), 1, 1000, [])
+    assert agent.candidacy is not None
+    assert Role.CANDIDATE is candidacy.turn(agent, agent.candidacy, 1000 + patience - 1, 0, []).role
+    assert Role.RECRUITED is candidacy.turn(agent, agent.candidacy, 1000 + patience, 0, []).role
+
+
 def test_candidacies_that_go_on_failing_leave_more_room_between_them() -> None:
     """Each failure doubles the pause, three times; a leader that is followed ends the count."""
     agent = machine.start(Config("a"), Sworn(1, RULE), ("a", "b", "c"), 0).agent

@@ -28,7 +28,7 @@ _OPTIONS: Final = (
     (socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS, 1),
 )
 """A line whose other end vanished is found out by the kernel within 4 s, though nobody speaks on it. A lost heartbeat
-is sent again every 200 ms instead of after 0.2, 0.6 and 1.4 s: a stall of half a second must not become a longer one."""
+is sent again every 200 ms instead of after 0.2, 0.6 and 1.4 s: half a second of stall must not become more."""
 
 
 class Phase(enum.Enum):

@@ -1,4 +1,8 @@
-"""The failure bench's runs on a real cluster, a few of each kind: what is promised, not how fast it is."""
+"""The failure bench's runs on a real cluster, a few of each kind: what is promised, not how fast it is.
+
+One of three passes ended with kubelets and scheduler that no longer took up anything after the API server's return, for
+minutes, and failed what came after; the cause is not known yet. Until it is, these runs are among the long tests.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +16,12 @@ from tests.e2e.conftest import LOGS
 from tests.e2e.installation import Installation
 from tests.e2e.target import Target
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.long,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 SEED = 5
 """Of these twelve runs six lack the API server, and three the operator."""

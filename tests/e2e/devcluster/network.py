@@ -79,7 +79,7 @@ def has_policy_table(node: NodeLayout) -> bool:
 
 def remove_namespace(node: NodeLayout) -> None:
     """Unplug and remove the node's namespace, if it is there."""
-    if node.host_interface in _links():
+    if node.host_interface in links():
         run("ip", "link", "delete", node.host_interface, check=False)
     if (_NETNS / node.namespace).exists():
         run("ip", "netns", "delete", node.namespace)
@@ -87,17 +87,18 @@ def remove_namespace(node: NodeLayout) -> None:
 
 def remove_all(layout: Layout) -> None:
     """Remove every interface and namespace of the cluster, also those of a half-done ``up``."""
-    for link in _links():
+    for link in links():
         if link.startswith(f"{layout.bridge}n"):
             run("ip", "link", "delete", link, check=False)
     for path in _NETNS.glob(f"covet-{layout.name}-node-*"):
         if path.name.removeprefix(f"covet-{layout.name}-node-").isdigit():
             run("ip", "netns", "delete", path.name)
-    if layout.bridge in _links():
+    if layout.bridge in links():
         run("ip", "link", "delete", layout.bridge)
 
 
-def _links() -> list[str]:
+def links() -> list[str]:
+    """Return the names of the interfaces of this network namespace, which /sys may not be of."""
     return [link["ifname"] for link in json.loads(run("ip", "-json", "link", "show") or "[]")]
 
 

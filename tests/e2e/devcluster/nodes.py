@@ -77,7 +77,7 @@ def kill(node: NodeLayout) -> None:
     The cable goes first. Processes killed behind a living one would close their
     connections politely, which power loss does not.
     """
-    if pathlib.Path(f"/sys/class/net/{node.host_interface}").exists():
+    if node.host_interface in network.links():
         run("ip", "link", "set", node.host_interface, "down")
     processes.stop(node.cluster.folder, node.unit, force=True)
     network.remove_namespace(node)

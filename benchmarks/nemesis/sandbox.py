@@ -81,9 +81,9 @@ class Node:
         self.prefix = ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net"]
         """What a command begins with that runs in this network."""
         self._await_namespace()
-        outer = f"member{index}"
-        run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", str(self._holder.pid))
-        run("ip", "link", "set", outer, "master", "br0", "up")
+        self._outer = f"member{index}"
+        run("ip", "link", "add", self._outer, "type", "veth", "peer", "name", "eth0", "netns", str(self._holder.pid))
+        run("ip", "link", "set", self._outer, "master", "br0", "up")
         run(*self.prefix, "ip", "link", "set", "lo", "up")
         run(*self.prefix, "ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         run(*self.prefix, "ip", "link", "set", "eth0", "up")
@@ -106,7 +106,12 @@ class Node:
         run(*self.prefix, "nft", "-f", "-", text="flush set inet nemesis deaf\nflush set inet nemesis mute\n")
 
     def remove(self) -> None:
-        """Give the network up; it goes with the last process in it."""
+        """Give the network up.
+
+        The namespace goes some time after the last process in it, and its cable with it: too late for the next
+        shard, which names its cables alike.
+        """
+        run("ip", "link", "delete", self._outer)
         self._holder.kill()
         self._holder.wait(10.0)
 

@@ -16,7 +16,7 @@ def identifier(name: str) -> str:
     Raises:
         SpecError: the name is empty, longer than 63 bytes or holds control characters.
     """
-    if not name or len(name.encode()) > MAX_IDENTIFIER_BYTES or _has_controls(name):
+    if not name or not _is_text(name) or len(name.encode()) > MAX_IDENTIFIER_BYTES or _has_controls(name):
         raise SpecError(
             "NameInvalid", f"{name!r} cannot name a role or database: 1 to 63 bytes, no control characters."
         )
@@ -24,9 +24,13 @@ def identifier(name: str) -> str:
 
 
 def literal(value: str) -> str:
-    """Return a string as an SQL literal that reads the same under every standard_conforming_strings."""
-    if "\0" in value:
-        raise SpecError("ValueInvalid", "A zero byte cannot stand in a value.")
+    """Return a string as an SQL literal that reads the same under every standard_conforming_strings.
+
+    Raises:
+        SpecError: it holds a zero byte, or half of a character.
+    """
+    if "\0" in value or not _is_text(value):
+        raise SpecError("ValueInvalid", "A zero byte or an unpaired surrogate cannot stand in a value.")
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'" if "\\" in value else f"'{escaped}'"
 
@@ -50,6 +54,11 @@ def setting(value: str) -> str:
         raise SpecError("ParameterInvalid", "A setting cannot hold control characters.")
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
+
+
+def _is_text(text: str) -> bool:
+    """Return whether a string has bytes at all: an unpaired surrogate has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _has_controls(text: str) -> bool:

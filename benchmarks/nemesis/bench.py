@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import time
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any, Final, Generic, Self
 
@@ -98,7 +99,8 @@ class Bench(Generic[SceneT]):
             await self._do(plan, log, result)
         except* (health.BrokenRunError, CovetError, AssertionError, DevclusterError, *FAILURES) as errors:
             for error in errors.exceptions:
-                result["problems"].append(f"{type(error).__name__}: {error}"[:500])
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                result["problems"].append(f"{type(error).__name__}: {error} (in {where.name})"[:500])
         result["seconds"] = round(time.time() - began, 1)
         cores = os.cpu_count() or 1
         result["busy"] = round(1 - (read_idle() - idle) / (time.time() - began) / cores, 2)

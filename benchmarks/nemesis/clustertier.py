@@ -258,9 +258,10 @@ class ClusterStage:
         return self._logs[0].lines(since)
 
     def keep_logs(self, folder: pathlib.Path) -> None:
-        """Copy the logs of agents and operator, the events and the objects into a folder."""
+        """Copy the logs of agents, operator and control plane, the events and the objects into a folder."""
         for logs in self._logs:
             logs.copy(folder)
+        self.ground.keep_logs(folder)
         for name, arguments in LEFT_BEHIND:
             try:
                 text = self.shop.kubectl(*arguments, timeout=30)

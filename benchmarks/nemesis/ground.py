@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import os
 import pathlib
+import shutil
 import signal
 from typing import Any, Final
 
@@ -24,6 +25,11 @@ SHARES: Final = {"cpu.shares": 1024 * 24, "cpu.weight": 100 * 24}
 ORDER_SECONDS: Final = 30.0
 OPERATOR_SECONDS: Final = 60.0
 WATCHERS: Final = (b"kubelet\0", b"kube-proxy\0", b"netpol\0")
+INSIDE_API: Final = {
+    "apiserver-stacks.txt": "/debug/pprof/goroutine?debug=1",
+    "apiserver-metrics.txt": "/metrics",
+    "apiserver-ready.txt": "/readyz?verbose",
+}
 _DEPLOYMENT: Final = f"/apis/apps/v1/namespaces/{installation.NAMESPACE}/deployments/covet"
 _PODS: Final = f"/api/v1/namespaces/{installation.NAMESPACE}/pods"
 _OPERATOR: Final = "labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"
@@ -191,6 +197,17 @@ class Ground:
             said, _ = await process.communicate()
         if process.returncode != 0:
             raise DevclusterError(f"kubectl covet switchover: {said.decode(errors='replace').strip()}")
+
+    def keep_logs(self, folder: pathlib.Path) -> None:
+        """Copy what the control plane and the nodes said, and what the API server is doing now, into a folder."""
+        for log in self.devcluster.layout.logs.glob("*.log"):
+            shutil.copy(log, folder)
+        for name, path in INSIDE_API.items():
+            try:
+                text = str(self.devcluster.api.get(path))
+            except (OSError, DevclusterError) as error:
+                text = str(error)
+            (folder / name).write_text(text)
 
     def restore(self) -> None:
         """Undo every fault that is still in force, the way a person would: power, cables, then the rest."""

@@ -7,6 +7,7 @@ nothing that it broke outlives it: when the first process of the world ends, the
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 from typing import Final
@@ -54,6 +55,7 @@ def run(*command: str, text: str | None = None) -> None:
 
 def first() -> int:
     """Be the first process of the world: start the bench, reap orphans, return the bench's exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # a first process has no default
     run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/dev/shm")  # noqa: S108  a new one of our own
     run("ip", "link", "set", "lo", "up")
     run("ip", "link", "add", "br0", "type", "bridge")

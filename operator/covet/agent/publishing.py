@@ -33,6 +33,7 @@ class Claim:
     """Who leads, as it is published.
 
     Args:
+        cluster_uid: of the CovetCluster that owns what is published now.
         address: IP address of the pod.
         node: of the pod, empty if it is not known.
     """
@@ -131,7 +132,7 @@ def claim_of(inst: Instance) -> Claim | None:
         return None
     return Claim(
         cluster=spec.cluster,
-        cluster_uid=spec.cluster_uid,
+        cluster_uid=spec.owner_uid or spec.cluster_uid,
         namespace=spec.namespace,
         shard=spec.shard,
         instance=inst.settings.instance,

@@ -142,6 +142,8 @@ class EffectiveSpec(model.Model):
     """A record of birth that was written before there was this field means the default."""
     maintenance: EffectiveMaintenance
     deletion: EffectiveDeletion
+    adopt: str | None = None
+    """uid of the earlier cluster whose volumes are to be taken over; absent once that is done."""
 
     def document(self) -> dict[str, Any]:
         """Return it as `status.effective` shows it: JSON types, camelCase, nothing null."""
@@ -186,6 +188,7 @@ def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> Effec
         ),
         maintenance=EffectiveMaintenance(paused=maintenance.paused or False),
         deletion=EffectiveDeletion(volumes=deletion.volumes or defaults.volumes),
+        adopt=wanted.adopt or None,
     )
 
 

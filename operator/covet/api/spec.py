@@ -24,6 +24,7 @@ DATABASE: Final = r"^[a-z][a-z0-9_]*$"
 LABEL_KEY: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+UID: Final = r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
 PARAMETER: Final = r"^[a-z_][a-z0-9_.]*$"
 RESERVED_DATABASES: Final = ("postgres", "template0", "template1")
 RESERVED_OWNERS: Final = (
@@ -329,3 +330,7 @@ class ClusterSpec(model.Model):
     """Keeping the operator's hands off."""
     deletion: Deletion | None = None
     """What happens when the object is deleted."""
+    adopt: Annotated[str | None, pydantic.Field(pattern=UID, max_length=36)] = None
+    """Take over what an earlier cluster of this name left (`deletion.volumes: Keep`), data and passwords: the uid that
+    the condition Stalled names. It may stay in the manifest; on any other cluster it is listed in
+    status.pendingChanges, and a cluster of which nothing is left is refused."""

@@ -40,6 +40,7 @@ _Carrier = Callable[[Means, Seen, Any], Coroutine[Any, Any, None]]
 
 _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.RecordIdentity: making.record_identity,
+    act.AdoptIdentity: making.adopt_identity,
     act.CreateAuthority: making.create_authority,
     act.IssueCertificates: making.issue_certificates,
     act.CreateUser: making.create_user,

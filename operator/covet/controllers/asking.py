@@ -51,7 +51,7 @@ class Asker:
         """
         if identity is None:
             return reading.remains(ref, objects)
-        if identity.cluster_uid != ref.uid:
+        if identity.owner_uid != ref.uid:
             return ()
         count = identity.born.shards.instances if wanted is None else wanted
         present = {

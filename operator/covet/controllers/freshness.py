@@ -67,7 +67,7 @@ async def read_identity(means: Means, seen: Seen) -> tuple[Manifest, Identity]:
     if found is None:
         raise ConflictError("IdentityGone", f"ConfigMap {name} is gone.")
     identity = record.decode((found.get("data") or {}).get(record.KEY, ""))
-    if identity.cluster_uid != seen.ref.uid:
+    if identity.owner_uid != seen.ref.uid:
         raise ConflictError("IdentityChanged", f"ConfigMap {name} belongs to another cluster.")
     return found, identity
 

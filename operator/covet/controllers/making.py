@@ -1,6 +1,7 @@
 """Actions on the Kubernetes objects of a cluster."""
 
 import asyncio
+import dataclasses
 import functools
 
 import covet_hasher
@@ -26,6 +27,20 @@ async def record_identity(means: Means, seen: Seen, action: act.RecordIdentity) 
         raise (RefusedError if found.stalls else ConflictError)(found.reason, found.message)
     volumes = action.identity.born.deletion.volumes
     await means.kube.create(configs.identity(seen.ref, {record.KEY: record.encode(action.identity)}, volumes))
+
+
+async def adopt_identity(means: Means, seen: Seen, action: act.AdoptIdentity) -> None:
+    """Make the record of an earlier object this one's, unless it changed meanwhile or goes with that object."""
+    await freshness.still_wanted(means, seen)
+    name = names.identity(seen.ref.name)
+    found = await means.kube.get(resources.CONFIG_MAP, seen.ref.namespace, name)
+    if found is None or "deletionTimestamp" in found["metadata"] or found["metadata"].get("ownerReferences"):
+        raise ConflictError("IdentityGone", f"ConfigMap {name} goes with the cluster that it was made for.")
+    kept = record.decode((found.get("data") or {}).get(record.KEY, ""))
+    if (kept.cluster_uid, kept.owner_uid) != (action.cluster_uid, action.owner_uid):
+        raise ConflictError("IdentityChanged", f"ConfigMap {name} was changed meanwhile.")
+    adopted = dataclasses.replace(kept, adopted_by=seen.ref.uid)
+    await means.kube.replace({**found, "data": {**found["data"], record.KEY: record.encode(adopted)}})
 
 
 async def create_authority(means: Means, seen: Seen, _action: act.CreateAuthority) -> None:
@@ -76,15 +91,15 @@ async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None
 
 async def create_map(means: Means, seen: Seen, _action: act.CreateMap) -> None:
     """Publish the first map, in place of nothing or of a damaged one."""
-    born = freshness.born(seen)
-    shards = [(known.name, born.shards.weight(known.name)) for known in freshness.identity_of(seen).shards]
-    ring = covet_hasher.Map.initial(seen.ref.uid, shards)
+    born, known = freshness.born(seen), freshness.identity_of(seen)
+    shards = [(shard.name, born.shards.weight(shard.name)) for shard in known.shards]
+    ring = covet_hasher.Map.initial(known.cluster_uid, shards)
     manifest = configs.ring_map(seen.ref, ring.to_json(), born.deletion.volumes)
     found = await means.kube.get(resources.CONFIG_MAP, seen.ref.namespace, names.ring_map(seen.ref.name))
     if found is None:
         await means.kube.create(manifest)
         return
-    if _belongs_to_another(found, seen.ref.uid):
+    if _belongs_to_another(found, known.cluster_uid):
         raise RefusedError(
             "MapForeign",
             f"ConfigMap {names.ring_map(seen.ref.name)} is the map of an earlier cluster. Delete it if that"

@@ -108,13 +108,13 @@ class Observer:
             user_secret=in_force is not None
             and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
             password=_password(objects, ref, in_force),
-            ring_map=reading.ring_map(objects, ref),
+            ring_map=reading.ring_map(objects, ref, identity.cluster_uid if identity is not None else ref.uid),
             shards=shards,
             status=last,
             annotations=reading.annotations(body),
             operator=self._settings.operator,
         )
-        if identity is None or in_force is None or identity.cluster_uid != ref.uid:
+        if identity is None or in_force is None or identity.owner_uid != ref.uid:
             return Seen(facts, ref, objects, {})
         return await self._owned(self._compare(facts, ref, objects, identity, in_force), in_force.database.owner)
 

@@ -38,7 +38,7 @@ async def bootstrap(means: Means, seen: Seen, action: act.Bootstrap) -> None:
     known = await freshness.fresh_record(means, seen, action.shard)
     if known.opened or known.system_id is not None or known.bootstrapped_by != action.instance:
         raise ConflictError("RecordChanged", f"The record of {action.shard} no longer asks for a bootstrap.")
-    order = BootstrapOrder(cluster_uid=seen.ref.uid, shard_uid=known.uid)
+    order = BootstrapOrder(cluster_uid=freshness.identity_of(seen).cluster_uid, shard_uid=known.uid)
     await means.agents.orders.bootstrap(_peer(seen, action.shard, action.instance), order)
 
 

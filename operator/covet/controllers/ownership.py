@@ -89,7 +89,7 @@ def _says_so_itself(found: Manifest, ref: ClusterRef) -> bool:
     name = found["metadata"]["name"]
     if (found["kind"], name) == ("ConfigMap", names.identity(ref.name)):
         try:
-            return record.decode((found.get("data") or {}).get(record.KEY, "")).cluster_uid == ref.uid
+            return record.decode((found.get("data") or {}).get(record.KEY, "")).owner_uid == ref.uid
         except SpecError:
             return False
     if (found["kind"], name) == ("Secret", names.authority_secret(ref.name)):

@@ -92,8 +92,8 @@ def _certificate(secret: Manifest, now: dt.datetime, *, due: bool) -> Certificat
     return CertificateFacts(ends, valid=now < ends, due=due)
 
 
-def ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef) -> MapFacts | None:
-    """Read the published map; one that is damaged or of another cluster counts as none."""
+def ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef, cluster_uid: str) -> MapFacts | None:
+    """Read the published map; one that is damaged or of another cluster than `cluster_uid` counts as none."""
     found = objects.get(("ConfigMap", ref.namespace, names.ring_map(ref.name)))
     document = (found.get("data") or {}).get(configs.MAP_KEY, "") if found is not None else ""
     if not document:
@@ -102,7 +102,7 @@ def ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef) -> MapFacts | Non
         ring = covet_hasher.Map.from_json(document)
     except covet_hasher.RingError:
         return None
-    if ring.cluster != ref.uid:
+    if ring.cluster != cluster_uid:
         return None
     hashes = json.loads(document)["groups"][0].get("hash") or {}
     return MapFacts(ring.epoch, document, str(next(iter(hashes.values()), "")), ring.digest, dict(ring.slot_counts()))

@@ -159,6 +159,9 @@ class Reconciler:
         for action in done:
             if isinstance(action, act.RecordSystemId):
                 await self._reporter.tell(seen.ref, events.SHARD_BOOTSTRAPPED, f"{action.shard} was initialised.")
+            elif isinstance(action, act.AdoptIdentity):
+                what = f"Took over the volumes of the earlier cluster {action.cluster_uid}."
+                await self._reporter.tell(seen.ref, events.ADOPTED, what)
             elif isinstance(action, act.RecordOpened):
                 await self._reporter.tell(seen.ref, events.SHARD_OPENED, f"{action.shard} was opened to clients.")
         while self._means.news:
@@ -200,6 +203,7 @@ class Reconciler:
 
 _KUBERNETES_ACTIONS: Final = (
     act.RecordIdentity,
+    act.AdoptIdentity,
     act.CreateAuthority,
     act.IssueCertificates,
     act.CreateUser,

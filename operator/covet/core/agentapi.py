@@ -102,6 +102,7 @@ class ShardSpec:
         opened: True once clients were let in; from then on nobody runs initdb again (I13).
         parameters: server settings that the user asked for, already checked.
         instances: how many of `peers`, the first ones, shall vote in the end; the others leave. 0 means all.
+        owner_uid: of the CovetCluster that took the volumes over, None if the one of `cluster_uid` still has them.
         fenced: instances that a person keeps out of service, sorted: their servers do not run and they do not vote.
     """
 
@@ -120,6 +121,7 @@ class ShardSpec:
     max_slot_wal_keep_bytes: int = 1 << 30
     fenced: tuple[str, ...] = ()
     instances: int = 0
+    owner_uid: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

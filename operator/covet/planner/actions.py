@@ -18,6 +18,19 @@ class RecordIdentity:
 
 
 @dataclasses.dataclass(frozen=True)
+class AdoptIdentity:
+    """Make the birth record of an earlier object of this name this object's, by compare-and-set.
+
+    Args:
+        cluster_uid: that the data is known by.
+        owner_uid: of the object that had it before.
+    """
+
+    cluster_uid: str
+    owner_uid: str
+
+
+@dataclasses.dataclass(frozen=True)
 class CreateAuthority:
     """Create the cluster's certificate authority, if there is none."""
 
@@ -242,6 +255,7 @@ class SettleOrder:
 
 ClusterAction = (
     RecordIdentity
+    | AdoptIdentity
     | CreateAuthority
     | IssueCertificates
     | CreateUser

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 from covet.api.spec import WhenUnsafe
 from covet.core import events, names
-from covet.planner import endpoints, findings, forcing, layout, orders, record, rollout, shard
+from covet.planner import adoption, endpoints, findings, forcing, layout, orders, record, rollout, shard
 from covet.planner.actions import (
+    AdoptIdentity,
     ApplyObjects,
     ClusterAction,
     CreateAuthority,
@@ -41,8 +42,8 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     finding = _refusal(facts)
     if finding is not None:
         return Plan((), finding.reason, finding.message, findings=(finding,))
-    if facts.identity is None:
-        return _conceive(facts)
+    if facts.identity is None or facts.identity.owner_uid != facts.uid:
+        return _begin(facts)
     planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity, now)), now)
     shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
     pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
@@ -110,15 +111,8 @@ def _refusal(facts: ClusterFacts) -> Finding | None:
     """Return why this object must not be touched at all, None if it may be."""
     if facts.identity_problem is not None:
         return facts.identity_problem
-    if facts.identity is not None and facts.identity.cluster_uid != facts.uid:
-        return Finding(
-            events.KEPT_IDENTITY,
-            f"Volumes of an earlier cluster of this name are kept (uid {facts.identity.cluster_uid}). Choose another"
-            f" name; or, if its data may go, delete its claims, its Secrets and the ConfigMaps"
-            f" {names.identity(facts.name)} and {names.ring_map(facts.name)}.",
-            stalls=True,
-            subject=f"ConfigMap/{names.identity(facts.name)}",
-        )
+    if facts.identity is not None and facts.identity.owner_uid != facts.uid:
+        return adoption.refusal(facts, facts.identity)
     if facts.identity is None and any(seen.published is not None or seen.answers() for seen in facts.shards):
         return Finding(
             events.IDENTITY_CONTRADICTED,
@@ -130,7 +124,8 @@ def _refusal(facts: ClusterFacts) -> Finding | None:
     return None
 
 
-def _conceive(facts: ClusterFacts) -> Plan:
+def _begin(facts: ClusterFacts) -> Plan:
+    """Make the record this object's: a new one, or that of an earlier object whose volumes it takes over."""
     if facts.problems or facts.spec is None:
         found = (
             facts.problems[0]
@@ -140,12 +135,20 @@ def _conceive(facts: ClusterFacts) -> Plan:
         return Plan((), found.reason, found.message, findings=facts.problems or (found,))
     if facts.paused:
         return Plan((), events.PAUSED, "maintenance.paused: nothing is made.")
+    if facts.identity is not None:
+        action = AdoptIdentity(facts.identity.cluster_uid, facts.identity.owner_uid)
+        return Plan((action,), "IdentityKept", "Taking over what an earlier cluster of this name left.")
+    nothing = adoption.missing(facts)
+    if nothing is not None:
+        return Plan((), nothing.reason, nothing.message, findings=(nothing,))
     identity = record.conceive(facts.name, facts.uid, facts.spec)
     return Plan((RecordIdentity(identity),), "IdentityUnrecorded", "Recording who the cluster is.")
 
 
 def _edits(facts: ClusterFacts, identity: Identity) -> tuple[PendingChange, ...]:
-    return layout.pending(facts.spec, identity.born) if facts.spec is not None else ()
+    if facts.spec is None:
+        return ()
+    return (*layout.pending(facts.spec, identity.born), *adoption.pending(facts.spec, identity))
 
 
 def _plan_shards(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Iterator[ShardPlan]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
-from covet.planner import layout, rollout, scaling, shard
+from covet.planner import adoption, layout, rollout, scaling, shard
 from covet.planner.actions import PendingChange, Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
@@ -55,9 +55,9 @@ def _obstacles(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -
     """Yield reason and sentence of whatever is not as it was asked for, the most telling first."""
     if findings:
         yield findings[0].reason, _sentences(findings)
-    edits = (
-        layout.pending(facts.spec, facts.identity.born) if facts.spec is not None and facts.identity is not None else ()
-    )
+    edits: tuple[PendingChange, ...] = ()
+    if facts.spec is not None and facts.identity is not None:
+        edits = (*layout.pending(facts.spec, facts.identity.born), *adoption.pending(facts.spec, facts.identity))
     if edits:
         yield events.CHANGES_PENDING, f"Not carried out, see pendingChanges: {_fields(edits)}."
     unsettled = [seen for seen in plan.shards if not seen.settled]

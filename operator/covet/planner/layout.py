@@ -25,6 +25,7 @@ def in_force(wanted: EffectiveSpec, born: EffectiveSpec) -> EffectiveSpec:
             "shards": born.shards.model_copy(update={"instances": wanted.shards.instances}),
             "storage": born.storage,
             "database": born.database,
+            "adopt": None,  # says whose data a record is for; nothing is run by it
         }
     )
 

@@ -47,13 +47,20 @@ class Identity:
     """Who a cluster is.
 
     Args:
-        cluster_uid: metadata.uid of the object that made it.
+        cluster_uid: metadata.uid of the object that made it; volumes, map and agents know the cluster by it for ever.
         born: the effective spec at birth.
+        adopted_by: metadata.uid of the object that took it over last, None if the first one has it.
     """
 
     cluster_uid: str
     born: EffectiveSpec
     shards: tuple[ShardRecord, ...]
+    adopted_by: str | None = None
+
+    @property
+    def owner_uid(self) -> str:
+        """Return metadata.uid of the one object that may work with this record."""
+        return self.adopted_by or self.cluster_uid
 
     def shard(self, name: str) -> ShardRecord | None:
         """Return the record of one shard, None if it has none."""
@@ -84,12 +91,14 @@ def conceive(cluster: str, cluster_uid: str, born: EffectiveSpec) -> Identity:
 
 def encode(identity: Identity) -> str:
     """Return the record as the ConfigMap holds it."""
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "clusterUid": identity.cluster_uid,
         "born": identity.born.document(),
         "shards": [_encode_shard(record) for record in identity.shards],
     }
+    if identity.adopted_by is not None:
+        document["adoptedBy"] = identity.adopted_by
     return json.dumps(document, indent=1, sort_keys=True)
 
 
@@ -111,6 +120,7 @@ def decode(text: str) -> Identity:
             cluster_uid=document["clusterUid"],
             born=EffectiveSpec.model_validate(document["born"]),
             shards=tuple(_decode_shard(entry) for entry in document["shards"]),
+            adopted_by=document.get("adoptedBy"),
         )
     except (ValueError, KeyError, TypeError, pydantic.ValidationError) as error:
         raise SpecError(

@@ -50,6 +50,7 @@ def wanted_spec(
         instances=spec.shards.instances,
         parameters=dict(spec.engine.parameters),
         fenced=tuple(instance for instance in fenced if instance in present),
+        owner_uid=identity.adopted_by,
     )
     return dataclasses.replace(content, generation=_generation(content, seen))
 

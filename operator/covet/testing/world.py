@@ -75,6 +75,7 @@ class World:
         self.name = name
         self.namespace = "ns"
         self.wanted = wanted
+        self.uid = UID
         self.generation = 1
         self.identity: Identity | None = None
         self.authority = False
@@ -99,7 +100,7 @@ class World:
         facts = ClusterFacts(
             name=self.name,
             namespace=self.namespace,
-            uid=UID,
+            uid=self.uid,
             generation=self.generation,
             paused=self.wanted.maintenance.paused,
             spec=self.wanted,
@@ -110,7 +111,9 @@ class World:
             password=self.password if self.user else None,
             annotations=dict(self.annotations),
             ring_map=self.ring_map,
-            shards=tuple(self._shard(record) for record in self.identity.shards) if self.identity else (),
+            shards=tuple(self._shard(record) for record in self.identity.shards)
+            if self.identity and self.identity.owner_uid == self.uid
+            else (),
         )
         if self.identity is None:
             return facts
@@ -170,7 +173,7 @@ class World:
 
     # Acting
 
-    def carry_out(self, action: act.Action, facts: ClusterFacts) -> None:
+    def carry_out(self, action: act.Action, facts: ClusterFacts) -> None:  # noqa: C901 -- one line per kind of action
         """Carry out one action that was planned from these facts.
 
         Raises:
@@ -184,6 +187,8 @@ class World:
                 if self.identity is not None:
                     raise ConflictError("AlreadyExists", "the record exists")
                 self.identity = action.identity
+            case act.AdoptIdentity():
+                self.identity = dataclasses.replace(self._identity(), adopted_by=self.uid)
             case act.CreateAuthority():
                 self.authority = True
             case act.IssueCertificates():

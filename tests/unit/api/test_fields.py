@@ -62,6 +62,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "failover.whenUnsafe": ("PromoteWithLoss", OUTAGE),
     "maintenance.paused": (True, PLANNER),
     "deletion.volumes": ("Delete", OBJECTS),
+    "adopt": ("00000000-0000-4000-8000-000000000000", PENDING),
 }
 
 

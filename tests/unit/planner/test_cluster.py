@@ -210,7 +210,7 @@ class TestForeign:
         plan = cluster.plan_cluster(facts, NOW)
         assert plan.empty
         assert events.KEPT_IDENTITY == plan.findings[0].reason
-        assert UID in plan.findings[0].message
+        assert f"spec.adopt: {UID}" in plan.findings[0].message
 
     def test_a_foreign_volume_gets_no_order(self) -> None:
         """An instance that refuses its volume is reported and never ordered to do anything."""

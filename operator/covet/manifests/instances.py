@@ -5,7 +5,6 @@ instance can be removed, and volumes and settings may differ. Restarts are order
 operator (`OnDelete`), replicas first.
 """
 
-import copy
 from typing import Final
 
 from covet.api import spec
@@ -47,14 +46,24 @@ def carry_over(desired: Manifest, live: Manifest) -> Manifest:
 
     Another class or size in the template would make the API server refuse the whole object.
     """
-    found = copy.deepcopy(desired)
-    for template in found["spec"]["volumeClaimTemplates"]:
-        for existing in live["spec"].get("volumeClaimTemplates", ()):
-            if existing["metadata"]["name"] != template["metadata"]["name"]:
-                continue
-            template["metadata"] = _only(existing["metadata"], ("name", "labels"))
-            template["spec"] = _only(existing["spec"], ("accessModes", "resources", "storageClassName"))
-    return found
+    claims = live["spec"].get("volumeClaimTemplates", ())
+    standing = {existing["metadata"]["name"]: existing for existing in claims}
+    templates = [
+        _standing(template, standing.get(template["metadata"]["name"]))
+        for template in desired["spec"]["volumeClaimTemplates"]
+    ]
+    return {**desired, "spec": {**desired["spec"], "volumeClaimTemplates": templates}}
+
+
+def _standing(template: Manifest, existing: Manifest | None) -> Manifest:
+    """Return a claim template with what the live one of its name says, if there is one."""
+    if existing is None:
+        return template
+    return {
+        **template,
+        "metadata": _only(existing["metadata"], ("name", "labels")),
+        "spec": _only(existing["spec"], ("accessModes", "resources", "storageClassName")),
+    }
 
 
 def _claim_template(cluster: ClusterRef, shard: str, name: str, wanted: EffectiveSpec) -> Manifest:

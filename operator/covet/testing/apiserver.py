@@ -7,7 +7,6 @@ through owner references. It is strict where the real one is: what it does not k
 """
 
 import asyncio
-import copy
 import dataclasses
 import json
 import uuid
@@ -19,24 +18,13 @@ from aiohttp import web
 from covet.core import clock, names
 from covet.kube import resources
 from covet.kube.resources import Manifest, Resource
-from covet.testing import merging, strictness
+from covet.testing import merging, requests, strictness
+from covet.testing.requests import Refusal as Refusal  # noqa: PLC0414 -- tests take it from here
 
 Key = tuple[Resource, str, str]
 """Resource, namespace, name."""
 
-_BY_PATH: Final = {(resource.group, resource.version, resource.plural): resource for resource in resources.ALL}
-_NAMESPACE: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-"""Named in discovery, where kopf looks for it; nothing is stored under it."""
 _SUBRESOURCES: Final = {resources.CLUSTER: ("status",)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Refusal(Exception):  # noqa: N818 -- it is an answer, not a fault
-    """An error answer."""
-
-    status: int
-    reason: str
-    message: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +88,7 @@ class ApiServer:
         metadata = manifest["metadata"]
         key = (resource, metadata.get("namespace", ""), metadata["name"])
         old = self.objects.get(key)
-        return self._store(key, old, copy.deepcopy(manifest))
+        return self._store(key, old, merging.copied(manifest))
 
     def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """Delete an object and, as the garbage collector does, what it owns."""
@@ -122,10 +110,10 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            discovered = _discovery(request.path)
+            discovered = requests.discovery(request.path)
             if discovered is not None:
                 return web.json_response(discovered)
-            resource, namespace, name, subresource = _parse(request.path)
+            resource, namespace, name, subresource = requests.parse(request.path)
             self._permit(request, resource, namespace, name)
             if request.method == "GET" and "watch" in request.query:
                 return await self._watch(request, resource, namespace)
@@ -188,9 +176,7 @@ class ApiServer:
         items = [
             item
             for (kind, place, _), item in self.objects.items()
-            if kind == resource
-            and (not namespace or place == namespace)
-            and _selected(item, request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
+            if kind == resource and (not namespace or place == namespace) and requests.is_selected(item, request.query)
         ]
         # The real server leaves kind and version out of the items.
         bare = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items]
@@ -269,18 +255,19 @@ class ApiServer:
             if named.get(field) not in {None, found["metadata"][field]}:
                 raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another {field}")
         patch = {subresource: body.get(subresource)} if subresource else body
-        return self._store(key, found, merging.merge(copy.deepcopy(found), patch))
+        return self._store(key, found, merging.merge(merging.copied(found), patch))
 
     def _apply(self, key: Key, found: Manifest | None, body: Manifest, manager: str) -> Manifest:
         """Take the fields of a manifest over, and drop those that the manager applied before and does not now."""
         named = body["metadata"].pop("resourceVersion", None)
         if named is not None and (found is None or named != found["metadata"]["resourceVersion"]):
             raise Refusal(409, "Conflict", f"{key[0].plural} {key[2]!r} has another resourceVersion")
-        current = copy.deepcopy(found) if found is not None else {}
+        applied = merging.copied(body)
+        current = merging.copied(found) if found is not None else {}
         before = self._applied.get((key, manager), {})
         current = merging.drop(current, before, body)
-        stored = self._store(key, found, merging.overlay(current, copy.deepcopy(body)))
-        self._applied[key, manager] = copy.deepcopy(body)
+        stored = self._store(key, found, merging.overlay(current, body))
+        self._applied[key, manager] = applied
         return stored
 
     def _store(self, key: Key, old: Manifest | None, new: Manifest) -> Manifest:
@@ -315,7 +302,7 @@ class ApiServer:
             return
         for watched, queue in self._watchers:
             if watched == resource:
-                queue.put_nowait({"type": kind, "object": copy.deepcopy(item)})
+                queue.put_nowait({"type": kind, "object": merging.copied(item)})
 
     async def _watch(self, request: web.Request, resource: Resource, namespace: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -327,12 +314,12 @@ class ApiServer:
         since = int(request.query.get("resourceVersion") or 0)
         for (kind, _, _), item in list(self.objects.items()):
             if kind == resource and int(item["metadata"]["resourceVersion"]) > since:
-                queue.put_nowait({"type": "MODIFIED", "object": copy.deepcopy(item)})
+                queue.put_nowait({"type": "MODIFIED", "object": merging.copied(item)})
         try:
             while event := await queue.get():
                 item = event["object"]
                 place = item["metadata"].get("namespace", "")
-                chosen = _selected(item, request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
+                chosen = requests.is_selected(item, request.query)
                 if chosen and (not namespace or place == namespace):
                     await response.write(json.dumps(event).encode() + b"\n")
         finally:
@@ -340,75 +327,6 @@ class ApiServer:
         return response
 
 
-def _parse(path: str) -> tuple[Resource, str, str, str]:
-    """Take a path apart: resource, namespace, name, subresource; empty where it has none."""
-    parts = path.strip("/").split("/")
-    if parts[0] == "api":
-        group, version, rest = "", parts[1], parts[2:]
-    else:
-        group, version, rest = parts[1], parts[2], parts[3:]
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2:
-        namespace, rest = rest[1], rest[2:]
-    resource = _BY_PATH.get((group, version, rest[0]))
-    if resource is None:
-        raise Refusal(404, "NotFound", f"the server could not find the requested resource {path}")
-    return resource, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else ""
-
-
-def _discovery(path: str) -> Manifest | None:
-    """Answer which groups and resources there are, None for any other path."""
-    parts = path.strip("/").split("/")
-    groups = sorted({resource.group for resource in resources.ALL if resource.group})
-    if parts == ["api"]:
-        return {"kind": "APIVersions", "versions": ["v1"]}
-    if parts == ["apis"]:
-        return {"kind": "APIGroupList", "groups": [_group(name) for name in groups]}
-    if parts[0] == "apis" and len(parts) == 2:
-        return _group(parts[1])
-    if (parts[0], len(parts)) in {("api", 2), ("apis", 3)}:
-        group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
-        return {
-            "kind": "APIResourceList",
-            "groupVersion": f"{group}/{version}".strip("/"),
-            "resources": [
-                {
-                    "name": resource.plural,
-                    "singularName": resource.kind.lower(),
-                    "kind": resource.kind,
-                    "namespaced": resource.namespaced,
-                    "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
-                }
-                for resource in (*resources.ALL, _NAMESPACE)
-                if (resource.group, resource.version) == (group, version)
-            ],
-        }
-    return None
-
-
-def _group(name: str) -> dict[str, Any]:
-    version = next(resource.version for resource in resources.ALL if resource.group == name)
-    entry = {"groupVersion": f"{name}/{version}", "version": version}
-    return {"kind": "APIGroup", "name": name, "versions": [entry], "preferredVersion": entry}
-
-
 def _is_ready(pod: Manifest) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
-
-
-def _selected(item: Manifest, labels: str, fields: str) -> bool:
-    """Return whether an object fits selectors: `key`, `key=value`, and paths for fields."""
-    have = item["metadata"].get("labels") or {}
-    for term in filter(None, labels.split(",")):
-        key, equal, value = term.partition("=")
-        if key not in have or (equal and have[key] != value):
-            return False
-    for term in filter(None, fields.split(",")):
-        path, _, value = term.partition("=")
-        found: Any = item
-        for part in path.split("."):
-            found = (found or {}).get(part)
-        if found != value:
-            return False
-    return True

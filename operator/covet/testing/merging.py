@@ -1,11 +1,16 @@
 """How server-side apply and merge patches combine objects; lists of known shape merge by key."""
 
-import copy
+import json
 from typing import Any, Final
 
 _KEYS: Final = ("type", "name", "port", "uid", "key")
 """Fields that tell items of a list apart, as the real schemas say for the lists that Covet writes."""
 _ATOMIC: Final = frozenset({"endpoints", "egress", "ingress", "tolerations", "readWrite", "readOnly", "from", "to"})
+
+
+def copied(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return a copy of a JSON value that shares nothing with it, several times faster than `copy.deepcopy`."""
+    return json.loads(json.dumps(value))
 
 
 def merge(target: Any, patch: Any) -> Any:  # noqa: ANN401 -- any JSON value
@@ -46,7 +51,7 @@ def drop(current: Any, before: Any, now: Any, field: str = "") -> Any:  # noqa: 
         }
     key = _key_of(before) if isinstance(before, list) and field not in _ATOMIC else None
     if key is None or not isinstance(current, list) or not isinstance(now, list):
-        return copy.deepcopy(current)
+        return copied(current)
     kept = {item[key] for item in now}
     had = {item[key] for item in before}
     return [item for item in current if item.get(key) in kept or item.get(key) not in had]

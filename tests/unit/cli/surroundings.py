@@ -15,7 +15,6 @@ from typing import Any
 
 from aiohttp import web
 from click.testing import CliRunner
-from kubernetes.aio.client import configuration
 
 from covet.api import crd
 from covet.cli import access, application, executing, reaching, session
@@ -25,6 +24,7 @@ from covet.kube import person
 from covet.kube.inquiry import Inquiry
 from covet.manifests import certificates, policies, secrets
 from covet.manifests.metadata import ClusterRef, labels
+from covet.testing import reach
 from covet.testing.apiserver import ApiServer
 from tests.unit.cli import samples
 from tests.unit.cli.fakes import NOW, Outcome
@@ -274,7 +274,7 @@ class Caller:
 
         @contextlib.asynccontextmanager
         async def connect(target: access.Target) -> AsyncIterator[access.Access]:
-            kube = Inquiry(configuration.Configuration(host=self.server.url), timeout=5.0, caller=person.CALLER)
+            kube = Inquiry(reach.configured(self.server.url), timeout=5.0, caller=person.CALLER)
             try:
                 yield reaching.KubeAccess(person.Reach(kube, "default"), target.namespace)
             finally:

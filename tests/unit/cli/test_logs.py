@@ -6,11 +6,11 @@ import textwrap
 from collections.abc import AsyncIterator
 
 import pytest
-from kubernetes.aio.client import configuration
 
 from covet.cli import journal, raw, tailing
 from covet.kube import person
 from covet.kube.inquiry import Inquiry
+from covet.testing import reach
 from tests.unit.cli.surroundings import Caller, Surroundings, line
 
 PATIENCE = 60.0
@@ -136,7 +136,7 @@ async def test_a_missing_right_is_named(caller: Caller, told: Surroundings) -> N
 @pytest.fixture
 async def beside(around: Surroundings) -> AsyncIterator[raw.Raw]:
     """The real adapter."""
-    kube = Inquiry(configuration.Configuration(host=around.url), timeout=5.0, caller=person.CALLER)
+    kube = Inquiry(reach.configured(around.url), timeout=5.0, caller=person.CALLER)
     yield raw.Raw(kube)
     await kube.close()
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import configuration
 
 from covet.cli import access, failures, orders, reaching, waiting
 from covet.core import events, names
 from covet.kube import person, resources
 from covet.kube.inquiry import Inquiry
+from covet.testing import reach
 from covet.testing.apiserver import ApiServer
 from tests.unit.cli import samples
 
@@ -31,7 +31,7 @@ async def server() -> AsyncIterator[ApiServer]:
 @pytest.fixture
 async def opened(server: ApiServer) -> AsyncIterator[reaching.KubeAccess]:
     """The real adapter."""
-    kube = Inquiry(configuration.Configuration(host=server.url), timeout=2.0, caller=person.CALLER)
+    kube = Inquiry(reach.configured(server.url), timeout=2.0, caller=person.CALLER)
     yield reaching.KubeAccess(person.Reach(kube, "default"), None)
     await kube.close()
 

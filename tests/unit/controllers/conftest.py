@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import configuration
 
 from covet.controllers.act import ActionError
 from covet.controllers.pace import Moment
@@ -17,6 +16,7 @@ from covet.core.errors import CovetError
 from covet.core.settings import Settings
 from covet.kube import resources
 from covet.kube.client import Kube
+from covet.testing import reach
 from covet.testing.apiserver import ApiServer
 from covet.testing.kubelet import Kubelet
 
@@ -157,7 +157,7 @@ async def bench() -> AsyncIterator[Bench]:
     def count(verb: str, resource: str) -> None:
         counted[verb, resource] += 1
 
-    kube = Kube(configuration.Configuration(host=server.url), count, timeout=5.0)
+    kube = Kube(reach.configured(server.url), count, timeout=5.0)
     bench = Bench(server, kube, counted)
     bench.provide_storage()
     yield bench

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import configuration
 
 from covet.controllers import freshness
 from covet.controllers.act import ActionError
@@ -18,6 +17,7 @@ from covet.core.errors import ConflictError, CovetError
 from covet.core.settings import Settings
 from covet.kube import resources
 from covet.kube.client import Kube
+from covet.testing import reach
 from tests.unit.controllers.conftest import NAMESPACE, Bench
 
 OWN, OTHER = "system/covet-operator", "elsewhere/covet"
@@ -28,7 +28,7 @@ class Second:
 
     def __init__(self, bench: Bench, images: dict[str, str]) -> None:
         self.counted: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._kube = Kube(configuration.Configuration(host=bench.server.url), self._count, timeout=5.0)
+        self._kube = Kube(reach.configured(bench.server.url), self._count, timeout=5.0)
         settings = Settings(namespace="elsewhere", lease="covet", postgres_images=images)
         self.rivals = Rivals(self._kube, bench.tools.clock, settings.operator)
         tools = dataclasses.replace(bench.tools, kube=self._kube, settings=settings, rivals=self.rivals)

@@ -4,9 +4,9 @@ import collections
 from collections.abc import AsyncIterator
 
 import pytest
-from kubernetes.aio.client import configuration
 
 from covet.kube.client import Kube
+from covet.testing import reach
 from covet.testing.apiserver import ApiServer
 
 
@@ -32,7 +32,7 @@ async def kube(server: ApiServer, counted: collections.Counter[tuple[str, str]])
     def count(verb: str, resource: str) -> None:
         counted[verb, resource] += 1
 
-    loaded = configuration.Configuration(host=server.url)
+    loaded = reach.configured(server.url)
     kube = Kube(loaded, count, timeout=2.0)
     yield kube
     await kube.close()

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.client import configuration
 
 from covet.core.errors import ConflictError, RefusedError, SpecError, UnreachableError
 from covet.kube import client, resources, rights
 from covet.kube.client import Kube
+from covet.testing import reach
 from covet.testing.apiserver import ApiServer, Refusal
 
 
@@ -153,7 +153,7 @@ async def test_an_answer_that_is_no_json_is_unreachable() -> None:
 async def test_silence_ends_with_unreachable(server: ApiServer) -> None:
     """A server that is not there costs one timeout and is unreachable."""
     await server.stop()
-    kube = Kube(configuration.Configuration(host=server.url), timeout=0.5)
+    kube = Kube(reach.configured(server.url), timeout=0.5)
     with pytest.raises(UnreachableError):
         await kube.get(resources.SECRET, "ns", "p")
     await kube.close()
@@ -226,7 +226,7 @@ class serving:  # noqa: N801 -- used as a function, in `async with`
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        self._kube = Kube(configuration.Configuration(host=host), timeout=2.0)
+        self._kube = Kube(reach.configured(host), timeout=2.0)
         return self._kube
 
     async def __aexit__(self, *_: object) -> None:

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import configuration
 
 from covet.core.errors import RefusedError, UnreachableError
 from covet.kube import person, resources, watch
 from covet.kube.client import Kube
 from covet.kube.resources import Manifest
+from covet.testing import reach
 from covet.testing.apiserver import ApiServer
 
 
@@ -23,7 +23,7 @@ def cluster(name: str = "shop", **annotations: str) -> dict[str, Any]:
 @pytest.fixture
 async def door(server: ApiServer) -> AsyncIterator[Kube]:
     """The adapter in a person's name."""
-    door = Kube(configuration.Configuration(host=server.url), timeout=2.0, caller=person.CALLER)
+    door = Kube(reach.configured(server.url), timeout=2.0, caller=person.CALLER)
     yield door
     await door.close()
 

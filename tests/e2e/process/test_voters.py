@@ -201,7 +201,10 @@ async def test_a_synthetic_name_addresses_an_instance(voters: Voters) -> None:
     peers = (member("a"), "s0-b-000000000000")
     await first.tell(role=Role.LEADER, promise=1, term=1, seq=1, rules=(voters.rule,), flags=LEADS, peers=peers)
     await until(lambda: bool(second.words(Leader)))
+    heard = second.words(Leader)[0]
+    assert (member("a"), 1) == (heard.name, heard.term)
     await until(lambda: member("b") in first.facts.pulse.echoed)
+    assert member("b") in first.facts.pulse.echoed
 
 
 async def test_a_foreign_certificate_opens_no_line(voters: Voters, tmp_path: Path) -> None:

@@ -14,35 +14,10 @@ from covet.planner import cluster, quorum, scaling
 from covet.planner.election import changing
 from covet.testing import world as worlds
 from covet.testing.world import NOW, World
+from tests.unit.planner.turning import settled, turn
 
 SIZES = st.sampled_from([1, 3, 5, 7])
 TROUBLE = st.sampled_from(["none", "silent", "back", "restart", "lose", "switch"])
-
-
-def turn(world: World) -> bool:
-    """Do one round; False if there was nothing to do. A refusal is seen again in the next one."""
-    facts = world.facts()
-    plan = cluster.plan_cluster(facts, NOW)
-    for action in plan.actions:
-        world.carry_out(action, facts)
-    for shard in plan.shards:
-        try:
-            for order in shard.actions:
-                world.carry_out(order, facts)
-        except CovetError:
-            continue
-    world.tick()
-    return not plan.settled
-
-
-def settled(world: World, rounds: int = 80) -> World:
-    """Turn until everything is where it should be."""
-    for _ in range(rounds):
-        if not turn(world):
-            return world
-    facts = world.facts()
-    plan = cluster.plan_cluster(facts, NOW)
-    raise AssertionError([(shard.reason, shard.message, shard.actions) for shard in plan.shards])
 
 
 def resized(world: World, size: int) -> None:

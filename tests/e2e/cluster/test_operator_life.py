@@ -188,8 +188,23 @@ def test_a_paused_cluster_is_left_alone(shop: Shop, place: target.Target) -> Non
     shops.until(lambda: "shop-s1-ro" in shop.names("services"), 60)
 
 
-def test_kept_volumes_outlive_the_cluster(shop: Shop) -> None:
-    """Deleted with volumes Keep: claims, identity, map, authority and password stay, the rest goes."""
+def ask(shop: Shop, statement: str) -> str:
+    """Return what the primary of s0 answers to a statement in the application's database."""
+    (primary,) = [shard["primary"] for shard in shop.status()["shards"] if shard["name"] == "s0"]
+    psql = ("/usr/lib/postgresql/15/bin/psql", "-h", "/run/covet", "-U", "covet", "-d", "app", "-Atqc", statement)
+    return shop.kubectl("exec", f"{primary}-0", "--", *psql).strip()
+
+
+def password(shop: Shop) -> str:
+    """Return the owner's password, coded."""
+    return str(shop.get("secret", "shop-app")["data"]["password"])
+
+
+@pytest.mark.timeout(1200)
+def test_kept_volumes_outlive_the_cluster_and_are_taken_over(shop: Shop) -> None:
+    """Deleted with volumes Keep: the rest goes; a new object that names the uid gets data, passwords and identity."""
+    ask(shop, "CREATE TABLE kept AS SELECT 42 AS answer")
+    before = (password(shop), shop.system_ids(), shop.get("configmap", "shop-map")["data"])
     old = shop.get("covetcluster", shop.name)["metadata"]["uid"]
     shop.kubectl("delete", "covetcluster", shop.name)
     shops.until(lambda: not shop.items("pods"), 120)
@@ -200,5 +215,10 @@ def test_kept_volumes_outlive_the_cluster(shop: Shop) -> None:
     message = shop.await_reason("Stalled", "KeptIdentity")
     assert old in message
     shop.await_warning("KeptIdentity")
+    assert f"spec.adopt: {old}" in message
     assert [] == shop.items("pods")
+    shop.declare(adopt=old)
+    shop.await_ready(2 * shops.READY_SECONDS)
+    assert "42" == ask(shop, "SELECT answer FROM kept")
+    assert before == (password(shop), shop.system_ids(), shop.get("configmap", "shop-map")["data"])
     assert 0 == shops.operator_restarts(shop.covet)

@@ -19,7 +19,7 @@ from covet.core import clock, names
 from covet.kube import resources
 from covet.kube.resources import Manifest, Resource
 from covet.testing import merging, requests, strictness
-from covet.testing.requests import Refusal as Refusal  # noqa: PLC0414 -- tests take it from here
+from covet.testing.requests import Refusal
 
 Key = tuple[Resource, str, str]
 """Resource, namespace, name."""

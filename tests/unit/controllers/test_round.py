@@ -14,7 +14,8 @@ from covet.controllers.round import Reconciler
 from covet.core import events, names
 from covet.core.errors import ConflictError, CovetError
 from covet.kube import resources
-from covet.testing.apiserver import Refusal, Write
+from covet.testing.apiserver import Write
+from covet.testing.requests import Refusal
 from tests.unit.controllers.conftest import NAMESPACE, Bench
 
 

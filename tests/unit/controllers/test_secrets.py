@@ -14,7 +14,7 @@ from covet.core.errors import ConflictError
 from covet.kube import resources
 from covet.kube.resources import Resource
 from covet.manifests import certificates, passwords, secrets
-from covet.testing.apiserver import Refusal
+from covet.testing.requests import Refusal
 from tests.unit.controllers.conftest import NAMESPACE, Bench
 
 

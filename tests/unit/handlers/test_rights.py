@@ -11,7 +11,7 @@ from covet import app
 from covet.core import names
 from covet.kube import resources, rights
 from covet.kube.resources import Resource
-from covet.testing import apiserver
+from covet.testing import requests
 from covet.testing.apiserver import ApiServer
 from covet.testing.kubelet import Kubelet
 from tests.unit.handlers.conftest import Site, until
@@ -39,8 +39,8 @@ def exercised(monkeypatch: pytest.MonkeyPatch) -> set[Right]:
     handle = ApiServer._handle
 
     async def record(server: ApiServer, request: web.Request) -> web.StreamResponse:
-        if apiserver._discovery(request.path) is None:
-            resource, namespace, name, part = apiserver._parse(request.path)
+        if requests.discovery(request.path) is None:
+            resource, namespace, name, part = requests.parse(request.path)
             exists = server.get(resource, namespace, name) is not None
             found.update((resource.plural, part, verb) for verb in verbs_of(request, name, exists=exists))
         return await handle(server, request)

@@ -13,7 +13,8 @@ from covet.core.errors import ConflictError, RefusedError, SpecError, Unreachabl
 from covet.kube import client, resources, rights
 from covet.kube.client import Kube
 from covet.testing import reach
-from covet.testing.apiserver import ApiServer, Refusal
+from covet.testing.apiserver import ApiServer
+from covet.testing.requests import Refusal
 
 
 def config_map(name: str = "one", **data: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class ClusterStage:
 
     async def open(self) -> None:
         """Make the shard, unless it is there, and fetch what clients need to reach it."""
-        self.ground.weigh()
+        self.ground.weights.put()
         await asyncio.to_thread(self._make)
         tls = self._write_certificate()
         self._trust = ssl.create_default_context(cafile=str(tls / "ca.crt"))
@@ -152,6 +152,7 @@ class ClusterStage:
         with contextlib.suppress(DevclusterError):
             await asyncio.to_thread(self.ground.await_fresh)
             await asyncio.to_thread(self.ground.await_operator)
+        self.ground.weights.lift()
         if self._client is not None:
             await self._client.close()
         for logs in self._logs:

@@ -9,7 +9,8 @@ import shutil
 import signal
 from typing import Any, Final
 
-from benchmarks.nemesis.pods import GROUPS, Pod
+from benchmarks.nemesis.pods import Pod
+from benchmarks.nemesis.weights import Weights
 from covet.engines import processes
 from tests.e2e import installation
 from tests.e2e.devcluster import controlplane, network, nodes
@@ -20,8 +21,8 @@ from tests.e2e.devcluster.layout import NodeLayout
 from tests.e2e.installation import Installation
 from tools import bootstrap
 
-SHARES: Final = {"cpu.shares": 1024 * 24, "cpu.weight": 100 * 24}
-"""Weight of the control group of all nodes; one process of the machine has 1024, or 100."""
+WEIGHT: Final = 24
+"""Processes of this machine that the cluster weighs."""
 ORDER_SECONDS: Final = 30.0
 OPERATOR_SECONDS: Final = 60.0
 WATCHERS: Final = (b"kubelet\0", b"kube-proxy\0", b"netpol\0")
@@ -48,19 +49,12 @@ class Ground:
         self.covet = covet
         self.devcluster = Devcluster.attach(name)
         self.namespace = namespace
+        self.weights = Weights(self.devcluster.layout, WEIGHT)
         self.api_away = False
         self.operator_away = False
         self._dead: list[NodeLayout] = []
         self._frozen: list[Pod] = []
         self._way = self.devcluster.nodes[0]
-
-    def weigh(self) -> None:
-        """Let all pods together weigh more than one process of this machine, as nodes with processors of their own."""
-        for root, setting in ((GROUPS / "cpu", "cpu.shares"), (GROUPS, "cpu.weight")):
-            path = root / self.devcluster.layout.cgroup.lstrip("/") / setting
-            if path.exists():
-                path.write_text(str(SHARES[setting]))
-                return
 
     # ------------------------------------------------------------ pods
 
@@ -111,6 +105,7 @@ class Ground:
     def start_node(self, node: NodeLayout) -> None:
         """Give a node its power back; what runs there comes back by itself."""
         self.devcluster.start_node(node.name)
+        self.weights.put()
         self._dead.remove(node)
         self.lead_services_by(self._way)
 
@@ -127,6 +122,7 @@ class Ground:
         for unit in controlplane.UNITS[2:]:
             controlplane.stop(layout, unit, force=True)
             controlplane.start(layout, str((layout.folder / "kube").resolve()), unit)
+        self.weights.put()
         for node in self.devcluster.nodes:
             for pid in _children(nodes.first_process(node) or 0):
                 if any(word in processes.command(pid) for word in WATCHERS):
@@ -148,6 +144,7 @@ class Ground:
     def start_api(self) -> None:
         """Start the API server again and wait until it answers."""
         self.devcluster.start_apiserver()
+        self.weights.put()
         self.api_away = False
 
     def stop_operator(self) -> None:

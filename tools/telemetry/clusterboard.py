@@ -59,6 +59,13 @@ def _replication() -> Row:
                 bad_above=64 * 1024 * 1024,
             ),
             Panel(
+                "Age of what replicas show",
+                "By the primary's heartbeats; up to a second at rest.",
+                (Query(choice.each(metrics.AGENT_LAG_SECONDS), "{{instance}}"),),
+                Unit.SECONDS,
+                bad_above=10,
+            ),
+            Panel(
                 "Log written",
                 "Bytes of write-ahead log that reached the disk, by instance.",
                 (Query(f"max by ({promql.INSTANCE}) (deriv({flushed}[5m]))", "{{instance}}"),),

@@ -47,6 +47,7 @@ async def close(inst: Instance) -> None:
                 raise CovetError("SessionsRemain", f"{ended} sessions did not end within {BOUND_SECONDS:.0f} s.")
             await asyncio.sleep(POLL_SECONDS)
     inst.admitting = False
+    inst.news.set()
     LOG.info("Closed to clients.")
 
 
@@ -61,6 +62,7 @@ async def open_to_clients(inst: Instance) -> None:
     await configuring.apply(inst)
     await _dial_until(inst, admitted=True)
     inst.election.admitted.set()
+    inst.news.set()
     LOG.info("Open to clients.")
 
 

@@ -15,7 +15,8 @@ from aiohttp import web
 from covet.agent import birth, cloning, joining, orders, ruling, status, succeeding
 from covet.agent.door import Door
 from covet.agent.instance import Instance
-from covet.core import names
+from covet.agent.topology import Hub
+from covet.core import names, topology
 from covet.core.agentapi import (
     BootstrapOrder,
     CheckpointRequest,
@@ -59,6 +60,8 @@ class Caller(enum.Enum):
     PEER = "Peer"
     """The instances of this shard."""
     OPERATOR = "Operator"
+    ROUTER = "Router"
+    """The operator and the routers of the cluster."""
 
 
 async def _status(inst: Instance, _request: web.Request, _caller: str) -> object:
@@ -147,6 +150,7 @@ class Api:
 
     def __init__(self, inst: Instance) -> None:
         self._inst = inst
+        self.hub = Hub(inst)
         self._runner: web.AppRunner | None = None
         self._door: Door | None = None
 
@@ -158,6 +162,9 @@ class Api:
         app.router.add_get("/startupz", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get(
+            topology.ROUTE, self._handler(topology.ROUTE, Caller.ROUTER, self._topology), allow_head=False
+        )
         for method, path, caller, answer in ROUTES:
             app.router.add_route(method, path, self._handler(path, caller, answer))
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -174,6 +181,7 @@ class Api:
 
     async def stop(self) -> None:
         """Stop listening and end what is under way."""
+        self.hub.close()
         if self._door is not None:
             await self._door.close()
         if self._runner is not None:
@@ -212,10 +220,13 @@ class Api:
         status.fill_metrics(self._inst, await status.read(self._inst))
         return web.Response(body=self._inst.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
-    def _handler(self, path: str, caller: Caller, answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def _topology(self, _inst: Instance, request: web.Request, _caller: str) -> object:
+        return await self.hub.serve(request)
+
+    def _handler(self, path: str, caller: Caller, answer: Answer) -> Handler:
         inst = self._inst
 
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 name = subject(request)
                 allow(inst, caller, name)
@@ -231,6 +242,8 @@ class Api:
                 )
                 return _problem(_code(error), error)
             inst.metrics.orders.labels(path, "done").inc()
+            if isinstance(message, web.StreamResponse):
+                return message
             return web.Response(body=codec.encode(message), content_type="application/json")
 
         return handle
@@ -261,6 +274,7 @@ def allow(inst: Instance, caller: Caller, name: str) -> None:
         Caller.SHARD: operator or name in peers,
         Caller.PEER: name in peers,
         Caller.OPERATOR: operator,
+        Caller.ROUTER: operator or name == names.ROUTER_COMMON_NAME,
     }[caller]
     if not allowed:
         who = f"subject {name!r}" if name else "a caller without certificate"

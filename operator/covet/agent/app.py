@@ -65,6 +65,7 @@ async def live(settings: Settings) -> int:
         asyncio.create_task(probing.Prober(inst).run(), name="probing"),
         asyncio.create_task(Watcher(inst, api).run(), name="watching"),
         asyncio.create_task(disk.watch(inst), name="disk"),
+        asyncio.create_task(api.hub.run(), name="topology"),
         asyncio.create_task(loop.run(inst, driver), name="loop"),
     ]
     if settings.api_server and (settings.account / "token").exists():

@@ -123,6 +123,7 @@ class Driver:
             inst.wake.set()
         for effect in out:
             self.executor.perform(effect)
+        inst.news.set()
         return tuple(effect for effect in out if isinstance(effect, Note))
 
     def _greet(self, word: Leader | Elect, agent: Agent) -> None:

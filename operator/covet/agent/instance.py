@@ -28,6 +28,7 @@ from covet.engines import configuration, sessions
 from covet.engines.configuration import Upstream
 from covet.engines.server import Server
 from covet.engines.sessions import Session, Vitals
+from covet.engines.statements import Reply
 from covet.peers.client import AgentClient
 from covet.planner.election import events
 from covet.planner.election.rules import Sworn
@@ -53,6 +54,9 @@ class Instance:
         setting_rule: the rule whose members the server's settings name for acknowledgements.
         setting: `synchronous_standby_names` as every process of the server goes by it, None while unknown.
         vitals: what the server last said of itself, None while it does not answer.
+        senders: of a primary: who streamed from it then.
+        map_epoch: of the newest acknowledged map seen in the database since the agent started, None before one was.
+        news: set whenever something that routers are told may have changed; whoever tells them clears it.
         unacknowledged: what orders wrote and no follower acknowledged yet; the status does not speak of it.
         stalled_since: monotonic time since which a standby receives the log and does not replay it, None while it does.
         unready: what the server answered when it last took no session.
@@ -101,6 +105,8 @@ class Instance:
         self.upstream: Upstream | None = None
         self.setting: str | None = None
         self.vitals: Vitals | None = None
+        self.senders: tuple[Reply, ...] = ()
+        self.map_epoch: int | None = None
         self.session: Session | None = None
         self.unacknowledged: set[str] = set()
         self.stalled_since: float | None = None
@@ -114,12 +120,10 @@ class Instance:
         self.remake: str | None = None
         self.applied_generation: int | None = None
         self.ticked_at = clock.monotonic()
-        self.acting = asyncio.Lock()
-        self.wake = asyncio.Event()
+        self.acting, self._writing, self.writing_files = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+        self.wake, self.news = asyncio.Event(), asyncio.Event()
         self.stopping = asyncio.Event()
         self.held: int | None = None
-        self._writing = asyncio.Lock()
-        self.writing_files = asyncio.Lock()
         self.defect: BaseException | None = None
         self.last_exit: int | None = None
 
@@ -246,6 +250,7 @@ class Instance:
             await self.keep_spec(spec, None)
         LOG.info("Took up generation %s of the spec.", spec.generation)
         self.wake.set()
+        self.news.set()
         return True
 
     @property
@@ -293,6 +298,7 @@ class Instance:
             delay = self.back_off.died(self.clock.monotonic())
             LOG.error("The server ended with %s; it is started again in %.0f s.", code, delay)
         self.wake.set()
+        self.news.set()
 
     def check_staying(self) -> None:
         """Refuse new work once the agent stops.

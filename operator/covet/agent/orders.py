@@ -51,6 +51,8 @@ async def put_map(inst: Instance, order: MapOrder) -> None:
     inst.leading()
     async with _acknowledged(inst, MAP), inst.sql(synchronous=True) as session:
         await statements.store_map(session, order, ROW_SECONDS)
+    inst.map_epoch = max(inst.map_epoch or 0, order.epoch)
+    inst.news.set()
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from covet.agent.ruling import CAUGHT_UP_BYTES
 from covet.core.errors import UnreachableError
 from covet.engines import sessions, statements
 from covet.engines.sessions import Session, SqlError, Vitals
+from covet.planner import lag
 from covet.planner.election.events import WalSenders
 
 LOG: Final = logging.getLogger("covet.probing")
@@ -43,10 +44,12 @@ class Prober:
                 await self._probe()
             if _shape(inst.vitals) != before:
                 inst.wake.set()
+                inst.news.set()
             await asyncio.sleep(STARTING_PACE if inst.server.pid and inst.vitals is None else PACE)
 
     async def _probe(self) -> None:
         inst = self._inst
+        began = inst.clock.monotonic()
         try:
             if inst.session is None or inst.session.closed:
                 inst.session = await Session.connect(inst.settings.sockets, inst.own.sql_port)
@@ -65,22 +68,25 @@ class Prober:
             inst.session, inst.vitals = None, None
             return
         if inst.server.pid is not None:
-            self._note(vitals, senders)
+            self._note(vitals, senders, began)
 
-    def _note(self, vitals: Vitals, senders: tuple[statements.Reply, ...]) -> None:
+    def _note(self, vitals: Vitals, senders: tuple[statements.Reply, ...], began: float) -> None:
+        """Take what a probe saw that began at a monotonic second."""
         inst = self._inst
         before, now = inst.vitals, inst.clock.monotonic()
         if not _replay_stalls(before, vitals):
             inst.stalled_since = None
         elif inst.stalled_since is None:
             inst.stalled_since = now
-        inst.vitals = vitals
+        inst.vitals, inst.senders = vitals, senders
         inst.tuning.answered()
         if vitals.streaming:
             inst.unstreamed_since = None
         elif inst.unstreamed_since is None:
             inst.unstreamed_since = now
-        inst.voting.probed()
+        inst.voting.probed(*(() if vitals.standby else (vitals.lsn, began)))
+        if vitals.standby and inst.election.follows == inst.voting.trail.term:
+            inst.voting.trail = lag.trim(inst.voting.trail, vitals.replayed)
         if vitals.standby and before is not None and vitals.lsn > before.lsn:
             inst.voting.advanced()
         if not vitals.standby:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from typing import Final
 
 import covet
@@ -13,6 +14,7 @@ from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState
 from covet.core.errors import CovetError
 from covet.engines import statements
 from covet.engines.statements import Contents
+from covet.planner import lag
 from covet.planner.election import rules
 from covet.planner.election.watch import QUIET, Role
 from covet.planner.member import Decision
@@ -59,6 +61,8 @@ async def read(inst: Instance) -> AgentStatus:
     rule, identity, vitals = inst.election.rule or inst.rule, inst.identity, inst.vitals
     state, reason, message = explain(inst)
     contents, followers = await _ask_server(inst, state)
+    epoch = contents.map_epoch if contents and MAP not in inst.unacknowledged else None
+    inst.map_epoch = max(inst.map_epoch or 0, epoch) if epoch is not None else inst.map_epoch
     return AgentStatus(
         protocol=PROTOCOL,
         agent_version=covet.__version__,
@@ -75,12 +79,13 @@ async def read(inst: Instance) -> AgentStatus:
         rule=rule,
         position=Position(vitals.term, vitals.lsn) if vitals else None,
         streaming=vitals is not None and vitals.streaming,
-        lag_bytes=_lag(inst),
+        lag_bytes=lag_bytes(inst),
+        lag_seconds=lag_seconds(inst),
         followers=followers,
         database=contents.database
         if contents and state is MemberState.LEADER and DATABASE not in inst.unacknowledged
         else None,
-        map_epoch=contents.map_epoch if contents and MAP not in inst.unacknowledged else None,
+        map_epoch=epoch,
         spec_generation=inst.spec.generation,
         pending_restart=contents.pending_restart if contents else (),
         task=inst.task,
@@ -169,11 +174,20 @@ async def _ask_server(inst: Instance, state: MemberState) -> tuple[Contents | No
     return contents, followers
 
 
-def _lag(inst: Instance) -> int | None:
+def lag_bytes(inst: Instance) -> int | None:
+    """Return the log that a follower has not flushed yet, None for anybody else or while that is unknown."""
     vitals = inst.vitals
     if vitals is None or not vitals.standby or vitals.source_end is None:
         return None
     return max(0, vitals.source_end - vitals.lsn)
+
+
+def lag_seconds(inst: Instance) -> float | None:
+    """Return how old what a follower shows is at most, None for anybody else or while no heartbeat told."""
+    vitals, trail = inst.vitals, inst.voting.trail
+    if vitals is None or not vitals.standby or inst.election.follows != trail.term:
+        return None
+    return lag.seconds(trail, vitals.replayed, int(inst.clock.monotonic() * 1000))
 
 
 def fill_metrics(inst: Instance, status: AgentStatus) -> None:
@@ -191,6 +205,8 @@ def fill_metrics(inst: Instance, status: AgentStatus) -> None:
     metrics.rule_seq.set(status.rule.seq if status.rule else 0)
     metrics.streaming.set(status.streaming)
     metrics.lag_bytes.set(status.lag_bytes or 0)
+    unknown = 0.0 if status.state is MemberState.LEADER else math.nan
+    metrics.lag_seconds.set(unknown if status.lag_seconds is None else status.lag_seconds)
     metrics.flushed_lsn.set(status.position.lsn if status.position else 0)
     metrics.follower_lag_bytes.clear()
     for follower in status.followers:

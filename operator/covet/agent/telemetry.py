@@ -66,6 +66,7 @@ class Telemetry:
         self.rule_seq = self._gauge(metrics.AGENT_RULE_SEQ)
         self.streaming = self._gauge(metrics.AGENT_STREAMING)
         self.lag_bytes = self._gauge(metrics.AGENT_LAG_BYTES)
+        self.lag_seconds = self._gauge(metrics.AGENT_LAG_SECONDS)
         self.follower_lag_bytes = self._gauge(metrics.AGENT_FOLLOWER_LAG_BYTES)
         self.flushed_lsn = self._gauge(metrics.AGENT_FLUSHED_LSN)
         self.task_bytes = self._gauge(metrics.AGENT_TASK_BYTES)

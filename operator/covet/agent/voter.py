@@ -7,7 +7,8 @@ it ends when the agent does.
 `python -I -m covet.agent.voter FD`, where FD is a packet socket to the agent: one JSON object each.
 
 From the agent: `config` (addresses, certificate, peers), `view` with its `number` (see `packets`),
-`probed` and `advanced` with the millisecond it happened, `send` with member and message.
+`probed` and `advanced` with the millisecond it happened, `probed` of a primary also with the `end` of its log and
+when that was read, `send` with member and message.
 To the agent: `facts` with `seen`, the number of the newest view taken: at once after each view, for a leader
 at once when an echo says something new or the lease begins or ends, every 100 ms while the lease moves, and
 twice a second; `leader`, again after a second or a new view; `elect`; `got`, a message of the agent half; each
@@ -63,6 +64,7 @@ class Voter:
         self._seen = 0
         self._members: dict[str, str] = {}
         self._heard: dict[str, dict[str, Any]] = {}
+        self._end = (0, 0)
         self._words: collections.deque[bytes] = collections.deque(maxlen=MAX_WORDS)
         self._owed = False
         self._named: tuple[Leader, int] | None = None
@@ -142,6 +144,8 @@ class Voter:
         elif self._state is not None:
             # What waited on the line while this process was stopped is as old as it says.
             if "probed" in packet:
+                end, read = packet["end"]
+                self._end = (end, read)
                 self._state, _ = voter.step(self._state, Probed(), min(packet["probed"], milliseconds()))
             else:
                 self._state, _ = voter.step(self._state, Advanced(), min(packet["advanced"], milliseconds()))
@@ -244,6 +248,8 @@ class Voter:
         heard.update(at=now, member=message.sender)
         if isinstance(message, Beat):
             heard.update(term=message.term, seq=message.seq)
+            if message.end:
+                heard["stamp"] = (message.term, message.end, message.read, message.nonce, milliseconds())
         elif isinstance(message, Echo):
             heard.update(echoed=now, term=message.promise, seq=message.seq)
 
@@ -284,12 +290,19 @@ class Voter:
         for word in out:
             if isinstance(word, Send):
                 if word.message is not last[0]:
-                    last = (word.message, messages.encode(word.message))
+                    last = (word.message, messages.encode(self._stamp(word.message)))
                 self._mesh.send(self._instance(word.to), last[1], link)
             elif isinstance(word, Leader):
                 self._tell_leader(word)
             else:
                 self._say({"elect": word.promise, "seen": self._seen})
+
+    def _stamp(self, message: Message) -> Message:
+        """Let a heartbeat say how far the server's log reached at the last probe: followers measure their lag by it."""
+        if not isinstance(message, Beat):
+            return message
+        end, read = self._end
+        return dataclasses.replace(message, end=end, read=read)
 
     def _tell_leader(self, word: Leader) -> None:
         """Tell the agent of a leader: at once if that is news or the agent has changed, else once a second."""

@@ -16,6 +16,7 @@ from covet.agent.settings import Settings
 from covet.core.agentapi import ShardSpec
 from covet.core.clock import Clock
 from covet.core.errors import UnreachableError
+from covet.planner import lag
 from covet.planner.election import messages, pulse, watch
 from covet.planner.election.events import Received
 from covet.planner.election.messages import Message
@@ -71,7 +72,9 @@ class Voting:
             half came, and, while it leads, reports.
         watch: the voter half as it last told; None before it took a view.
         heard: per instance what was heard last, times in monotonic seconds: `linked`, `at`, `echoed`,
-            `member`, `term`, `seq`; a key is missing while nothing of the kind was heard.
+            `member`, `term`, `seq`, and of the last heartbeat that told one, `stamp`: fields of `lag.Stamp`;
+            a key is missing while nothing of the kind was heard.
+        trail: stamps of the newest leader heard.
         dropped: connections and messages that made no sense.
         reported_at: monotonic second of the voter's last word of any kind.
     """
@@ -93,6 +96,7 @@ class Voting:
         self.reported_at = clock.monotonic()
         self.heard: dict[str, dict[str, Any]] = {}
         self.dropped = 0
+        self.trail = lag.Trail()
 
     @property
     def pid(self) -> int | None:
@@ -182,9 +186,14 @@ class Voting:
         finally:
             self._waiting.pop(number, None)
 
-    def probed(self) -> None:
-        """Tell the voter that the server answered now."""
-        self._send({"probed": self._milliseconds()})
+    def probed(self, end: int = 0, read: float = 0.0) -> None:
+        """Tell the voter that the server answered now.
+
+        Args:
+            end: of a primary: its log was flushed up to there, in bytes.
+            read: monotonic second at which that was surely so.
+        """
+        self._send({"probed": self._milliseconds(), "end": (end, int(read * 1000))})
 
     def advanced(self) -> None:
         """Tell the voter that the end of the received log moved."""
@@ -282,6 +291,9 @@ class Voting:
             self._mirror(packet["seen"], packet["facts"])
         elif "heard" in packet:
             self.heard, self.dropped = packet["heard"], packet["dropped"]
+            for heard in self.heard.values():
+                if "stamp" in heard:
+                    self.trail = lag.hear(self.trail, lag.Stamp(*heard["stamp"]))
         elif self._milliseconds() - packet["at"] > LATE_SECONDS * 1000:
             return
         elif "leader" in packet:

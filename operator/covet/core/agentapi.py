@@ -236,6 +236,8 @@ class AgentStatus:
         rule: the newest rule confirmed here (flushed and in promise.json).
         streaming: a follower: its receiver is connected to the leader. A leader: False.
         lag_bytes: a follower: the leader's last known end minus what is flushed here; else None.
+        lag_seconds: a follower: it shows everything that its leader had flushed so many seconds ago, by the
+            leader's heartbeats; up to 1 at rest. None for others, and before a heartbeat told.
         followers: a leader: its followers; else empty.
         database: name of the application database once it and its owner exist; leader only.
         map_epoch: epoch of the newest row of covet.map in the database, None before.
@@ -284,6 +286,7 @@ class AgentStatus:
     quorum_missing: str = ""
     applied_generation: int | None = None
     volume_problem: str = ""
+    lag_seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,6 +53,11 @@ AGENT_RULE_TERM: Final = Metric("covet_agent_rule_term", Kind.GAUGE, "Term of th
 AGENT_RULE_SEQ: Final = Metric("covet_agent_rule_seq", Kind.GAUGE, "Change within the term of that rule.")
 AGENT_STREAMING: Final = Metric("covet_agent_streaming", Kind.GAUGE, "1 while a follower streams from its leader.")
 AGENT_LAG_BYTES: Final = Metric("covet_agent_lag_bytes", Kind.GAUGE, "A follower: bytes it has not flushed yet.")
+AGENT_LAG_SECONDS: Final = Metric(
+    "covet_agent_lag_seconds",
+    Kind.GAUGE,
+    "A follower: it shows all that its leader had flushed so long ago, by heartbeats; up to 1 at rest, NaN if unknown.",
+)
 AGENT_FOLLOWER_LAG_BYTES: Final = Metric(
     "covet_agent_follower_lag_bytes", Kind.GAUGE, "A leader: bytes a follower has not flushed yet.", ("member",)
 )

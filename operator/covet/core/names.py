@@ -59,6 +59,9 @@ MAX_CLUSTER_NAME: Final = 40
 OPERATOR_COMMON_NAME: Final = "covet-operator"
 """Subject of the operator's client certificate, the one that agents take orders from."""
 
+ROUTER_COMMON_NAME: Final = "covet-router"
+"""Subject of a router's client certificate: it reads the topology of every shard of its cluster, and gives no order."""
+
 
 def switchover_annotation(shard_name: str) -> str:
     """Return the annotation that orders a planned switchover; its value is the instance to lead.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from covet.agent import api
+from covet.core import topology
 
 PAGE = (Path(__file__).parents[3] / "docs" / "agent.md").read_text()
 
@@ -16,3 +17,4 @@ def test_every_route_is_documented_for_its_callers() -> None:
     }
     for method, path, caller, _ in api.ROUTES:
         assert f"| `{method} {path}` | {words[caller]} |" in PAGE
+    assert f"| `GET {topology.ROUTE}` | operator, routers of the cluster |" in PAGE

@@ -29,7 +29,7 @@ from covet.planner.election.rules import Sworn
 A, B = "s0-a-0123456789ab", "s0-b-0123456789ab"
 RULE = Rule(3, 1, A, (A, B), 1)
 WHOLE = [
-    Beat(A, 3, 1, 1000, 4),
+    Beat(A, 3, 1, 1000, 4, end=1 << 40, read=990),
     Echo(A, 3, 1000, 3, 1, following=True),
     Ask(A, 1, 0, Position(3, 7)),
     Reply(A, 1, yes=True, promise=3, reach=Position(3, 7), reason="Heard"),

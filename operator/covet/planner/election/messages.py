@@ -40,13 +40,21 @@ class NonsenseError(CovetError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Beat:
-    """A leader's heartbeat; `nonce` is the moment of sending by its own clock, in milliseconds."""
+    """A leader's heartbeat.
+
+    Args:
+        nonce: the moment of sending by its own clock, in milliseconds.
+        end: its log was flushed up to there, in bytes, 0 if it does not say; nobody decides by it.
+        read: when that was, by the clock of `nonce`.
+    """
 
     sender: str
     term: int
     seq: int
     nonce: int
     flags: int
+    end: int = 0
+    read: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -49,24 +49,33 @@ def find_problems() -> list[str]:
     if free < MINIMAL_DISK_GIB:
         problems.append(f"it needs {MINIMAL_DISK_GIB} GiB of disk at {state_root()}, {free:.1f} are free")
     if os.geteuid() == 0:
-        problems += _kernel_problems()
+        _load_modules()
+        problems += kernel_problems()
         problems += [] if "nftables" in packages else _nftables_problems()
     return problems
 
 
-def _kernel_problems() -> list[str]:
-    """Look for each kernel feature, after loading what may be a module."""
+def _load_modules() -> None:
+    """Have the kernel load what may be a module."""
     modprobe = shutil.which("modprobe") or "/sbin/modprobe"
     for module in ("overlay", "xfs", "loop"):
         if pathlib.Path(modprobe).exists():
             run(modprobe, "--quiet", module, check=False)
-    file_systems = pathlib.Path("/proc/filesystems").read_text().split()
-    cgroups = any(" - cgroup" in line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
-    namespaces = all(pathlib.Path(f"/proc/self/ns/{kind}").exists() for kind in ("net", "pid", "mnt", "uts", "ipc"))
+
+
+def kernel_problems(root: pathlib.Path = pathlib.Path("/")) -> list[str]:
+    """Return one sentence per kernel feature that is missing.
+
+    Args:
+        root: folder that holds the `proc` and `dev` to read.
+    """
+    file_systems = (root / "proc/filesystems").read_text().split()
+    cgroups = any(" - cgroup" in line for line in (root / "proc/self/mountinfo").read_text().splitlines())
+    namespaces = all((root / "proc/self/ns" / kind).exists() for kind in ("net", "pid", "mnt", "uts", "ipc"))
     features = {
         "the kernel has no overlayfs (CONFIG_OVERLAY_FS)": "overlay" in file_systems,
         "the kernel has no XFS (CONFIG_XFS_FS)": "xfs" in file_systems,
-        "the kernel has no loop devices (CONFIG_BLK_DEV_LOOP)": pathlib.Path("/dev/loop-control").exists(),
+        "the kernel has no loop devices (CONFIG_BLK_DEV_LOOP)": (root / "dev/loop-control").exists(),
         "the kernel has no namespaces for network and processes (CONFIG_NET_NS, CONFIG_PID_NS)": namespaces,
         "no control groups are mounted (/sys/fs/cgroup)": cgroups,
     }

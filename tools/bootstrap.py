@@ -11,6 +11,7 @@ business, which fetches it only when it has to compile.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(
@@ -47,6 +49,13 @@ PACKAGES = {
     "images": {"buildah": "buildah", "mmdebstrap": "mmdebstrap"},
 }
 """Purpose -> {a program on PATH or an absolute path that proves presence: the Debian package}."""
+
+SERVICE_POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+NO_SERVICE_STARTS = """\
+#!/bin/sh
+# Written for one installation by Covet's tools/bootstrap.py: 101 forbids every start of a service.
+exit 101
+"""
 
 
 def say(sentence: str) -> None:
@@ -135,10 +144,29 @@ def install_packages(missing: "dict[str, list[str]]") -> None:
     if os.geteuid() != 0:
         stop(f"missing here: {listing}. Run as root: apt-get install --no-install-recommends {' '.join(names)}")
     say(f"installing Debian packages: {listing}")
-    # The distribution would start a containerd and a PostgreSQL of its own: neither is wanted.
-    quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    run("apt-get", "update", "-qq", env=quiet)
-    run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *names, env=quiet)
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    with services_stay_off():
+        run("apt-get", "update", "-qq", env=quiet)
+        run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *names, env=quiet)
+
+
+@contextlib.contextmanager
+def services_stay_off(policy: pathlib.Path = SERVICE_POLICY) -> "Iterator[None]":
+    """Have Debian's packages start no service meanwhile: no containerd, PostgreSQL or Prometheus of theirs is wanted.
+
+    Their scripts ask `policy` before they start anything. One that this machine has already decides as before;
+    one of ours that a killed run left behind is taken over.
+    """
+    there = os.path.lexists(policy)
+    if there and (policy.is_symlink() or policy.read_bytes() != NO_SERVICE_STARTS.encode()):
+        yield
+        return
+    policy.write_text(NO_SERVICE_STARTS)
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
 
 
 def install_uv() -> pathlib.Path:

@@ -28,7 +28,7 @@ def suspects(state: Watch, now: int) -> bool:
     if now - base < wait:
         return False
     by_silence = view.role is Role.FOLLOWER and heard.term > 0
-    return not (by_silence and now - state.finished_at < timers.limit and state.finished_at != NEVER)
+    return not (by_silence and now - state.finished_at < state.limit and state.finished_at != NEVER)
 
 
 def turn(state: Watch, now: int, out: Out) -> Watch:

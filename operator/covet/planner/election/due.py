@@ -58,7 +58,7 @@ def _suspicion(state: Watch) -> int:
     else:
         moment = max(heard.at, view.since) + (timers.grace if view.role in watch.FORGETFUL else timers.suspect)
         if view.role is Role.FOLLOWER and heard.term > 0 and state.finished_at != NEVER:
-            moment = max(moment, state.finished_at + timers.limit)
+            moment = max(moment, state.finished_at + state.limit)
     return max(moment, state.hold_until)
 
 

@@ -39,18 +39,30 @@ def beat(state: Watch, message: Beat, now: int, out: Out) -> Watch:
         heard = dataclasses.replace(heard, echo_term=message.term, echo_at=now)
     ballot = watch.Ballot(state.ballot.round) if calms and state.ballot != watch.Ballot() else state.ballot
     finished = bool(flags & messages.OPEN) and message.term > state.finished_term
-    # The first open leader that a process hears is news to it, and no failover.
-    moved = finished and state.finished_term > 0
-    state = dataclasses.replace(
-        state,
-        heard=heard,
-        ballot=ballot,
-        finished_term=message.term if finished else state.finished_term,
-        finished_at=now if moved else state.finished_at,
-    )
+    if calms and message.term > state.heard.term:
+        state = dataclasses.replace(state, lost_at=_lost_at(state))
+    state = dataclasses.replace(state, heard=heard, ballot=ballot)
+    if finished:
+        state = _finish(state, message.term, now)
     promoted = bool(flags & messages.PROMOTED)
     out.append(Leader(message.sender, message.term, promoted, bool(flags & messages.REWIND)))
     return state
+
+
+def _lost_at(state: Watch) -> int:
+    """Return when the leader that is succeeded was heard last, `NEVER` if more than silence told of its end."""
+    gone = state.heard.refused or state.heard.term <= state.resigned
+    return NEVER if gone else state.heard.at
+
+
+def _finish(state: Watch, term: int, now: int) -> Watch:
+    """Take note that a new leader is open, and whether the limit had held its election back."""
+    if not state.finished_term:
+        # The first open leader that a process hears is news to it, and no failover.
+        return dataclasses.replace(state, finished_term=term)
+    until, suspected = state.finished_at + state.limit, state.lost_at + state.config.timers.suspect
+    held = state.held + 1 if state.lost_at != NEVER and suspected < until <= now else 0
+    return dataclasses.replace(state, finished_term=term, finished_at=now, held=held)
 
 
 def resigned(state: Watch, message: Resigned, now: int) -> Watch:

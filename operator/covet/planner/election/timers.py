@@ -36,7 +36,7 @@ class Timers:
         rest: how long the server of a leader that handed over stays down without word of a seated successor.
         stray: how long a lone higher promise is watched before the leader hands over to cure it.
         permit: age of a promotion at which diverged followers may rewind before the rule row.
-        limit: pause between two failovers that are due to silence.
+        limit: pause between two failovers that are due to silence, doubled with each that it held back.
 
     Raises:
         SpecError: the order that safety needs is broken.

@@ -36,6 +36,8 @@ QUIET: Final = frozenset({Role.BOOT, Role.FOLLOWER, Role.RECRUITED, Role.STOPPED
 """Roles that wait for a leader and may ask for an election."""
 FORGETFUL: Final = frozenset({Role.BOOT, Role.STOPPED, Role.RESIGNED})
 """Roles that wait with a margin for drift before they ask."""
+DOUBLINGS: Final = 5
+"""Of the pause between two failovers that are due to silence: from 10 s to 320 s."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class Watch:
         heir: the named successor that the field is left to, empty for none.
         hold_until: it is left until then.
         finished_term, finished_at: the newest leader heard that was open, and since when.
+        lost_at: when the leader before the present one was heard last; `NEVER` if more than silence told of its end.
+        held: how many failovers in a row the limit held back.
         jitter: the random number of the last tick, 0 to 999.
     """
 
@@ -182,7 +186,18 @@ class Watch:
     hold_until: int = NEVER
     finished_term: int = 0
     finished_at: int = NEVER
+    lost_at: int = NEVER
+    held: int = 0
     jitter: int = 500
+
+    @property
+    def limit(self) -> int:
+        """The pause, milliseconds, before the next failover that is due to silence.
+
+        It doubles with each one that it held back: leaders that fall silent as soon as they may be replaced
+        are no dead leaders, but a mesh that does not carry heartbeats, and changing leaders cures nothing.
+        """
+        return self.config.timers.limit << min(self.held, DOUBLINGS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

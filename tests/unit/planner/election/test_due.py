@@ -56,6 +56,7 @@ WATCHES: Final = st.builds(
     hold_until=AHEAD,
     finished_term=TERMS,
     finished_at=MOMENTS,
+    held=st.integers(0, 6),
 )
 
 

@@ -20,14 +20,17 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 
 from tools import bootstrap
 
 ROOT = bootstrap.ROOT
 CACHE = bootstrap.CACHE / "images"
 STORAGE = ("--root", str(CACHE / "storage"), "--runroot", str(CACHE / "run"), "--storage-driver", "overlay")
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 DEBIAN = "localhost/debian:bookworm"
 BASE = "localhost/covet-base:bookworm"
 DEV_OPERATOR = "localhost/covet-operator:dev"
@@ -210,16 +213,45 @@ def build_with_docker() -> dict[str, str]:
     return {image.tag: "" for image in IMAGES}
 
 
-def push(registry: str) -> None:
-    """Push every image to a registry under its own name."""
-    for image in IMAGES:
-        target = f"{registry.rstrip('/')}/{image.tag.rsplit('/', maxsplit=1)[-1]}"
+def pushed_name(registry: str, tag: str) -> str:
+    """Return what an image is called in a registry: by this version, as the chart asks for it, instead of `dev`."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    name, _, label = tag.rpartition("/")[2].partition(":")
+    return f"{registry.rstrip('/')}/{name}:{label.removesuffix('dev')}{version}"
+
+
+def push(registry: str, tags: Sequence[str], storage: Sequence[str] = STORAGE) -> list[str]:
+    """Push images to a registry; return each by its digest, as the chart's values take it.
+
+    A registry on this machine (localhost) is spoken to without TLS where it has none, as Docker does.
+
+    Args:
+        registry: host, optionally a port and a path: `registry.example/covet`.
+        tags: names of images that were built.
+        storage: where buildah keeps them; not used with Docker.
+    """
+    found = []
+    for tag in tags:
+        target = pushed_name(registry, tag)
         with timed(f"pushing {target}"):
-            if bootstrap.has_docker():
-                run("docker", "tag", image.tag, target)
-                run("docker", "push", "--quiet", target)
-            else:
-                run("buildah", *STORAGE, "push", "--quiet", image.tag, f"docker://{target}")
+            digest = _push_with_docker(tag, target) if bootstrap.has_docker() else _push(tag, target, storage)
+        found.append(f"{target.rpartition(':')[0]}@{digest}")
+    return found
+
+
+def _push(tag: str, target: str, storage: Sequence[str]) -> str:
+    host = target.partition("/")[0].rpartition(":")[0] or target.partition("/")[0]
+    plain = ("--tls-verify=false",) if host in LOOPBACK else ()
+    with tempfile.NamedTemporaryFile() as digest:
+        run("buildah", *storage, "push", "--quiet", *plain, "--digestfile", digest.name, tag, f"docker://{target}")
+        return pathlib.Path(digest.name).read_text().strip()
+
+
+def _push_with_docker(tag: str, target: str) -> str:
+    run("docker", "tag", tag, target)
+    run("docker", "push", "--quiet", target)
+    known = run("docker", "inspect", "--format", "{{index .RepoDigests 0}}", target)
+    return known.strip().rpartition("@")[2]
 
 
 def main() -> None:
@@ -233,7 +265,8 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         built = build_with_docker() if bootstrap.has_docker() else build_without_engine()
         if chosen.push:
-            push(chosen.push)
+            for name in push(chosen.push, [image.tag for image in IMAGES]):
+                say(f"pushed {name}")
     print(json.dumps(built, indent=1))
 
 

@@ -12,6 +12,23 @@ from tools import bootstrap
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCT = sorted((ROOT / "operator").rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+CODE = ("operator", "tests", "benchmarks", "tools", "examples", "rust-hasher")
+
+MODULES = {"pyyaml": "yaml", "jump-consistent-hash": "jump"}
+"""Distributions whose module has a name of its own."""
+
+NEVER_IMPORTED = {
+    "covet-operator": "this project",
+    "coverage": "a program, and starts itself in what tests start",
+    "import-linter": "a program",
+    "mypy": "a program",
+    "pytest-timeout": "a plugin of pytest",
+    "pytest-xdist": "a plugin of pytest",
+    "ruff": "a program",
+    "types-pyyaml": "types, for mypy",
+    "vulture": "a program",
+}
+"""Direct dependencies that no line imports, each with what it is instead."""
 
 
 def requirement_lines(path: pathlib.Path) -> list[str]:
@@ -29,13 +46,31 @@ def test_every_direct_dependency_has_a_lower_bound_and_a_reason() -> None:
     assert ([], []) == (unbounded, unreasoned)
 
 
+def declared() -> list[str]:
+    """Return the direct dependencies of the project and of its groups, as they are declared."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = (*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values())
+    return [*project["project"]["dependencies"], *(line for group in groups for line in group)]
+
+
 def test_every_declared_dependency_is_seen_by_that_check() -> None:
     """The check above reads lines; it must miss none of what the parsed file declares."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    declared = [*project["project"]["dependencies"]]
-    for group in (*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()):
-        declared.extend(group)
-    assert len(declared) == len(requirement_lines(ROOT / "pyproject.toml"))
+    assert len(declared()) == len(requirement_lines(ROOT / "pyproject.toml"))
+
+
+def imported() -> set[str]:
+    """Return the first names of all modules that the repository's Python code imports."""
+    line = re.compile(r"^ *(?:import (\w+)[\w.]*(?: as \w+)?(?:  #.*)?$|from (\w+)[\w.]* import )", re.MULTILINE)
+    paths = (path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+    return {found[1] or found[2] for path in paths for found in line.finditer(path.read_text())}
+
+
+def test_every_direct_dependency_is_used() -> None:
+    """What no line imports is a program, a plugin or types, and said to be; everything else is dead weight."""
+    names = {re.split(r"[\[>=]", line)[0] for line in declared()}
+    modules = {name: MODULES.get(name, name.replace("-", "_")) for name in names}
+    used = imported()
+    assert set(NEVER_IMPORTED) == {name for name, module in modules.items() if module not in used}
 
 
 def test_operator_is_a_source_root_and_not_a_package() -> None:

@@ -24,11 +24,13 @@ from covet.core.agentapi import (
     CohortOrder,
     DatabaseOrder,
     JoinRequest,
+    LoginOrder,
     MapOrder,
     OpenOrder,
     PrepareOrder,
     Problem,
     PromoteOrder,
+    RetireOrder,
     Serving,
     ShardSpec,
     SwitchoverOrder,
@@ -119,6 +121,16 @@ async def _database(inst: Instance, request: web.Request, _caller: str) -> objec
     return await status.read(inst)
 
 
+async def _login(inst: Instance, request: web.Request, _caller: str) -> object:
+    await orders.put_login(inst, await _body(request, LoginOrder))
+    return await status.read(inst)
+
+
+async def _retire(inst: Instance, request: web.Request, _caller: str) -> object:
+    await orders.retire_login(inst, await _body(request, RetireOrder))
+    return await status.read(inst)
+
+
 async def _map(inst: Instance, request: web.Request, _caller: str) -> object:
     await orders.put_map(inst, await _body(request, MapOrder))
     return await status.read(inst)
@@ -137,6 +149,8 @@ ROUTES: Final[tuple[tuple[str, str, Caller, Answer], ...]] = (
     ("POST", "/v1/promote", Caller.OPERATOR, _promote),
     ("POST", "/v1/open", Caller.OPERATOR, _open),
     ("PUT", "/v1/database", Caller.OPERATOR, _database),
+    ("PUT", "/v1/login", Caller.OPERATOR, _login),
+    ("POST", "/v1/retire", Caller.OPERATOR, _retire),
     ("PUT", "/v1/map", Caller.OPERATOR, _map),
 )
 

@@ -266,9 +266,11 @@ class Instance:
         return self.volume.pgdata / "postmaster.pid", socket.with_name(f"{socket.name}.lock"), socket
 
     @contextlib.asynccontextmanager
-    async def sql(self, *, synchronous: bool = False) -> AsyncIterator[Session]:
+    async def sql(self, *, synchronous: bool = False, database: str = "postgres") -> AsyncIterator[Session]:
         """Open a session of its own for one piece of work."""
-        session = await Session.connect(self.settings.sockets, self.own.sql_port, synchronous=synchronous)
+        session = await Session.connect(
+            self.settings.sockets, self.own.sql_port, synchronous=synchronous, database=database
+        )
         try:
             yield session
         finally:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from covet.agent.instance import Instance
-from covet.core.agentapi import DatabaseOrder, MapOrder, OpenOrder
+from covet.core.agentapi import DatabaseOrder, LoginOrder, MapOrder, OpenOrder, RetireOrder
 from covet.core.errors import RefusedError
-from covet.engines import statements
+from covet.engines import logins, statements
 
 DATABASE: Final = "database"
 MAP: Final = "map"
@@ -40,6 +40,30 @@ async def put_database(inst: Instance, order: DatabaseOrder) -> None:
     inst.leading()
     async with _acknowledged(inst, DATABASE), inst.sql(synchronous=True) as session:
         await statements.ensure_database(session, order, ROW_SECONDS)
+
+
+async def put_login(inst: Instance, order: LoginOrder) -> None:
+    """Make a login role of the database's owner, or bring its verifier up to date.
+
+    Raises:
+        RefusedError: this is not the confirmed leader, or the name is taken.
+        SpecError: the name or the verifier cannot be taken.
+    """
+    inst.leading()
+    async with inst.sql(synchronous=True) as session:
+        await logins.put(session, order, ROW_SECONDS)
+
+
+async def retire_login(inst: Instance, order: RetireOrder) -> None:
+    """Let nobody log in as a role any more.
+
+    Raises:
+        RefusedError: this is not the confirmed leader, or a session uses the role.
+        SpecError: it is no login of the owner.
+    """
+    inst.leading()
+    async with inst.sql(synchronous=True) as session, inst.sql(synchronous=True, database=order.database) as inside:
+        await logins.retire(session, inside, order, ROW_SECONDS)
 
 
 async def put_map(inst: Instance, order: MapOrder) -> None:

@@ -10,9 +10,9 @@ from covet.agent import disk
 from covet.agent.instance import Instance
 from covet.agent.orders import DATABASE, MAP
 from covet.agent.volume import VolumeInUseError
-from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, MemberState, Position, Serving
+from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, Login, MemberState, Position, Serving
 from covet.core.errors import CovetError
-from covet.engines import statements
+from covet.engines import logins, statements
 from covet.engines.statements import Contents
 from covet.planner import lag
 from covet.planner.election import rules
@@ -60,7 +60,7 @@ async def read(inst: Instance) -> AgentStatus:
     """Return the status; what the server cannot tell now is left out."""
     rule, identity, vitals = inst.election.rule or inst.rule, inst.identity, inst.vitals
     state, reason, message = explain(inst)
-    contents, followers = await _ask_server(inst, state)
+    contents, followers, known = await _ask_server(inst, state)
     epoch = contents.map_epoch if contents and MAP not in inst.unacknowledged else None
     inst.map_epoch = max(inst.map_epoch or 0, epoch) if epoch is not None else inst.map_epoch
     return AgentStatus(
@@ -97,6 +97,7 @@ async def read(inst: Instance) -> AgentStatus:
         decided=inst.chronicle.decided,
         discarded=inst.chronicle.discarded,
         volume_problem=inst.ill,
+        logins=known,
     )
 
 
@@ -159,19 +160,23 @@ def serving(inst: Instance) -> Serving:
     return Serving.READ_ONLY if inst.vitals.standby else Serving.READ_WRITE
 
 
-async def _ask_server(inst: Instance, state: MemberState) -> tuple[Contents | None, tuple[FollowerLink, ...]]:
+async def _ask_server(
+    inst: Instance, state: MemberState
+) -> tuple[Contents | None, tuple[FollowerLink, ...], tuple[Login, ...] | None]:
     """Ask on a session of its own: a slow answer must not hold up the probe of the server."""
     rule = inst.election.rule
     if inst.vitals is None or state not in {MemberState.LEADER, MemberState.FOLLOWER}:
-        return None, ()
+        return None, (), None
     contents: Contents | None = None
     followers: tuple[FollowerLink, ...] = ()
+    known: tuple[Login, ...] | None = None
     with contextlib.suppress(CovetError, TimeoutError):
         async with asyncio.timeout(ASK_SECONDS), inst.sql() as session:
             contents = await statements.read_contents(session)
             if state is MemberState.LEADER and rule is not None:
                 followers = statements.links(await statements.walsenders(session), rule.cohort, rule.leader)
-    return contents, followers
+            known = await logins.read(session)
+    return contents, followers, known
 
 
 def lag_bytes(inst: Instance) -> int | None:

@@ -168,6 +168,21 @@ class ShardStatus(model.Model):
     """What was decided last, and why."""
 
 
+class LoginStatus(model.Model):
+    """Who the application logs in as, and the newest replacement of its password."""
+
+    username: Annotated[str, pydantic.Field(max_length=63)]
+    """Role that the Secret names."""
+    rotation: Annotated[str | None, pydantic.Field(max_length=253)] = None
+    """Value of the annotation covet.dev/rotate that ordered the newest replacement."""
+    phase: Annotated[str | None, pydantic.Field(max_length=63)] = None
+    """How far it is: Waiting, Preparing, Draining, Done."""
+    former: Annotated[str | None, pydantic.Field(max_length=63)] = None
+    """Role before it, for as long as anybody may log in as it."""
+    message: Annotated[str | None, pydantic.Field(max_length=4096)] = None
+    """What is waited for."""
+
+
 class Endpoints(model.Model):
     """Where applications connect."""
 
@@ -224,6 +239,8 @@ class ClusterStatus(model.Model):
     """Statements about the cluster."""
     effective: EffectiveSpec | None = None
     """The spec with every default filled in."""
+    login: LoginStatus | None = None
+    """Who the application logs in as."""
     endpoints: Endpoints | None = None
     """Where applications connect."""
     map: MapStatus | None = None

@@ -12,7 +12,7 @@ from covet.core import errors
 PROGRAM: Final = "kubectl covet"
 VERBS: Final = (
     *("status", "shards", "why", "logs", "certs", "doctor", "report"),
-    *("switchover", "fence", "unfence", "promote", "restart", "reload", "pause", "resume"),
+    *("switchover", "fence", "unfence", "promote", "restart", "reload", "rotate", "pause", "resume"),
     *("psql", "completion"),
 )
 """In the order in which help lists them: looking, acting, and the server itself."""

@@ -88,6 +88,22 @@ def restart(moment: str) -> Decision:
     return decide
 
 
+def rotate(token: str) -> Decision:
+    """Return how a new password is ordered; nothing if one is that the operator has not begun with."""
+
+    def decide(seen: Seen) -> Changes:
+        standing = seen.annotations.get(names.ANNOTATION_ROTATE)
+        known = seen.status.login.rotation if seen.status.login is not None else None
+        return {} if standing is not None and standing != known else {names.ANNOTATION_ROTATE: token}
+
+    return decide
+
+
+def rotation_of(seen: Seen, written: Changes) -> str:
+    """Return the order that stands after `rotate` was decided by this look and written."""
+    return written.get(names.ANNOTATION_ROTATE) or seen.annotations[names.ANNOTATION_ROTATE]
+
+
 def pause(seen: Seen) -> Mapping[str, Any]:
     """Return what pauses the operator on a cluster, as a patch of its spec."""
     return {} if seen.paused else {"maintenance": {"paused": True}}

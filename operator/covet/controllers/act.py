@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from covet.controllers import freshness, making, obeying, ordering, replacing
+from covet.controllers import freshness, making, obeying, ordering, replacing, rotating
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core.errors import CovetError
@@ -58,6 +58,12 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.RemoveInstances: replacing.remove_instances,
     act.ReplaceVolume: replacing.replace_volume,
     act.PutDatabase: ordering.put_database,
+    act.BeginRotation: rotating.begin,
+    act.StageLogin: rotating.stage,
+    act.PutLogin: rotating.put_login,
+    act.SwitchLogin: rotating.switch,
+    act.RetireLogin: rotating.retire,
+    act.EndRotation: rotating.end,
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,
     act.Open: ordering.open_shard,

@@ -18,7 +18,7 @@ from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
 from covet.planner import record
 from covet.planner.facts import InstanceFacts, ShardFacts
-from covet.planner.record import Identity, ShardRecord
+from covet.planner.record import Identity, Rotation, ShardRecord
 from covet.planner.telling import News
 
 _PARALLEL: Final = 8
@@ -89,6 +89,22 @@ async def change_record(means: Means, seen: Seen, shard: str, change: Callable[[
         if changed == known:
             return
         data = {**(found.get("data") or {}), record.KEY: record.encode(identity.with_shard(changed))}
+        await means.kube.replace({**found, "data": data})
+
+
+async def change_rotation(means: Means, seen: Seen, before: Rotation | None, after: Rotation) -> None:
+    """Change the record of the newest rotation by compare-and-set.
+
+    Raises:
+        ConflictError: it is another one by now than was seen.
+    """
+    async with means.recording:
+        await still_wanted(means, seen)
+        found, identity = await read_identity(means, seen)
+        if identity.rotation != before:
+            raise ConflictError("RecordChanged", "The record of the newest rotation has changed.")
+        changed = dataclasses.replace(identity, rotation=after)
+        data = {**(found.get("data") or {}), record.KEY: record.encode(changed)}
         await means.kube.replace({**found, "data": data})
 
 

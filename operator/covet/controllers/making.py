@@ -16,7 +16,7 @@ from covet.kube.resources import Manifest
 from covet.manifests import certificates, configs, passwords, secrets
 from covet.manifests.certificates import Authority
 from covet.planner import actions as act
-from covet.planner import record
+from covet.planner import record, rotation
 
 
 async def record_identity(means: Means, seen: Seen, action: act.RecordIdentity) -> None:
@@ -81,6 +81,7 @@ async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None
             seen.ref,
             database=born.database.name,
             username=born.database.owner,
+            login=rotation.current(freshness.identity_of(seen)),
             password=passwords.generate(),
             trust=authority.certificate,
             shards=[known.name for known in freshness.identity_of(seen).shards],

@@ -26,8 +26,8 @@ from covet.kube.ledger import Key, Ledger
 from covet.kube.resources import Manifest
 from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
-from covet.planner import checks, orders, specs
-from covet.planner.facts import ClusterFacts, Finding
+from covet.planner import checks, orders, rotation, specs
+from covet.planner.facts import ClusterFacts, Finding, ShardFacts
 from covet.planner.record import Identity
 
 _LISTED: Final = (*resources.OWNED, resources.POD)
@@ -66,6 +66,7 @@ class Observer:
         self._clock = clock
         self._asker = Asker(kube, clock, agents)
         self._applied = applied
+        self._unused_since: float | None = None
 
     async def look(self, body: Manifest) -> Seen:
         """Observe a cluster.
@@ -108,6 +109,8 @@ class Observer:
             user_secret=in_force is not None
             and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
             password=_password(objects, ref, in_force),
+            credentials=reading.credentials(objects, ref, in_force.database.owner) if in_force is not None else None,
+            unused=self._unused(identity, shards),
             ring_map=reading.ring_map(objects, ref, identity.cluster_uid if identity is not None else ref.uid),
             shards=shards,
             status=last,
@@ -117,6 +120,16 @@ class Observer:
         if identity is None or in_force is None or identity.owner_uid != ref.uid:
             return Seen(facts, ref, objects, {})
         return await self._owned(self._compare(facts, ref, objects, identity, in_force), in_force.database.owner)
+
+    def _unused(self, identity: Identity | None, shards: tuple[ShardFacts, ...]) -> float:
+        """Return for how many seconds every look has found the former login of a rotation unused."""
+        former = identity.rotation.former if identity is not None and identity.rotation is not None else None
+        if former is None or rotation.in_use(shards, former):
+            self._unused_since = None
+            return 0.0
+        now = self._clock.monotonic()
+        self._unused_since = now if self._unused_since is None else self._unused_since
+        return now - self._unused_since
 
     async def _owned(self, seen: Seen, owner: str) -> Seen:
         """Find what others have at our names, and leave it out of what is to be applied."""

@@ -83,21 +83,23 @@ async def put_database(means: Means, seen: Seen, action: act.PutDatabase) -> Non
     name = names.user_secret(seen.ref.name, database.owner)
     found = await means.kube.get(resources.SECRET, seen.ref.namespace, name)
     try:
-        verifier = passwords.verifier(secrets.values_of(found or {})["password"])
+        values = secrets.values_of(found or {})
+        verifier = passwords.verifier(values["password"])
     except (KeyError, ValueError, TypeError) as error:
         raise RefusedError(
             "PasswordUnreadable",
             f"Secret {name} has no usable key `password` ({error}): write one of printable ASCII, or delete the"
             " Secret and a new one is made.",
         ) from error
-    order = DatabaseOrder(name=database.name, owner=database.owner, verifier=verifier)
+    separate = values.get("username", database.owner) in names.logins(database.owner)
+    order = DatabaseOrder(name=database.name, owner=database.owner, verifier="" if separate else verifier)
     await means.agents.orders.put_database(_peer(seen, action.shard, action.leader), order)
+    if separate:  # the password is a login role's, which the next round looks after
+        return
     authority = seen.objects.get(("Secret", seen.ref.namespace, names.authority_secret(seen.ref.name)))
     digest = secrets.password_digest(found or {}, authority)
     if digest is not None:
-        await freshness.change_record(
-            means, seen, action.shard, lambda known: dataclasses.replace(known, password=digest)
-        )
+        await freshness.change_record(means, seen, action.shard, lambda known: known.given(digest, staged=False))
 
 
 async def put_map(means: Means, seen: Seen, action: act.PutMap) -> None:

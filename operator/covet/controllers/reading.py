@@ -20,7 +20,7 @@ from covet.manifests import certificates, configs, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.peers import codec
 from covet.planner import endpoints, layout, record
-from covet.planner.facts import CertificateFacts, Endpoint, Finding, MapFacts, ShardFacts
+from covet.planner.facts import CertificateFacts, Credentials, Endpoint, Finding, MapFacts, ShardFacts
 from covet.planner.record import Identity
 
 
@@ -90,6 +90,23 @@ def _certificate(secret: Manifest, now: dt.datetime, *, due: bool) -> Certificat
     except ValueError:
         return CertificateFacts(now, valid=False, due=due)
     return CertificateFacts(ends, valid=now < ends, due=due)
+
+
+def login_of(values: Mapping[str, str], owner: str) -> str:
+    """Return the login that the values of an owner's Secret name; the owner where they name none of its logins."""
+    named = values.get("username", owner)
+    return named if named in names.logins(owner) else owner
+
+
+def credentials(objects: Mapping[Key, Manifest], ref: ClusterRef, owner: str) -> Credentials | None:
+    """Read what the Secret of the database's owner says of logins, None if it is not there."""
+    found = objects.get(("Secret", ref.namespace, names.user_secret(ref.name, owner)))
+    if found is None:
+        return None
+    authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    values = secret_values(found)
+    digest = secrets.password_digest(found, authority, staged=True)
+    return Credentials(login_of(values, owner), values.get(secrets.NEXT_USERNAME, ""), digest)
 
 
 def ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef, cluster_uid: str) -> MapFacts | None:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from covet.api.effective import EffectiveSpec
+from covet.controllers import reading
 from covet.core import names
 from covet.core.agentapi import ShardSpec
 from covet.core.settings import Settings
@@ -98,13 +99,15 @@ def _derived(plan: Blueprint, user_secret: Manifest) -> Manifest:
     """Return the data of the owner's Secret that follows from its password and from the authority."""
     database = plan.spec.database
     try:
-        password = secrets.values_of(user_secret)["password"]
+        found = secrets.values_of(user_secret)
+        password = found["password"]
     except (KeyError, ValueError, TypeError):
         return {}
     if plan.trust is None:
         return {}
     shards = [known.name for known in plan.identity.shards]
-    values = secrets.derived(plan.cluster, database.name, database.owner, password, plan.trust, shards)
+    login = reading.login_of(found, database.owner)
+    values = secrets.derived(plan.cluster, database.name, login, password, plan.trust, shards)
     return {"data": secrets.coded(values)}
 
 

@@ -157,6 +157,20 @@ class FollowerLink:
 
 
 @dataclasses.dataclass(frozen=True)
+class Login:
+    """A role that the application logs in as: the owner of its database, or one of the owner's login roles.
+
+    Args:
+        allowed: it may log in.
+        used: a session on this server logged in as it.
+    """
+
+    role: str
+    allowed: bool
+    used: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """Long work under way: how far it is.
 
@@ -254,6 +268,7 @@ class AgentStatus:
         applied_generation: generation of the newest spec that the server was brought in line with, as far as that
             goes without a restart and `parameter_problem` lets it; None if the agent does not say.
         volume_problem: why the volume takes no writes in time, a CamelCase word; empty while it does.
+        logins: the database's owner and its login roles, as far as they exist; None if the server did not say.
     """
 
     protocol: int
@@ -286,6 +301,7 @@ class AgentStatus:
     quorum_missing: str = ""
     applied_generation: int | None = None
     volume_problem: str = ""
+    logins: tuple[Login, ...] | None = None
     lag_seconds: float | None = None
 
 
@@ -450,12 +466,43 @@ class DatabaseOrder:
     """PUT /v1/database, operator to the leader: this database and owner exist. Answer: AgentStatus.
 
     Args:
-        verifier: SCRAM-SHA-256 verifier as pg_authid stores it; the password itself never travels.
+        verifier: SCRAM-SHA-256 verifier as pg_authid stores it; the password itself never travels. Empty: the owner
+            does not log in itself, and a new one is made without a password.
     """
 
     name: str
     owner: str
     verifier: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LoginOrder:
+    """PUT /v1/login, operator to the leader: this login role of the owner has this password. Answer: AgentStatus.
+
+    Args:
+        login: one of the owner's two login roles.
+        verifier: as in DatabaseOrder, never empty.
+    """
+
+    owner: str
+    login: str
+    verifier: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RetireOrder:
+    """POST /v1/retire, operator to the leader: nobody logs in as this role any more. Answer: AgentStatus.
+
+    Refused while a session of the leader's server uses it. What it owns becomes the owner's.
+
+    Args:
+        database: name of the application's database.
+        login: a login role of the owner, or the owner itself.
+    """
+
+    database: str
+    owner: str
+    login: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,6 +49,8 @@ SWITCHED_OVER: Final = "SwitchedOver"
 FAILOVER_SLOW: Final = "FailoverSlow"
 PROMOTED_WITH_LOSS: Final = "PromotedWithLoss"
 INSTANCE_RESTARTED: Final = "InstanceRestarted"
+PASSWORD_ROTATED: Final = "PasswordRotated"  # noqa: S105 -- a fact, no password
+LOGIN_RETIRED: Final = "LoginRetired"
 
 # Where a cluster or a shard stands.
 SETTLED: Final = "Settled"

@@ -4,6 +4,7 @@ Two modules that build the same name by hand drift apart one day; a selector the
 matches nothing and nobody notices. Whoever needs a name takes it from here.
 """
 
+import hashlib
 from typing import Final
 
 GROUP: Final = "covet.dev"
@@ -31,6 +32,8 @@ ANNOTATION_FENCED: Final = f"{GROUP}/fenced"
 """On a cluster: comma list of instances, sorted, that a person keeps out of service. It stands until it is changed."""
 ANNOTATION_RESTART: Final = f"{GROUP}/restart"
 """On a cluster: an RFC 3339 moment. Instances whose pods are older are restarted in order; it goes once none is."""
+ANNOTATION_ROTATE: Final = f"{GROUP}/rotate"
+"""On a cluster: any text. Another one than that of the last rotation orders a new password; it may stay."""
 ANNOTATION_ASKED: Final = f"{GROUP}/asked"
 """On a database pod: digest of what its user asked of it. Another one than its StatefulSet's: the user's edit waits."""
 
@@ -170,6 +173,13 @@ def user_secret(cluster: str, user: str) -> str:
     `shop` and user `app` of `shop-eu` never share a Secret.
     """
     return f"{cluster}-{user.replace('_', '.')}"
+
+
+def logins(owner: str) -> tuple[str, str]:
+    """Return the two roles that take turns to log in for the owner of a database, each at most 63 bytes."""
+    longest = 61
+    base = owner if len(owner) <= longest else f"{owner[:48]}_{hashlib.sha256(owner.encode()).hexdigest()[:12]}"
+    return f"{base}_a", f"{base}_b"
 
 
 def service_account(cluster: str, shard_name: str) -> str:

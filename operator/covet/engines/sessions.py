@@ -67,7 +67,9 @@ class Session:
         connection.add_log_listener(self._hear)
 
     @classmethod
-    async def connect(cls, sockets: Path, port: int, *, synchronous: bool = False, limit: float = 2.0) -> "Session":
+    async def connect(
+        cls, sockets: Path, port: int, *, synchronous: bool = False, limit: float = 2.0, database: str = "postgres"
+    ) -> "Session":
         """Open a session.
 
         Args:
@@ -75,6 +77,7 @@ class Session:
             port: port that the socket is named by.
             synchronous: commits wait for the rule's followers, instead of for the local disk only.
             limit: seconds that opening may take.
+            database: where the statements run; Covet's own tables are in postgres.
 
         Raises:
             UnreachableError: the server does not accept sessions (yet).
@@ -84,7 +87,7 @@ class Session:
                 host=str(sockets),
                 port=port,
                 user=SUPERUSER,
-                database="postgres",
+                database=database,
                 timeout=limit,
                 ssl=False,
                 server_settings=_SETTINGS | {"synchronous_commit": "on" if synchronous else "local"},

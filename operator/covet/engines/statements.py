@@ -354,11 +354,13 @@ async def ensure_database(session: Session, order: DatabaseOrder, limit: float) 
     for name in (order.name, order.owner):
         if _RESERVED.match(name):
             raise SpecError("NameReserved", f"{name!r} belongs to Covet or to PostgreSQL: choose another name.")
-    if not _VERIFIER.fullmatch(order.verifier):
+    if order.verifier and not is_verifier(order.verifier):
         raise SpecError("VerifierInvalid", "The verifier is not one of SCRAM-SHA-256.")
     known = await session.row("SELECT rolpassword FROM pg_authid WHERE rolname = $1", order.owner)
-    if known is None or known["rolpassword"] != order.verifier:
-        verb = "CREATE" if known is None else "ALTER"
+    verb = "CREATE" if known is None else "ALTER"
+    if known is None and not order.verifier:
+        await session.execute(f"CREATE ROLE {identifier(order.owner)} NOLOGIN", limit=limit)
+    elif order.verifier and (known is None or known["rolpassword"] != order.verifier):
         await session.execute(
             f"{verb} ROLE {identifier(order.owner)} LOGIN PASSWORD {literal(order.verifier)}", limit=limit
         )
@@ -376,6 +378,11 @@ async def ensure_database(session: Session, order: DatabaseOrder, limit: float) 
         limit=limit,
     )
     await await_acknowledgement(session, limit)
+
+
+def is_verifier(text: str) -> bool:
+    """Return whether a text is a SCRAM-SHA-256 verifier as pg_authid stores it."""
+    return _VERIFIER.fullmatch(text) is not None
 
 
 async def store_map(session: Session, order: MapOrder, limit: float) -> None:

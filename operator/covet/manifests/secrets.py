@@ -21,6 +21,9 @@ BINDING_TYPE: Final = "servicebinding.io/postgresql"
 CERTIFICATE: Final = "tls.crt"
 KEY: Final = "tls.key"
 TRUST: Final = "ca.crt"
+NEXT_USERNAME: Final = "next-username"
+NEXT_PASSWORD: Final = "next-password"  # noqa: S105 -- the key, not what stands there
+"""Beside user and password in an owner's Secret while a rotation makes the next login on every shard."""
 
 
 def authority(cluster: ClusterRef, made: Authority, volumes: spec.VolumeFate) -> Manifest:
@@ -48,6 +51,7 @@ def user(
     trust: str,
     shards: Sequence[str],
     volumes: spec.VolumeFate,
+    login: str = "",
 ) -> Manifest:
     """Return the Secret of a database user, in the shape of the Service Binding specification.
 
@@ -59,16 +63,17 @@ def user(
     Args:
         cluster: whose database it is.
         database: name of the database.
-        username: role to log in as.
+        username: role that owns the database.
         password: its password.
         trust: certificates to verify the servers with, as PEM.
         shards: names of all shards, in order.
         volumes: the Secret stays with kept volumes.
+        login: role to log in as, empty for the owner.
     """
     values = {
-        "username": username,
+        "username": login or username,
         "password": password,
-        **derived(cluster, database, username, password, trust, shards),
+        **derived(cluster, database, login or username, password, trust, shards),
     }
     return _secret(metadata.kept(cluster, names.user_secret(cluster.name, username), volumes), BINDING_TYPE, values)
 
@@ -92,8 +97,10 @@ def derived(  # noqa: PLR0917 -- the six facts that the Secret is made of
     return values
 
 
-def password_digest(user_secret: Mapping[str, object], authority_secret: Mapping[str, object] | None) -> str | None:
-    """Return a digest of a user's password, None without an authority to key it with.
+def password_digest(
+    user_secret: Mapping[str, object], authority_secret: Mapping[str, object] | None, *, staged: bool = False
+) -> str | None:
+    """Return a digest of the password in force, or of the next login and its password; None without a key for it.
 
     It may stand where more people read than in Secrets: without the authority's key no guess can be checked.
     A password that cannot be read has the digest of none, so that it is tried and refused in words.
@@ -103,9 +110,12 @@ def password_digest(user_secret: Mapping[str, object], authority_secret: Mapping
     except (KeyError, ValueError, TypeError):
         return None
     try:
-        password = values_of(user_secret).get("password", "")
+        values = values_of(user_secret)
     except (ValueError, TypeError):
-        password = ""
+        values = {}
+    password = values.get(NEXT_PASSWORD if staged else "password", "")
+    if staged and not password:
+        return None
     return hmac.digest(key.encode(), b"covet password\n" + password.encode(), "sha256").hex()
 
 

@@ -20,6 +20,7 @@ from covet.core.agentapi import (
     DatabaseOrder,
     JoinAnswer,
     JoinRequest,
+    LoginOrder,
     MapOrder,
     OpenOrder,
     Peer,
@@ -27,6 +28,7 @@ from covet.core.agentapi import (
     PrepareOrder,
     Problem,
     PromoteOrder,
+    RetireOrder,
     Rule,
     ShardSpec,
     SwitchoverOrder,
@@ -126,6 +128,14 @@ class AgentClient:
     async def put_database(self, peer: Peer, order: DatabaseOrder) -> AgentStatus:
         """Order the leader to make the application's database and owner."""
         return await self._call("PUT", peer, "/v1/database", order, AgentStatus)
+
+    async def put_login(self, peer: Peer, order: LoginOrder) -> AgentStatus:
+        """Order the leader to make a login role of the database's owner."""
+        return await self._call("PUT", peer, "/v1/login", order, AgentStatus)
+
+    async def retire_login(self, peer: Peer, order: RetireOrder) -> AgentStatus:
+        """Order the leader to take a login out of service."""
+        return await self._call("POST", peer, "/v1/retire", order, AgentStatus)
 
     async def put_map(self, peer: Peer, order: MapOrder) -> AgentStatus:
         """Order the leader to store a newer map."""

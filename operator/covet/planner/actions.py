@@ -5,9 +5,10 @@ after it, and the next round sees what is there and plans again.
 """
 
 import dataclasses
+from typing import Final
 
 from covet.planner.facts import Finding, ObjectKey
-from covet.planner.record import Identity
+from covet.planner.record import Identity, Rotation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,36 @@ class CreateUser:
 @dataclasses.dataclass(frozen=True)
 class CreateMap:
     """Publish the first map, if there is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BeginRotation:
+    """Record which login follows which, by compare-and-set."""
+
+    rotation: Rotation
+
+
+@dataclasses.dataclass(frozen=True)
+class StageLogin:
+    """Make the next login's password and keep it in the Secret beside the one in force."""
+
+    login: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchLogin:
+    """Have the Secret name the next login, if its password is still the one with this digest."""
+
+    login: str
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EndRotation:
+    """Record that nobody can log in as the former role any more."""
+
+    rotation: Rotation
+    former: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +197,29 @@ class PutDatabase:
 
 
 @dataclasses.dataclass(frozen=True)
+class PutLogin:
+    """Have the leader give a login role of the owner its password.
+
+    Args:
+        staged: it is the next login's; else the one in force.
+    """
+
+    shard: str
+    leader: str
+    login: str
+    staged: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class RetireLogin:
+    """Have the leader let nobody log in as a role that nothing uses."""
+
+    shard: str
+    leader: str
+    login: str
+
+
+@dataclasses.dataclass(frozen=True)
 class PutMap:
     """Have the leader store the published map."""
 
@@ -260,6 +314,10 @@ ClusterAction = (
     | IssueCertificates
     | CreateUser
     | CreateMap
+    | BeginRotation
+    | StageLogin
+    | SwitchLogin
+    | EndRotation
     | ApplyObjects
     | RepeatObjects
     | LabelRoles
@@ -276,6 +334,8 @@ ShardAction = (
     | RemoveInstances
     | ReplaceVolume
     | PutDatabase
+    | PutLogin
+    | RetireLogin
     | PutMap
     | RecordOpened
     | Open
@@ -286,6 +346,9 @@ ShardAction = (
     | SettleOrder
 )
 Action = ClusterAction | ShardAction
+
+ROUTINE: Final = (RepeatObjects, BeginRotation, StageLogin, SwitchLogin, EndRotation)
+"""Actions that say nothing against a cluster: it is as it was asked for before, during and after them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -339,5 +402,5 @@ class Plan:
     @property
     def settled(self) -> bool:
         """Return whether there is nothing to mend and nothing to wait for."""
-        mends = [action for action in self.actions if not isinstance(action, RepeatObjects)]
+        mends = [action for action in self.actions if not isinstance(action, ROUTINE)]
         return not mends and bool(self.shards) and all(shard.settled for shard in self.shards)

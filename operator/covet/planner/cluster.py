@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 from covet.api.spec import WhenUnsafe
 from covet.core import events, names
-from covet.planner import adoption, endpoints, findings, forcing, layout, orders, record, rollout, shard
+from covet.planner import adoption, endpoints, findings, forcing, layout, orders, record, rollout, rotation, shard
 from covet.planner.actions import (
+    ROUTINE,
     AdoptIdentity,
     ApplyObjects,
     ClusterAction,
@@ -45,7 +46,8 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     if facts.identity is None or facts.identity.owner_uid != facts.uid:
         return _begin(facts)
     planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity, now)), now)
-    shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
+    turn = rotation.decide(facts, facts.identity)
+    shards = rotation.arrange(tuple(_with_orders(facts, facts.identity, plan) for plan in planned), turn)
     pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
     wrong = (
         *facts.problems,
@@ -64,6 +66,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     strays = orders.strays(orders.read(facts.annotations), known)
     done = rollout.settle(facts, now)
     actions = (*_foundation(facts), *_publish(facts), *strays, *((done,) if done is not None else ()))
+    actions += turn.actions if turn is not None else ()
     reason, message = _waits_for(actions, shards)
     return Plan(actions, reason, message, shards, wrong, pending)
 
@@ -158,7 +161,9 @@ def _plan_shards(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> I
         if known is None or wanted is None:
             yield ShardPlan(seen.name, (), "Unrecorded", f"{seen.name} has no birth record.")
             continue
-        wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map, facts.password)
+        login = facts.credentials.username if facts.credentials is not None else identity.born.database.owner
+        separate = login if login != identity.born.database.owner else None
+        wish = shard.Wish(wanted, identity.born.database.name, facts.ring_map, facts.password, separate)
         mode = facts.spec.failover.when_unsafe if facts.spec is not None else WhenUnsafe.WAIT
         case = forcing.Case(seen, known, wish.roster, mode)
         yield forcing.arrange(shard.plan_shard(seen, known, wish), case, now)
@@ -250,7 +255,7 @@ def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]
             kinds = ", ".join(type(action).__name__ for action in plan.actions) or "findings"
             return "Updating", f"{plan.name}: every instance is in its place; left to do: {kinds}."
         return plan.reason, f"{plan.name}: {plan.message}"
-    if any(not isinstance(action, RepeatObjects) for action in actions):
+    if any(not isinstance(action, ROUTINE) for action in actions):
         return "Repairing", f"Bringing objects back to what they should be: {_listed(actions)}."
     return events.SETTLED, "Every instance is where it should be."
 

@@ -143,6 +143,21 @@ class CertificateFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class Credentials:
+    """What the Secret of the database's owner says, without its passwords.
+
+    Args:
+        username: role that the application logs in as; the owner's where the Secret names none.
+        staged: role that follows it, empty without one.
+        staged_digest: keyed digest of that one's password, None if there is none or no key.
+    """
+
+    username: str
+    staged: str = ""
+    staged_digest: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class MapFacts:
     """The published map of slots."""
 
@@ -164,7 +179,9 @@ class ClusterFacts:
         problems: what is wrong with the spec or its surroundings, before anything is made.
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.
-        password: keyed digest of the owner's password in its Secret, None if there is none.
+        password: keyed digest of the password in force in the owner's Secret, None if there is none.
+        credentials: what else that Secret says, None if it is not there.
+        unused: seconds for which every look has found the former login of a rotation unused, 0 if the last one did not.
         wanted_specs: by shard, what the agents should work by.
         taken: names that an object of another owner has, with what to say of it; it is never touched.
         stale: objects that differ from what they should be.
@@ -188,6 +205,8 @@ class ClusterFacts:
     certificates: dict[str, CertificateFacts] = dataclasses.field(default_factory=dict)
     user_secret: bool = False
     password: str | None = None
+    credentials: Credentials | None = None
+    unused: float = 0.0
     ring_map: MapFacts | None = None
     shards: tuple[ShardFacts, ...] = ()
     wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)

@@ -31,7 +31,8 @@ class ShardRecord:
         bootstrapped_by: instance that runs initdb, once.
         system_id: PostgreSQL's system identifier, None until it is known.
         opened: True once clients were let in.
-        password: keyed digest of the owner's password that the shard was given last, None before.
+        password: keyed digest of the password in force that the shard was given last, None before.
+        staged: keyed digest of the next login's password that it was given last, None before.
     """
 
     name: str
@@ -40,6 +41,28 @@ class ShardRecord:
     system_id: str | None = None
     opened: bool = False
     password: str | None = None
+    staged: str | None = None
+
+    def given(self, digest: str, *, staged: bool) -> "ShardRecord":
+        """Return a copy that knows of a password that the shard was given: the next login's, or the one in force."""
+        if staged:
+            return dataclasses.replace(self, staged=digest)
+        return dataclasses.replace(self, password=digest, staged=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotation:
+    """The newest replacement of the application's password.
+
+    Args:
+        token: of the order.
+        login: role that the application logs in as once it is over.
+        former: role before it, None once nobody can log in as that one.
+    """
+
+    token: str
+    login: str
+    former: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +72,14 @@ class Identity:
     Args:
         cluster_uid: metadata.uid of the object that made it; volumes, map and agents know the cluster by it for ever.
         born: the effective spec at birth.
+        rotation: the newest one of the application's password, None before there was one.
         adopted_by: metadata.uid of the object that took it over last, None if the first one has it.
     """
 
     cluster_uid: str
     born: EffectiveSpec
     shards: tuple[ShardRecord, ...]
+    rotation: Rotation | None = None
     adopted_by: str | None = None
 
     @property
@@ -99,6 +124,8 @@ def encode(identity: Identity) -> str:
     }
     if identity.adopted_by is not None:
         document["adoptedBy"] = identity.adopted_by
+    if identity.rotation is not None:
+        document["rotation"] = dataclasses.asdict(identity.rotation)
     return json.dumps(document, indent=1, sort_keys=True)
 
 
@@ -120,6 +147,7 @@ def decode(text: str) -> Identity:
             cluster_uid=document["clusterUid"],
             born=EffectiveSpec.model_validate(document["born"]),
             shards=tuple(_decode_shard(entry) for entry in document["shards"]),
+            rotation=_decode_rotation(document.get("rotation")),
             adopted_by=document.get("adoptedBy"),
         )
     except (ValueError, KeyError, TypeError, pydantic.ValidationError) as error:
@@ -128,6 +156,10 @@ def decode(text: str) -> Identity:
             f"The identity record cannot be read ({type(error).__name__}: {error}). Put back the ConfigMap's"
             " content from a copy; Covet touches nothing until then.",
         ) from error
+
+
+def _decode_rotation(entry: dict[str, Any] | None) -> Rotation | None:
+    return None if entry is None else Rotation(entry["token"], entry["login"], entry.get("former"))
 
 
 def _encode_shard(record: ShardRecord) -> dict[str, Any]:
@@ -141,6 +173,8 @@ def _encode_shard(record: ShardRecord) -> dict[str, Any]:
         document["systemId"] = record.system_id
     if record.password is not None:
         document["passwordDigest"] = record.password
+    if record.staged is not None:
+        document["stagedDigest"] = record.staged
     return document
 
 
@@ -152,4 +186,5 @@ def _decode_shard(entry: dict[str, Any]) -> ShardRecord:
         system_id=entry.get("systemId"),
         opened=bool(entry["opened"]),
         password=entry.get("passwordDigest"),
+        staged=entry.get("stagedDigest"),
     )

@@ -17,6 +17,7 @@ from covet.planner.actions import (
     Open,
     PushSpec,
     PutDatabase,
+    PutLogin,
     PutMap,
     RecordOpened,
     RecordSystemId,
@@ -35,13 +36,15 @@ class Wish:
     Args:
         database: name of the application's database.
         ring_map: the published map, None before there is one.
-        password: digest of the owner's password, None if it is not known.
+        password: digest of the application's password, None if it is not known.
+        login: role that logs in for the owner, None if the owner does.
     """
 
     spec: ShardSpec
     database: str
     ring_map: MapFacts | None
     password: str | None = None
+    login: str | None = None
 
     @property
     def acks(self) -> int:
@@ -230,8 +233,11 @@ def _empty(seen: ShardFacts, record: ShardRecord, leader: str) -> tuple[str, ...
 
 def _furnish(seen: ShardFacts, record: ShardRecord, wish: Wish, leader: Answer) -> Iterator[ShardAction]:
     instance, answer = leader
-    if answer.database != wish.database or wish.password not in {None, record.password}:
+    given = wish.password in {None, record.password, record.staged}
+    if answer.database != wish.database or (wish.login is None and not given):
         yield PutDatabase(seen.name, instance.name)
+    elif wish.login is not None and not given:
+        yield PutLogin(seen.name, instance.name, wish.login, staged=False)
     if wish.ring_map is not None and (answer.map_epoch or 0) < wish.ring_map.epoch:
         yield PutMap(seen.name, instance.name, wish.ring_map.epoch)
 

@@ -12,7 +12,7 @@ from covet.api.effective import EffectiveSpec
 from covet.api.status import Condition, Truth
 from covet.core import names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
-from covet.planner import conditions, layout, telling
+from covet.planner import conditions, layout, rotation, telling
 from covet.planner.actions import Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
 
@@ -53,6 +53,7 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding |
         phase=_phase(facts, findings, stated[0]),
         conditions=stated,
         effective=_effective(facts),
+        login=_login(facts),
         endpoints=_endpoints(facts),
         map=_map(facts),
         primaries=f"{serving}/{len(facts.shards)}" if facts.shards else None,
@@ -85,6 +86,21 @@ def _effective(facts: ClusterFacts) -> EffectiveSpec | None:
         # What was accepted last is still in force.
         return facts.status.effective if facts.status is not None else None
     return layout.in_force(facts.spec, facts.identity.born) if facts.identity is not None else facts.spec
+
+
+def _login(facts: ClusterFacts) -> api.LoginStatus | None:
+    if facts.identity is None or facts.credentials is None:
+        return None
+    turn = rotation.decide(facts, facts.identity)
+    if turn is None:
+        return api.LoginStatus(username=facts.credentials.username)
+    return api.LoginStatus(
+        username=facts.credentials.username,
+        rotation=turn.token,
+        phase=turn.phase.value,
+        former=turn.former,
+        message=conditions.shorten(turn.message, 4096),
+    )
 
 
 def _endpoints(facts: ClusterFacts) -> api.Endpoints | None:

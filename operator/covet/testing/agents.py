@@ -16,11 +16,14 @@ from covet.core.agentapi import (
     CohortOrder,
     DatabaseOrder,
     FollowerLink,
+    Login,
+    LoginOrder,
     MapOrder,
     MemberState,
     OpenOrder,
     Position,
     PromoteOrder,
+    RetireOrder,
     Rule,
     Serving,
     ShardSpec,
@@ -43,6 +46,7 @@ class Volume:
     Args:
         promised: the newest rule confirmed here.
         verifier: of the owner's password.
+        logins: verifiers of the roles that may log in.
         opened: the agent was told that clients may enter.
         shard_uid: set if the volume is of another shard than the record's.
     """
@@ -53,6 +57,7 @@ class Volume:
     opened: bool = False
     database: str | None = None
     verifier: str | None = None
+    logins: dict[str, str] = dataclasses.field(default_factory=dict)
     map_epoch: int | None = None
     shard_uid: str | None = None
 
@@ -88,6 +93,7 @@ class FakeAgent:
         self.source: FakeAgent | None = None
         self.started = True
         self.bootstraps = 0
+        self.sessions: set[str] = set()
 
     # What it says
 
@@ -137,6 +143,7 @@ class FakeAgent:
             pending_restart=self.pending_restart,
             parameter_problem=self.parameter_problem,
             quorum_missing=self.quorum_missing,
+            logins=self._logins() if born else None,
         )
 
     def streams(self) -> bool:
@@ -232,6 +239,7 @@ class FakeAgent:
     def _seat(self, successor: Volume, former: Volume, rule: Rule) -> None:
         following = Rule(rule.term + 1, 1, successor.member, rule.cohort, rule.acks)
         successor.database, successor.verifier = former.database, former.verifier
+        successor.logins = dict(former.logins)
         successor.map_epoch, successor.opened = former.map_epoch, former.opened
         for agent in self.siblings.values():
             if agent.volume is not None and agent.volume.member in rule.cohort:
@@ -241,7 +249,20 @@ class FakeAgent:
         """Make the database and its owner."""
         volume, _ = self._led("database")
         volume.database = order.name
-        volume.verifier = order.verifier
+        if order.verifier:
+            volume.verifier = volume.logins[order.owner] = order.verifier
+
+    def put_login(self, order: LoginOrder) -> None:
+        """Make a login role of the owner."""
+        volume, _ = self._led("login")
+        volume.logins[order.login] = order.verifier
+
+    def retire_login(self, order: RetireOrder) -> None:
+        """Let nobody log in as a role."""
+        volume, _ = self._led("retire")
+        if any(order.login in agent.sessions for agent in self.siblings.values()):
+            raise ImpossibleError(f"{self.instance}: {order.login} was taken away from under a session")
+        volume.logins.pop(order.login, None)
 
     def put_map(self, order: MapOrder) -> None:
         """Store a newer map."""
@@ -302,6 +323,12 @@ class FakeAgent:
     def _confirmed(self) -> bool:
         rule = self.volume.promised if self.volume is not None else None
         return rule is not None and sum(link.state == "streaming" for link in self._followers()) >= rule.acks
+
+    def _logins(self) -> tuple[Login, ...]:
+        leader = self.leader()
+        allowed = leader.volume.logins if leader is not None and leader.volume is not None else {}
+        roles = sorted({*allowed, *self.sessions})
+        return tuple(Login(role, allowed=role in allowed, used=role in self.sessions) for role in roles)
 
     def _followers(self) -> tuple[FollowerLink, ...]:
         return tuple(

@@ -17,10 +17,12 @@ from covet.core.agentapi import (
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
+    LoginOrder,
     MapOrder,
     OpenOrder,
     Problem,
     PromoteOrder,
+    RetireOrder,
     Serving,
     ShardSpec,
     SwitchoverOrder,
@@ -44,6 +46,8 @@ _ROUTES: Final[tuple[tuple[str, str, type[Any], Callable[[FakeAgent, Any], Any]]
     ("POST", "/v1/switchover", SwitchoverOrder, FakeAgent.switchover),
     ("POST", "/v1/promote", PromoteOrder, FakeAgent.promote),
     ("PUT", "/v1/database", DatabaseOrder, FakeAgent.put_database),
+    ("PUT", "/v1/login", LoginOrder, FakeAgent.put_login),
+    ("POST", "/v1/retire", RetireOrder, FakeAgent.retire_login),
     ("PUT", "/v1/map", MapOrder, FakeAgent.put_map),
 )
 

@@ -12,18 +12,21 @@ from covet.core.agentapi import (
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
+    LoginOrder,
     MapOrder,
     MemberState,
     OpenOrder,
+    RetireOrder,
     ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import ConflictError
 from covet.planner import actions as act
-from covet.planner import cluster, endpoints, layout, scaling, specs
+from covet.planner import cluster, endpoints, layout, rotation, scaling, specs
 from covet.planner.facts import (
     CertificateFacts,
     ClusterFacts,
+    Credentials,
     Endpoint,
     InstanceFacts,
     MapFacts,
@@ -82,6 +85,9 @@ class World:
         self.certificates: set[str] = set()
         self.user = False
         self.password = "digest"  # noqa: S105 -- stands for the digest of one
+        self.username = wanted.database.owner
+        self.staged: tuple[str, str] | None = None
+        self.unused = 0.0
         self.ring_map: MapFacts | None = None
         self.published: dict[str, ShardSpec] = {}
         self.endpoints: dict[str, Endpoint] = {}
@@ -109,6 +115,8 @@ class World:
             certificates={subject: CertificateFacts(NOW + dt.timedelta(days=90)) for subject in self.certificates},
             user_secret=self.user,
             password=self.password if self.user else None,
+            credentials=self._credentials(),
+            unused=self.unused,
             annotations=dict(self.annotations),
             ring_map=self.ring_map,
             shards=tuple(self._shard(record) for record in self.identity.shards)
@@ -145,6 +153,10 @@ class World:
             endpoint=self.endpoints.get(record.name),
         )
 
+    def _credentials(self) -> Credentials | None:
+        staged = self.staged or ("", None)
+        return Credentials(self.username, *staged) if self.user else None
+
     def _present(self, shard: str) -> tuple[str, ...]:
         """Return the instances that are wanted, and those beyond that are there."""
         in_force = layout.in_force(self.wanted, self._identity().born)
@@ -173,7 +185,7 @@ class World:
 
     # Acting
 
-    def carry_out(self, action: act.Action, facts: ClusterFacts) -> None:  # noqa: C901 -- one line per kind of action
+    def carry_out(self, action: act.Action, facts: ClusterFacts) -> None:  # noqa: C901, PLR0912 -- one line per kind of action
         """Carry out one action that was planned from these facts.
 
         Raises:
@@ -194,7 +206,14 @@ class World:
             case act.IssueCertificates():
                 self.certificates |= set(action.subjects)
             case act.CreateUser():
-                self.user = True
+                self.user, self.username, self.staged = True, rotation.current(self._identity()), None
+                self.password = f"digest {len(self.log)}"
+            case act.BeginRotation() | act.EndRotation():
+                self.identity = dataclasses.replace(self._identity(), rotation=action.rotation)
+            case act.StageLogin():
+                self.staged = (action.login, f"digest {len(self.log)}")
+            case act.SwitchLogin():
+                self._switch(action)
             case act.CreateMap():
                 slots = {record.name: 1 for record in self._identity().shards}
                 self.ring_map = MapFacts(1, "{}", "pg1", "sha256:0", slots)
@@ -205,6 +224,23 @@ class World:
                     self.pods[pod.removesuffix("-0")].role = role
             case _:
                 self._order(action, facts)
+
+    def _switch(self, action: act.SwitchLogin) -> None:
+        if self.staged != (action.login, action.digest):
+            raise ConflictError("SecretChanged", "another password is staged")
+        for agent in self.agents.values():
+            taken = agent.volume.logins.get(action.login) if agent.volume is not None else None
+            if agent.state is MemberState.LEADER and taken != action.digest:
+                raise ImpossibleError(f"the Secret names {action.login} before {agent.shard} takes it")
+        self.username, self.password, self.staged = *self.staged, None
+
+    def _put_login(self, action: act.PutLogin) -> None:
+        login, digest = (self.staged or ("", "")) if action.staged else (self.username, self.password)
+        if login != action.login:
+            raise ConflictError("SecretChanged", f"{action.login} is not what the Secret names")
+        owner = self._identity().born.database.owner
+        self._reach(action.leader).put_login(LoginOrder(owner, login, digest))
+        self._record_change(self._known(action.shard).given(digest, staged=action.staged))
 
     def _apply(self, action: act.ApplyObjects, facts: ClusterFacts) -> None:
         for kind, _, name in action.keys:
@@ -253,8 +289,17 @@ class World:
                     self._remove(action.shard, instance)
             case act.PutDatabase():
                 database = self._identity().born.database
-                self._reach(action.leader).put_database(DatabaseOrder(database.name, database.owner, "verifier"))
-                self._record_change(dataclasses.replace(self._known(action.shard), password=self.password))
+                separate = self.username != database.owner
+                verifier = "" if separate else self.password
+                self._reach(action.leader).put_database(DatabaseOrder(database.name, database.owner, verifier))
+                if not separate:
+                    self._record_change(self._known(action.shard).given(self.password, staged=False))
+            case act.PutLogin():
+                self._put_login(action)
+            case act.RetireLogin():
+                database = self._identity().born.database
+                order = RetireOrder(database.name, database.owner, action.login)
+                self._reach(action.leader).retire_login(order)
             case act.PutMap():
                 self._reach(action.leader).put_map(MapOrder(action.epoch, "{}"))
             case act.RecordOpened():

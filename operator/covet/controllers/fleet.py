@@ -109,6 +109,7 @@ class Fleet:
             )
             return wait
         except TimeoutError:
+            outcome = "TimedOut"
             _log.warning("round took too long and was given up; looking again", extra={"cluster": label})
             return pace.after_failure()
         except Exception:  # noqa: BLE001 -- the task of a cluster outlives a bug in one of its rounds

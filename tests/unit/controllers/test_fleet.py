@@ -160,19 +160,23 @@ async def test_a_slow_cluster_holds_up_no_other(fleet: Fleet, script: Script) ->
     gate.set()
 
 
-async def test_outcomes_are_counted(bench: Bench, script: Script) -> None:
-    """Each round is counted by how it ended."""
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(CovetError("Odd", "odd"), "Odd"), (TimeoutError(), "TimedOut"), (RuntimeError("a bug"), "Failed")],
+)
+async def test_outcomes_are_counted(bench: Bench, script: Script, error: Exception, outcome: str) -> None:
+    """Each round is counted by how it ended; only a bug counts as Failed."""
     seen: list[str] = []
     fleet = Fleet(bench.tools, lambda outcome, _seconds: seen.append(outcome))
 
     def behave(_name: str, count: int) -> Moment | None:
         if count == 1:
-            raise CovetError("Odd", "odd")
+            raise error
         return None
 
     script.behave = behave
     fleet.ring("ns", "shop", found=True)
-    await until(lambda: seen == ["Odd"])
+    await until(lambda: seen == [outcome])
     fleet.ring("ns", "shop")
     await until(lambda: len(fleet) == 0)
-    assert ["Odd", "Gone"] == seen
+    assert [outcome, "Gone"] == seen

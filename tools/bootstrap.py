@@ -27,6 +27,7 @@ CACHE = pathlib.Path(
 )
 UV_VERSION = "0.13.9"
 RUST_NEEDED = (1, 85)
+RUST_TOOLS = {"cargo-clippy": "rust-web-clippy", "cargo-fmt": "rustfmt-web"}
 
 PACKAGES = {
     "compilers and headers": {"gcc": "gcc", "git": "git", "make": "make", "/usr/include/stdio.h": "libc6-dev"},
@@ -111,11 +112,22 @@ def missing_packages() -> "dict[str, list[str]]":
     missing = {}
     for why, need in wanted.items():
         missing[why] = [name for proof, name in sorted(need.items()) if not present(proof)]
-    if version_of("rustc", "--version") < RUST_NEEDED or version_of("cargo", "--version") < RUST_NEEDED:
-        missing["Rust, at least 1.85"] = ["rustc-web", "cargo-web"]
+    missing["Rust, at least 1.85, with its linter and formatter"] = missing_rust()
     if uv_path() is None and not venv_works():
         missing["uv in a folder of its own"] = ["python3-venv"]
     return {why: names for why, names in missing.items() if names}
+
+
+def missing_rust(debian_cargo: str = "/usr/bin/cargo") -> "list[str]":
+    """Return Debian's packages of Rust: all of them where none is new enough, else what Debian's own lacks.
+
+    A newer toolchain from elsewhere is completed by its owner: cargo names the component, Debian's would not fit it.
+    """
+    if version_of("rustc", "--version") < RUST_NEEDED or version_of("cargo", "--version") < RUST_NEEDED:
+        return ["rustc-web", "cargo-web", *RUST_TOOLS.values()]
+    if shutil.which("cargo") != debian_cargo:
+        return []
+    return [package for program, package in RUST_TOOLS.items() if not present(program)]
 
 
 def venv_works() -> bool:

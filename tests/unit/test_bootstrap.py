@@ -1,11 +1,20 @@
 """What the first command changes on a machine, and what it leaves as it was."""
 
+import os
 import pathlib
 import subprocess
 
 import pytest
 
 from tools import bootstrap
+
+
+def put_program(folder: pathlib.Path, name: str, *lines: str) -> str:
+    """Write a shell script that stands for a program of the machine, and return its path."""
+    path = folder / name
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
+    return str(path)
 
 
 class FailedError(Exception):
@@ -53,3 +62,60 @@ def test_what_a_killed_installation_left_is_removed_by_the_next(tmp_path: pathli
     with bootstrap.services_stay_off(policy):
         assert policy.exists()
     assert not policy.exists()
+
+
+ALL_OF_RUST = ["rustc-web", "cargo-web", "rust-web-clippy", "rustfmt-web"]
+
+
+def put_rust(folder: pathlib.Path, version: str, *tools: str) -> str:
+    """Put a Rust of this version on the machine, and return its cargo."""
+    for tool in tools:
+        put_program(folder, tool)
+    put_program(folder, "rustc", f"echo 'rustc {version}.0'")
+    return put_program(folder, "cargo", f"echo 'cargo {version}.0'")
+
+
+@pytest.mark.parametrize(
+    ("version", "tools", "missing"),
+    [
+        ("1.63", ("cargo-clippy", "cargo-fmt"), ALL_OF_RUST),
+        ("1.96", (), ["rust-web-clippy", "rustfmt-web"]),
+        ("1.96", ("cargo-fmt",), ["rust-web-clippy"]),
+        ("1.96", ("cargo-clippy", "cargo-fmt"), []),
+    ],
+)
+def test_debians_rust_comes_with_linter_and_formatter(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, version: str, tools: tuple[str, ...], missing: list[str]
+) -> None:
+    """The Rust that Debian brings checks the code as any other does."""
+    cargo = put_rust(tmp_path, version, *tools)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert missing == bootstrap.missing_rust(debian_cargo=cargo)
+
+
+def test_a_machine_without_rust_gets_all_of_it(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiler, cargo, linter and formatter come from one source, so that they fit each other."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ALL_OF_RUST == bootstrap.missing_rust()
+
+
+def test_a_newer_toolchain_from_elsewhere_is_not_mixed_with_debians(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A linter of another compiler would judge by other rules: cargo says which component to add."""
+    put_rust(tmp_path, "1.96")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [] == bootstrap.missing_rust()
+
+
+@pytest.mark.parametrize(("lacking", "status"), [("clippy", 2), ("fmt", 2), ("nothing", 0)])
+def test_rust_is_not_called_checked_without_linter_or_formatter(
+    tmp_path: pathlib.Path, lacking: str, status: int
+) -> None:
+    """A check that cannot run fails; nothing weaker takes its place."""
+    put_program(tmp_path, "cargo", f'[ "$1" != {lacking} ] || exit 101')
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    made = subprocess.run(
+        ("make", "check-rust"), cwd=bootstrap.ROOT, env=environment, check=False, capture_output=True, text=True
+    )
+    assert status == made.returncode, made.stderr

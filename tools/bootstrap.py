@@ -19,12 +19,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(
     os.environ.get("COVET_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "covet"
 )
+KIND_HOME = CACHE / "kind"
+"""Holds one folder per kind cluster of ours, with its kubeconfig."""
 UV_VERSION = "0.13.9"
 RUST_NEEDED = (1, 85)
 RUST_TOOLS = {"cargo-clippy": "rust-web-clippy", "cargo-fmt": "rustfmt-web"}
@@ -104,10 +106,21 @@ def has_docker() -> bool:
     return subprocess.run([docker, "info"], capture_output=True, check=False, timeout=30).returncode == 0
 
 
+def uses_kind(environ: "Mapping[str, str]" = os.environ) -> bool:
+    """Tell whether the cluster is kind's: everything that builds, loads or installs for one or the other asks here.
+
+    Args:
+        environ: environment variables; a KUBECONFIG counts only if it is one that we wrote for kind.
+    """
+    given = environ.get("KUBECONFIG", "")
+    ours = not given or KIND_HOME.resolve() in pathlib.Path(given).resolve().parents
+    return ours and shutil.which("kind") is not None and has_docker()
+
+
 def missing_packages() -> "dict[str, list[str]]":
     """Return purpose -> Debian packages that are not installed here."""
     wanted = dict(PACKAGES)
-    if has_docker() and shutil.which("kind"):
+    if uses_kind():
         del wanted["the three-node cluster"], wanted["images"]
     missing = {}
     for why, need in wanted.items():

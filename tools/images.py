@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tools import bootstrap
 
@@ -213,6 +213,11 @@ def build_with_docker() -> dict[str, str]:
     return {image.tag: "" for image in IMAGES}
 
 
+def builder() -> Callable[[], dict[str, str]]:
+    """Return what builds here: Docker for kind, which loads from its engine; else buildah, which writes archives."""
+    return build_with_docker if bootstrap.uses_kind() else build_without_engine
+
+
 def pushed_name(registry: str, tag: str) -> str:
     """Return what an image is called in a registry: by this version, as the chart asks for it, instead of `dev`."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -234,7 +239,7 @@ def push(registry: str, tags: Sequence[str], storage: Sequence[str] = STORAGE) -
     for tag in tags:
         target = pushed_name(registry, tag)
         with timed(f"pushing {target}"):
-            digest = _push_with_docker(tag, target) if bootstrap.has_docker() else _push(tag, target, storage)
+            digest = _push_with_docker(tag, target) if bootstrap.uses_kind() else _push(tag, target, storage)
         found.append(f"{target.rpartition(':')[0]}@{digest}")
     return found
 
@@ -263,7 +268,7 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        built = build_with_docker() if bootstrap.has_docker() else build_without_engine()
+        built = builder()()
         if chosen.push:
             for name in push(chosen.push, [image.tag for image in IMAGES]):
                 say(f"pushed {name}")

@@ -85,7 +85,7 @@ class Target:
         owner = self.devcluster_name()
         if owner is not None:
             devcluster("load-image", "--name", owner, *images.values())
-        elif self.kind is Kind.KIND:
+        elif self.is_kind():
             for tag in images:
                 self._kind().load_docker_image(tag)
 
@@ -93,6 +93,10 @@ class Target:
         """Return the devcluster behind the kubeconfig, also where it was given by KUBECONFIG."""
         folder = self.kubeconfig.resolve().parent
         return folder.name if folder.parent == layout.state_root().resolve() else None
+
+    def is_kind(self) -> bool:
+        """Tell whether kind runs this cluster, also where KUBECONFIG gave the file that we wrote for it."""
+        return self.kind is Kind.KIND or bootstrap.KIND_HOME.resolve() in self.kubeconfig.resolve().parents
 
     def _kind(self) -> pytest_kind.cluster.KindCluster:
         return pytest_kind.cluster.KindCluster(
@@ -116,8 +120,8 @@ def choose(name: str, environ: Mapping[str, str] = os.environ) -> Target:
     given = environ.get("KUBECONFIG", "")
     if given:
         return given_target(pathlib.Path(given))
-    if bootstrap.has_docker() and shutil.which("kind"):
-        return Target(Kind.KIND, name, bootstrap.CACHE / "kind" / name / "kubeconfig")
+    if bootstrap.uses_kind(environ):
+        return Target(Kind.KIND, name, bootstrap.KIND_HOME / name / "kubeconfig")
     if os.geteuid() == 0:
         return Target(Kind.DEVCLUSTER, name, layout.state_root() / name / "kubeconfig")
     raise TargetError(

@@ -1,11 +1,13 @@
 """Which cluster the demo and the tests may touch."""
 
+import os
 import pathlib
 
 import pytest
 import yaml
 
 from tests.e2e import target
+from tools import bootstrap, images
 
 
 def kubeconfig(folder: pathlib.Path, context: str) -> pathlib.Path:
@@ -42,3 +44,46 @@ def test_a_stopped_given_cluster_is_left_alone(tmp_path: pathlib.Path) -> None:
     given.start()
     given.stop()
     assert given.kubeconfig.exists()
+
+
+ANSWERS, SILENT = "exit 0", "exit 1"
+
+
+@pytest.mark.parametrize(
+    ("programs", "kind"),
+    [
+        ({}, target.Kind.DEVCLUSTER),
+        ({"docker": ANSWERS}, target.Kind.DEVCLUSTER),
+        ({"kind": ANSWERS}, target.Kind.DEVCLUSTER),
+        ({"docker": SILENT, "kind": ANSWERS}, target.Kind.DEVCLUSTER),
+        ({"docker": ANSWERS, "kind": ANSWERS}, target.Kind.KIND),
+    ],
+)
+def test_images_packages_and_cluster_come_from_one_choice(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], kind: target.Kind
+) -> None:
+    """Docker builds for kind alone; the devcluster gets archives, and the packages that write them."""
+    for name, answer in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    build = images.build_with_docker if kind is target.Kind.KIND else images.build_without_engine
+    expected = (kind, build, kind is target.Kind.DEVCLUSTER)
+    assert expected == (target.choose("x", {}).kind, images.builder(), "images" in bootstrap.missing_packages())
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("kind", True), ("elsewhere", False)])
+def test_a_given_cluster_is_kinds_only_where_we_started_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, folder: str, expected: bool
+) -> None:
+    """Whoever exports the kubeconfig of our kind cluster has images built and loaded as before."""
+    for name in ("docker", "kind"):
+        (tmp_path / name).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap, "KIND_HOME", tmp_path / "clusters" / "kind")
+    home = tmp_path / "clusters" / folder / "demo"
+    home.mkdir(parents=True)
+    environ = {"KUBECONFIG": str(kubeconfig(home, "covet-demo"))}
+    assert (expected, expected) == (bootstrap.uses_kind(environ), target.choose("x", environ).is_kind())

@@ -62,19 +62,28 @@ def clocks(shard: Shard) -> Iterator[None]:
                 left.unlink(missing_ok=True)
 
 
-async def step_clocks(shard: Shard, writer: Writer) -> bool:
-    """Step the clocks of a follower and of the leader an hour on, then two back; True if the reign went on."""
-    leader = await shard.find_leader()
+async def until_stepped(agent: Agent, offset: int) -> None:
+    """Wait until a server goes by a clock that is so many seconds off: libfaketime looks at it every two seconds."""
+    async with asyncio.timeout(MEND_SECONDS):
+        while True:
+            with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+                shown = await asyncio.to_thread(agent.superuser, "SELECT extract(epoch FROM clock_timestamp())")
+                if abs(float(shown) - time.time() - offset) < 60.0:
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def step_clocks(shard: Shard, writer: Writer, *offsets: int) -> bool:
+    """Set the clocks of a follower and of the leader off by so many seconds in turn; True if the reign went on."""
+    leader = await shard.find_leader(MEND_SECONDS)
     term = (await shard.status(leader)).promise
-    for offset in (3600, -3600):
+    for offset in offsets:
         for agent in (shard.followers[0], leader):
             agent.step_clock(f"{offset:+d}")
-            await asyncio.sleep(1.5)  # the clock is looked at once a second
-        shown = await asyncio.to_thread(leader.superuser, "SELECT extract(epoch FROM clock_timestamp())")
-        assert abs(float(shown) - time.time() - offset) < 60.0
+            await until_stepped(agent, offset)
         await writer.more(20)
     for agent in shard.agents:
-        await shard.wait(agent, lambda s: s.serving is not Serving.CLOSED)
+        await shard.wait(agent, lambda s: s.serving is not Serving.CLOSED, MEND_SECONDS)
     status = await shard.status(leader)
     return (term, Serving.READ_WRITE) == (status.promise, status.serving)
 
@@ -82,7 +91,10 @@ async def step_clocks(shard: Shard, writer: Writer) -> bool:
 @pytest.mark.long
 @pytest.mark.skipif(not FAKETIME.exists(), reason="a clock of one's own needs libfaketime")
 async def test_i11_a_step_of_the_wall_clock_moves_nobody() -> None:
-    """The same leader takes writes, in the same term; a machine that stood still is no step: there are three tries."""
+    """An hour on, then two back: the same leader takes writes, in the same term.
+
+    On a machine that stands still for seconds a reign may end: there are three tries, and one more without a step.
+    """
     shard = Shard(3)
     with clocks(shard):
         async with shard:
@@ -90,10 +102,13 @@ async def test_i11_a_step_of_the_wall_clock_moves_nobody() -> None:
                 await shard.wait(agent, lambda s: s.state is MemberState.EMPTY, MEND_SECONDS)
             await shard.birth()
             async with Writer(shard) as writer:
-                tries = [await step_clocks(shard, writer)]
+                tries = [await step_clocks(shard, writer, 3600, -3600)]
                 while not tries[-1] and len(tries) < 3:
-                    tries.append(await step_clocks(shard, writer))
+                    tries.append(await step_clocks(shard, writer, 3600, -3600))
+                calm = tries[-1] or await step_clocks(shard, writer, -3600, -3600)
             await writer.check()
+            if not calm:
+                pytest.skip("This machine is too busy: a reign ends here without a step of the clock too.")
             assert tries[-1]
 
 

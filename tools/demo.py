@@ -19,6 +19,9 @@ import rich.table
 from tests.e2e import installation, target
 from tools import bootstrap
 
+PLACE = "demo"
+"""The Kubernetes that is started and removed; `dev` is the developers' own."""
+
 NAMESPACE = "covet-demo"
 CLUSTER = "shop"
 ROWS = 10_000
@@ -211,7 +214,7 @@ def down() -> None:
 def chosen_target() -> target.Target:
     """Return the cluster to work on, or end with the reason why there is none."""
     try:
-        return target.choose("dev")
+        return target.choose(PLACE)
     except target.TargetError as error:
         raise click.ClickException(str(error)) from error
 

@@ -18,7 +18,7 @@ from covet.core.errors import UnreachableError
 from covet.peers import codec
 from tests.unit.agent import instances
 
-LIMIT = 30.0
+LIMIT = 90.0
 ASK = f"GET {topology.ROUTE} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 
 

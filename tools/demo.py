@@ -50,13 +50,13 @@ class Steps:
         console.print(f"[green]{name}[/]: {self.seconds[name]:.1f} s", highlight=False)
 
 
-def job_manifest(namespace: str) -> dict[str, Any]:
+def job_manifest(namespace: str, image: str) -> dict[str, Any]:
     """Return the Job that runs the client next to the cluster, under the restricted pod standard."""
     mounts = {"client": "/client", "map": "/etc/covet/map", "trust": "/etc/covet/trust", "user": "/etc/covet/user"}
     environment = {"COVET_CLUSTER": CLUSTER, "COVET_NAMESPACE": namespace, "COVET_ROWS": str(ROWS)}
     container = {
         "name": "client",
-        "image": installation.DEV_OPERATOR,
+        "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "/client/client.py"],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
@@ -118,7 +118,7 @@ def run_client(kubernetes: installation.Installation, namespace: str) -> list[di
         "data": {"client.py": source},
     }
     kubernetes.apply(config)
-    kubernetes.apply(job_manifest(namespace))
+    kubernetes.apply(job_manifest(namespace, kubernetes.place.image(installation.DEV_OPERATOR)))
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         status = kubernetes.get("job", "client", namespace).get("status", {})
@@ -177,12 +177,13 @@ def up() -> None:
     steps = Steps()
     place = chosen_target()
     console.print(f"Kubernetes: {place.kind.value}, context covet-{place.name}", highlight=False)
+    place.check_images()
     with steps.step("build images"):
-        images = installation.build_images()
+        built = {} if place.pulls() else installation.build_images()
     with steps.step("start Kubernetes"):
         place.start()
     with steps.step("load images"):
-        place.load(images)
+        place.load(built)
     kubernetes = installation.Installation(place)
     with steps.step("install the operator with Helm"):
         kubernetes.install()

@@ -9,6 +9,7 @@ def main() -> None:
     """Compile Kubernetes where it is ours to start, then build the images."""
     try:
         chosen = target.choose("test")
+        chosen.check_images()
         if chosen.kind is target.Kind.DEVCLUSTER:
             target.devcluster("build")
         installation.build_images()

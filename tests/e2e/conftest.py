@@ -26,6 +26,7 @@ def place() -> Iterator[target.Target]:
     """A running three-node Kubernetes; COVET_KEEP=1 leaves one that we started running afterwards."""
     try:
         chosen = target.choose("test")
+        chosen.check_images()
     except target.TargetError as error:
         pytest.fail(str(error))
     chosen.start()

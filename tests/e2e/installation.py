@@ -87,12 +87,19 @@ class Installation:
         self.ensure_namespace(NAMESPACE)
         charts = bootstrap.ROOT / "charts"
         self.helm("upgrade", "--install", "covet-crds", str(charts / "covet-crds"), "-n", NAMESPACE)
-        values = ("--set", f"images.operator={DEV_OPERATOR}", "--set-string", f"images.postgres.15={DEV_POSTGRES}")
-        self.helm("upgrade", "--install", "covet", str(charts / "covet"), "-n", NAMESPACE, *values, "--wait")
+        self.helm("upgrade", "--install", "covet", str(charts / "covet"), "-n", NAMESPACE, *self.values(), "--wait")
         # The tag stays while the image behind it changes: a pod of an earlier run would go on with the old one.
         deployment = ("deployment/covet", "-n", NAMESPACE)
         self.kubectl("rollout", "restart", *deployment)
         self.kubectl("rollout", "status", *deployment, "--timeout=180s")
+
+    def values(self) -> tuple[str, ...]:
+        """Return the arguments of Helm that name the images as the nodes know them."""
+        operator = ("--set", f"images.operator={self.place.image(DEV_OPERATOR)}")
+        postgres = ("--set-string", f"images.postgres.15={self.place.image(DEV_POSTGRES)}")
+        # A push replaces what its names mean, and a node may hold what they meant before.
+        fresh = ("--set", "images.pullPolicy=Always") if self.place.pulls() else ()
+        return (*operator, *postgres, *fresh)
 
     def uninstall(self, *namespaces: str) -> None:
         """Remove the operator, the CRDs with all their objects, and these namespaces."""

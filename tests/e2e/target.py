@@ -18,7 +18,7 @@ import pytest_kind.cluster
 import yaml
 
 from tests.e2e.devcluster import clients, layout
-from tools import bootstrap
+from tools import bootstrap, images
 
 CONTEXT_PREFIX = "covet-"
 KIND_NODES = """\
@@ -51,11 +51,13 @@ class Target:
     Args:
         name: without the prefix, e.g. `dev`.
         kubeconfig: file whose current context is the cluster.
+        registry: where the nodes pull our images if nothing here can bring them, e.g. `registry.example/covet`.
     """
 
     kind: Kind
     name: str
     kubeconfig: pathlib.Path
+    registry: str = ""
 
     def environment(self) -> dict[str, str]:
         """Return environment variables with which kubectl and helm reach this cluster."""
@@ -76,18 +78,41 @@ class Target:
         if self.kind is Kind.KIND:
             self._kind().delete()
 
-    def load(self, images: Mapping[str, str]) -> None:
+    def load(self, built: Mapping[str, str]) -> None:
         """Bring images to the nodes.
 
         Args:
-            images: tag -> OCI archive; the archive is empty where a Docker engine holds the image.
+            built: tag -> OCI archive; the archive is empty where a Docker engine holds the image.
         """
         owner = self.devcluster_name()
         if owner is not None:
-            devcluster("load-image", "--name", owner, *images.values())
+            devcluster("load-image", "--name", owner, *built.values())
         elif self.is_kind():
-            for tag in images:
+            for tag in built:
                 self._kind().load_docker_image(tag)
+        else:
+            self.check_images()
+
+    def check_images(self) -> None:
+        """Find out, before anything is built, whether the nodes can come by our images.
+
+        Raises:
+            TargetError: only a registry could bring them, and none is named.
+        """
+        if self.pulls() and not self.registry:
+            raise TargetError(
+                f"the context {CONTEXT_PREFIX}{self.name} is no cluster that was started here: its nodes have to pull"
+                " the images. Push them with `make images PUSH=registry.example/covet` to a registry that the nodes"
+                " reach, then name it: `export COVET_REGISTRY=registry.example/covet`"
+            )
+
+    def image(self, tag: str) -> str:
+        """Return the name under which the nodes know an image of ours: as it was built, or as it was pushed."""
+        return images.pushed_name(self.registry, tag) if self.pulls() else tag
+
+    def pulls(self) -> bool:
+        """Tell whether only a registry can bring images to the nodes."""
+        return self.kind is Kind.GIVEN and self.devcluster_name() is None and not self.is_kind()
 
     def devcluster_name(self) -> str | None:
         """Return the devcluster behind the kubeconfig, also where it was given by KUBECONFIG."""
@@ -112,14 +137,14 @@ def choose(name: str, environ: Mapping[str, str] = os.environ) -> Target:
 
     Args:
         name: of the cluster to start where KUBECONFIG gives none.
-        environ: environment variables; KUBECONFIG is read.
+        environ: environment variables; KUBECONFIG and COVET_REGISTRY are read.
 
     Raises:
         TargetError: the context may not be touched, or this machine cannot run a cluster.
     """
     given = environ.get("KUBECONFIG", "")
     if given:
-        return given_target(pathlib.Path(given))
+        return given_target(pathlib.Path(given), environ.get("COVET_REGISTRY", ""))
     if bootstrap.uses_kind(environ):
         return Target(Kind.KIND, name, bootstrap.KIND_HOME / name / "kubeconfig")
     if os.geteuid() == 0:
@@ -131,7 +156,7 @@ def choose(name: str, environ: Mapping[str, str] = os.environ) -> Target:
     )
 
 
-def given_target(kubeconfig: pathlib.Path) -> Target:
+def given_target(kubeconfig: pathlib.Path, registry: str) -> Target:
     """Return the cluster that KUBECONFIG names, if its context may be touched."""
     try:
         context = yaml.safe_load(kubeconfig.read_text())["current-context"]
@@ -143,7 +168,7 @@ def given_target(kubeconfig: pathlib.Path) -> Target:
             f" {CONTEXT_PREFIX!r} are touched. Unset KUBECONFIG to start a cluster of our own, or rename the"
             " context if it is meant for this"
         )
-    return Target(Kind.GIVEN, str(context).removeprefix(CONTEXT_PREFIX), kubeconfig)
+    return Target(Kind.GIVEN, str(context).removeprefix(CONTEXT_PREFIX), kubeconfig, registry)
 
 
 def devcluster(*arguments: str) -> None:

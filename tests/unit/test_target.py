@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import yaml
 
-from tests.e2e import target
+from tests.e2e import installation, target
 from tools import bootstrap, images
 
 
@@ -87,3 +87,31 @@ def test_a_given_cluster_is_kinds_only_where_we_started_it(
     home.mkdir(parents=True)
     environ = {"KUBECONFIG": str(kubeconfig(home, "covet-demo"))}
     assert (expected, expected) == (bootstrap.uses_kind(environ), target.choose("x", environ).is_kind())
+
+
+def test_nodes_that_nobody_here_can_load_need_a_registry(tmp_path: pathlib.Path) -> None:
+    """A cluster of somebody's own is told at once how images come to it, not after five minutes without them."""
+    chosen = target.choose("x", {"KUBECONFIG": str(kubeconfig(tmp_path, "covet-mine"))})
+    with pytest.raises(target.TargetError, match=r"covet-mine.*make images PUSH=.*export COVET_REGISTRY="):
+        chosen.check_images()
+
+
+def test_a_named_registry_is_where_the_nodes_pull_from(tmp_path: pathlib.Path) -> None:
+    """The names are those that a push gives to the images."""
+    path = str(kubeconfig(tmp_path, "covet-mine"))
+    chosen = target.choose("x", {"KUBECONFIG": path, "COVET_REGISTRY": "registry.example/covet"})
+    chosen.check_images()
+    expected = images.pushed_name("registry.example/covet", images.DEV_OPERATOR)
+    values = installation.Installation(chosen).values()
+    assert (expected, True) == (chosen.image(images.DEV_OPERATOR), f"images.operator={expected}" in values)
+
+
+def test_a_cluster_of_ours_has_the_images_loaded(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where we load images no registry is asked, not even one that is named."""
+    monkeypatch.setenv("COVET_STATE", str(tmp_path))
+    home = tmp_path / "dev"
+    home.mkdir()
+    given = {"KUBECONFIG": str(kubeconfig(home, "covet-dev")), "COVET_REGISTRY": "registry.example/covet"}
+    chosen = target.choose("x", given)
+    chosen.check_images()
+    assert (False, images.DEV_OPERATOR) == (chosen.pulls(), chosen.image(images.DEV_OPERATOR))

@@ -9,7 +9,12 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Guards:
-    """One switch for each safeguard that the core itself keeps.
+    """One switch for each safeguard that a term, a promise or a rule rests on.
+
+    The core reads all but four. What `fence_answers` and `lineage` are about is done by the executor of `Fence`
+    and `Follow`, so the model and the simulated executor read those. `own_term` and `change_order` follow from
+    how `recruiting.refusal` and `changing` are written, with no branch to leave out, so the model takes the
+    wrong step in their stead.
 
     Args:
         durable_promise: a promise is on disk before anything that depends on it.

@@ -94,6 +94,9 @@ class Bounds:
         crashes, writes, losses: how many there may be in all.
         orders: (size, W) of cohorts that the operator asks for, one after the other.
         switchovers: a leader may hand off.
+        permits: a leader that fewer than W members follow may let diverged ones rewind before its row.
+            Time decides that, so without clocks it may always happen. It is the one case in which a copy of an
+            acknowledged record is given up before there is another; without it every rewind leaves W+1.
     """
 
     members: int = 3
@@ -105,6 +108,7 @@ class Bounds:
     losses: int = 0
     orders: tuple[tuple[int, int], ...] = ()
     switchovers: bool = False
+    permits: bool = True
 
 
 class Shard(Model[State]):
@@ -464,7 +468,8 @@ class Shard(Model[State]):
             )
             return
         undiverged = sum(who.follows == term for who in state.who)
-        if seat.seated or undiverged < seat.rule.acks or not self.guards.rewind_late:
+        leave = self.bounds.permits and undiverged < seat.rule.acks
+        if seat.seated or leave or not self.guards.rewind_late:
             yield (
                 f"{names[0]} rewinds to {names[1]} in term {term}",
                 functools.partial(self._rewind, state, member, me, other, term),
@@ -479,7 +484,18 @@ class Shard(Model[State]):
         # Until it is finished the log has the leader's end, and a hole before it.
         holed = (*other.log[:fork], *((0, HOLE) for _ in other.log[fork:-1]), other.log[-1])
         promised = self._promise(me, term)._replace(log=holed, candidate=0, rewinding=True)
-        return _put(state, member, promised)
+        state = _put(state, member, promised)
+        if not self.bounds.permits and other.rule is not None:
+            self._count_copies(state, other.rule.acks + 1 - (self.bounds.losses - state.left[2]))
+        return state
+
+    def _count_copies(self, state: State, enough: int) -> None:
+        """Refuse a state with too few whole copies of an acknowledged record: one more loss would be its end."""
+        whole = [who.log for who in state.who if not who.rewinding]
+        for index, record, term in state.owed:
+            copies = sum(len(log) > index and log[index] == record for log in whole)
+            if copies < enough:
+                raise BrokenError(f"I2 {copies} of {enough} copies are left of {record}, acknowledged in term {term}")
 
     def _rewound(self, state: State, member: int, me: Who, other: Who, term: int) -> State:
         return self._followed(state, member, me._replace(log=other.log, rewinding=False), term)

@@ -17,7 +17,7 @@
   verbs: [get, list, create, patch]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, delete] # a claim whose volume went with its node, so that the instance gets another
+  verbs: [get, list, patch, delete] # volumes grow; one that went with its node is given up for another
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, patch, delete] # the pod that waits for such a volume

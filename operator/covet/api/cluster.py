@@ -19,6 +19,15 @@ NAME_SHAPE_REASON = (
     "metadata.name must be lower case letters, digits and '-', begin with a letter and end with a letter or digit:"
     " it names Services"
 )
+SIZE = (
+    "self.spec.storage.size == oldSelf.spec.storage.size || !has(oldSelf.status) || !has(oldSelf.status.effective) ||"
+    " quantity(self.spec.storage.size).compareTo(quantity(oldSelf.status.effective.storage.size)) >= 0"
+)
+"""Against what the volumes have, not against what was written last: a size that was refused may be taken back."""
+SIZE_REASON = (
+    "spec.storage.size must be at least what the volumes have, see status.effective.storage.size: a volume never"
+    " shrinks; make a new cluster and move the data"
+)
 
 
 class Metadata(model.Model):
@@ -38,6 +47,7 @@ class CovetCluster(model.Model):
         json_schema_extra=model.rules(
             model.rule(f"size(self.metadata.name) <= {names.MAX_CLUSTER_NAME}", NAME_REASON),
             model.rule(f"self.metadata.name.matches('{NAME}')", NAME_SHAPE_REASON),
+            model.rule(SIZE, SIZE_REASON),
         ),
     )
 

@@ -68,7 +68,7 @@ class EffectiveShards(model.Model):
 class EffectiveStorage(model.Model):
     """The volume of each instance; without a class name the default class."""
 
-    size: str
+    size: Annotated[str, pydantic.Field(max_length=quantity.MAX_LENGTH)]
     class_name: str | None = None
 
 

@@ -39,9 +39,6 @@ INSTANCES_REASON: Final = (
     "must be 1, 3, 5 or 7: an even number costs one instance more and survives no more failures"
     " (of 2 the loss of either stops all writes)"
 )
-RESIZE_REASON: Final = (
-    "cannot change: this version neither grows nor shrinks volumes; make a new cluster and move the data"
-)
 RENAME_REASON: Final = "cannot change: the database is made once, at birth"
 
 Amount = (
@@ -174,11 +171,10 @@ class Storage(model.Model):
                     f"quantity(self).compareTo(quantity('{MIN_STORAGE}')) >= 0",
                     f"storage.size must be at least {MIN_STORAGE}: an empty database with its log needs that much",
                 ),
-                model.rule("quantity(self).compareTo(quantity(oldSelf)) == 0", f"storage.size {RESIZE_REASON}"),
             ),
         ),
     ]
-    """Size of the volume, e.g. 10Gi. Fixed at birth: choose it large enough."""
+    """Size of the volume, e.g. 10Gi. It may grow at any time, if the StorageClass allows it; it never shrinks."""
     class_name: Annotated[str | None, pydantic.Field(pattern=SUBDOMAIN, min_length=1, max_length=253)] = None
     """StorageClass. Default: the default class of the Kubernetes cluster. Fixed at birth: a change waits in
     status.pendingChanges."""

@@ -48,6 +48,7 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.ApplyObjects: making.apply_objects,
     act.RepeatObjects: making.apply_objects,
     act.LabelRoles: making.label_roles,
+    act.GrowVolumes: replacing.grow_volumes,
     act.PushSpec: ordering.push_spec,
     act.Bootstrap: ordering.bootstrap,
     act.RecordSystemId: ordering.record_system_id,
@@ -88,6 +89,13 @@ async def carry_out(means: Means, seen: Seen, plan: act.Plan, count: CountAction
     Raises:
         ActionError: an action failed; of several, one of the cluster or of the first shard.
     """
+    beside = _sequence(means, seen, plan.beside, count, done)
+    freshness.raise_first(
+        await asyncio.gather(_in_order(means, seen, plan, count, done), beside, return_exceptions=True)
+    )
+
+
+async def _in_order(means: Means, seen: Seen, plan: act.Plan, count: CountAction, done: list[act.Action]) -> None:
     await _sequence(means, seen, plan.actions, count, done)
     lanes = [_sequence(means, seen, shard.actions, count, done) for shard in plan.shards if shard.actions]
     freshness.raise_first(await asyncio.gather(*lanes, return_exceptions=True))

@@ -12,7 +12,7 @@ from typing import Final
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.controllers import ownership, reading, remains, wanted
+from covet.controllers import claims, ownership, reading, remains, wanted
 from covet.controllers.agents import Agents
 from covet.controllers.asking import Asker
 from covet.controllers.wanted import Blueprint, Wanted
@@ -30,7 +30,7 @@ from covet.planner import checks, orders, rotation, specs
 from covet.planner.facts import ClusterFacts, Finding, ShardFacts
 from covet.planner.record import Identity
 
-_LISTED: Final = (*resources.OWNED, resources.POD)
+_LISTED: Final = (*resources.OWNED, resources.CLAIM, resources.POD)
 _PARALLEL: Final = 8
 """Reads of single objects at a time."""
 
@@ -83,13 +83,13 @@ class Observer:
         loaded, spec, problems = self._spec(body)
         identity, identity_problem = reading.birth_record(objects, ref)
         if identity is None and identity_problem is None:
-            claims = await self._kube.list(resources.CLAIM, ref.namespace, {names.LABEL_CLUSTER: ref.name})
-            identity_problem = remains.judge((*objects.values(), *claims), ref)
+            identity_problem = remains.judge(objects.values(), ref)
         if identity is None and spec is not None and not problems:
             problems += await self._surroundings(spec)
         last = reading.last_status(body) if loaded is None else loaded.status
         accepted = spec if not problems else last.effective if last is not None else None
-        in_force = reading.in_force(accepted, identity)
+        volumes = await claims.look(self._kube, ref, objects, accepted.storage.size if accepted is not None else None)
+        in_force = reading.in_force(accepted, identity, volumes)
         shards = await self._asker.look(
             ref, identity, objects, in_force.shards.instances if in_force is not None else None
         )
@@ -113,6 +113,7 @@ class Observer:
             unused=self._unused(identity, shards),
             ring_map=reading.ring_map(objects, ref, identity.cluster_uid if identity is not None else ref.uid),
             shards=shards,
+            volumes=volumes,
             status=last,
             annotations=reading.annotations(body),
             operator=self._settings.operator,

@@ -20,15 +20,15 @@ from covet.manifests import certificates, configs, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.peers import codec
 from covet.planner import endpoints, layout, record
-from covet.planner.facts import CertificateFacts, Credentials, Endpoint, Finding, MapFacts, ShardFacts
+from covet.planner.facts import CertificateFacts, Credentials, Endpoint, Finding, MapFacts, ShardFacts, Volumes
 from covet.planner.record import Identity
 
 
-def in_force(spec: EffectiveSpec | None, identity: Identity | None) -> EffectiveSpec | None:
+def in_force(spec: EffectiveSpec | None, identity: Identity | None, volumes: Volumes) -> EffectiveSpec | None:
     """Return the spec to work by, None if neither the wanted one nor a record can be read."""
     if identity is None:
         return spec
-    return layout.in_force(spec, identity.born) if spec is not None else identity.born
+    return layout.in_force(spec, identity.born, volumes) if spec is not None else identity.born
 
 
 def birth_record(objects: Mapping[Key, Manifest], ref: ClusterRef) -> tuple[Identity | None, Finding | None]:

@@ -1,4 +1,6 @@
-"""Actions that take pods away: of instances that left, that are restarted, or whose volume went with its node."""
+"""Actions on pods and claims: pods that leave or are restarted, volumes that grow or went with their node."""
+
+import functools
 
 from covet.controllers import freshness, stranding
 from covet.controllers.freshness import Means
@@ -61,6 +63,25 @@ async def remove_instances(means: Means, seen: Seen, action: act.RemoveInstances
             )
         if found is not None:
             await means.kube.delete(found)
+
+
+async def grow_volumes(means: Means, seen: Seen, action: act.GrowVolumes) -> None:
+    """Have claims ask for more, each as it was seen; it can never be taken back.
+
+    Raises:
+        ConflictError: the cluster or a claim was changed meanwhile.
+    """
+    await freshness.still_wanted(means, seen)
+    space = seen.ref.namespace
+    patches = []
+    for name in action.instances:
+        found = seen.objects[resources.CLAIM.kind, space, names.data_volume_claim(name)]["metadata"]
+        whose = {"uid": found["uid"], "resourceVersion": found["resourceVersion"]}
+        patch = {"metadata": whose, "spec": {"resources": {"requests": {"storage": action.size}}}}
+        patches.append(functools.partial(means.kube.merge, resources.CLAIM, space, found["name"], patch))
+    await freshness.bounded(patches)
+    message = f"The volumes of {', '.join(action.instances)} grow to {action.size}."
+    means.news.append(News(events.VOLUMES_GROW, message))
 
 
 async def replace_volume(means: Means, seen: Seen, action: act.ReplaceVolume) -> None:

@@ -191,7 +191,7 @@ class Reconciler:
         fields = {
             "round": next(_rounds),
             "cluster": f"{self._namespace}/{self._name}",
-            "next": [type(action).__name__ for action in plan.actions]
+            "next": [type(action).__name__ for action in (*plan.actions, *plan.beside)]
             + [f"{shard.name}:{type(action).__name__}" for shard in plan.shards for action in shard.actions],
         }
         level = logging.DEBUG if line == self._told and plan.empty else logging.INFO
@@ -211,12 +211,13 @@ _KUBERNETES_ACTIONS: Final = (
     act.ApplyObjects,
     act.RepeatObjects,
     act.LabelRoles,
+    act.GrowVolumes,
 )
 
 
 def _kinds(plan: Plan) -> list[str]:
     """Return the kinds of all actions of a plan, in order."""
-    everything = (*plan.actions, *(action for shard in plan.shards for action in shard.actions))
+    everything = (*plan.actions, *plan.beside, *(action for shard in plan.shards for action in shard.actions))
     return [type(action).__name__ for action in everything]
 
 

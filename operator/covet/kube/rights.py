@@ -19,7 +19,7 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.SECRET: ("get", "list", *APPLY),
     resources.SERVICE: ("get", "list", *APPLY),
     resources.SERVICE_ACCOUNT: ("get", "list", *APPLY),
-    resources.CLAIM: ("get", "list", "delete"),
+    resources.CLAIM: ("get", "list", "patch", "delete"),
     resources.POD: ("list", "watch", "patch", "delete"),
     resources.STATEFUL_SET: ("get", "list", "watch", *APPLY, "delete"),
     resources.ROLE: ("get", "list", *APPLY),

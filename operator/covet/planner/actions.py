@@ -98,6 +98,14 @@ class RepeatObjects:
 
 
 @dataclasses.dataclass(frozen=True)
+class GrowVolumes:
+    """Have the claims of these instances ask for so much."""
+
+    size: str
+    instances: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class LabelRoles:
     """Write the role labels of pods: (pod, role)."""
 
@@ -321,6 +329,7 @@ ClusterAction = (
     | ApplyObjects
     | RepeatObjects
     | LabelRoles
+    | GrowVolumes
     | SettleOrder
 )
 ShardAction = (
@@ -384,7 +393,8 @@ class Plan:
     """What to do next.
 
     Actions of the cluster come first, in order; then those of the shards, each shard in its own
-    order and independent of the others. The first failure ends a sequence.
+    order and independent of the others. The first failure ends a sequence. Beside all of them goes `beside`, which
+    waits for nobody.
     """
 
     actions: tuple[ClusterAction, ...]
@@ -393,14 +403,17 @@ class Plan:
     shards: tuple[ShardPlan, ...] = ()
     findings: tuple[Finding, ...] = ()
     pending: tuple[PendingChange, ...] = ()
+    beside: tuple[ClusterAction, ...] = ()
+    growing: bool = False
+    """Storage works on it, and its end is looked for."""
 
     @property
     def empty(self) -> bool:
         """Return whether there is nothing to do."""
-        return not self.actions and not any(shard.actions for shard in self.shards)
+        return not self.actions and not self.beside and not any(shard.actions for shard in self.shards)
 
     @property
     def settled(self) -> bool:
         """Return whether there is nothing to mend and nothing to wait for."""
-        mends = [action for action in self.actions if not isinstance(action, ROUTINE)]
-        return not mends and bool(self.shards) and all(shard.settled for shard in self.shards)
+        mends = [action for action in (*self.actions, *self.beside) if not isinstance(action, ROUTINE)]
+        return not mends and not self.growing and bool(self.shards) and all(shard.settled for shard in self.shards)

@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterator
 
 from covet.api.spec import WhenUnsafe
 from covet.core import events, names
-from covet.planner import adoption, endpoints, findings, forcing, layout, orders, record, rollout, rotation, shard
+from covet.planner import (
+    adoption,
+    endpoints,
+    findings,
+    forcing,
+    layout,
+    orders,
+    record,
+    rollout,
+    rotation,
+    shard,
+    volumes,
+)
 from covet.planner.actions import (
     ROUTINE,
     AdoptIdentity,
@@ -49,11 +61,13 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     turn = rotation.decide(facts, facts.identity)
     shards = rotation.arrange(tuple(_with_orders(facts, facts.identity, plan) for plan in planned), turn)
     pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
+    growing = volumes.is_growing(pending)
     wrong = (
         *facts.problems,
         *facts.taken.values(),
         *findings.of_authority(facts, now),
         *findings.of_map(facts),
+        *volumes.findings(facts),
         *(found for plan in shards for found in plan.findings),
     )
     held = _held(facts, facts.identity)
@@ -68,7 +82,11 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     actions = (*_foundation(facts), *_publish(facts), *strays, *((done,) if done is not None else ()))
     actions += turn.actions if turn is not None else ()
     reason, message = _waits_for(actions, shards)
-    return Plan(actions, reason, message, shards, wrong, pending)
+    if reason == events.SETTLED and growing is not None:
+        reason, message = growing.reason, growing.message
+    growth = volumes.growth(facts)
+    beside = (growth,) if growth is not None else ()
+    return Plan(actions, reason, message, shards, wrong, pending, beside, growing is not None)
 
 
 def _held(facts: ClusterFacts, identity: Identity) -> tuple[tuple[ClusterAction, ...], str, str] | None:
@@ -151,7 +169,8 @@ def _begin(facts: ClusterFacts) -> Plan:
 def _edits(facts: ClusterFacts, identity: Identity) -> tuple[PendingChange, ...]:
     if facts.spec is None:
         return ()
-    return (*layout.pending(facts.spec, identity.born), *adoption.pending(facts.spec, identity))
+    fixed = layout.pending(facts.spec, identity.born)
+    return (*fixed, *adoption.pending(facts.spec, identity), *volumes.pending(facts))
 
 
 def _plan_shards(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Iterator[ShardPlan]:

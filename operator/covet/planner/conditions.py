@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
-from covet.planner import adoption, layout, rollout, scaling, shard
+from covet.planner import adoption, layout, rollout, scaling, shard, volumes
 from covet.planner.actions import PendingChange, Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 
@@ -58,8 +58,12 @@ def _obstacles(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -
     edits: tuple[PendingChange, ...] = ()
     if facts.spec is not None and facts.identity is not None:
         edits = (*layout.pending(facts.spec, facts.identity.born), *adoption.pending(facts.spec, facts.identity))
+    edits = (*edits, *(change for change in plan.pending if change.reason == volumes.SHRINKS))
     if edits:
         yield events.CHANGES_PENDING, f"Not carried out, see pendingChanges: {_fields(edits)}."
+    growing = volumes.is_growing(plan.pending)
+    if growing is not None:
+        yield growing.reason, growing.message
     unsettled = [seen for seen in plan.shards if not seen.settled]
     if not plan.settled and (unsettled or not facts.paused or not plan.shards):
         yield plan.reason, plan.message

@@ -5,6 +5,7 @@ Unreachable is a value. Nothing here says what should be; that is the planner's.
 
 import dataclasses
 import datetime as dt
+from typing import Final
 
 from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
@@ -169,6 +170,41 @@ class MapFacts:
 
 
 @dataclasses.dataclass(frozen=True)
+class VolumeFacts:
+    """The claim of an instance's volume; sizes as Kubernetes writes them.
+
+    Args:
+        requested: what it asks for.
+        capacity: what the volume has with its file system, None before there is one.
+        class_name: its StorageClass, None for none.
+        bound: False until it has a volume: only then may it ask for more.
+        resizing: what the growing of the volume waits for, empty if it says nothing of it.
+    """
+
+    requested: str
+    capacity: str | None = None
+    class_name: str | None = None
+    bound: bool = False
+    resizing: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Volumes:
+    """The volumes of a cluster.
+
+    Args:
+        by_instance: of every instance that has a StatefulSet and a claim.
+        expandable: StorageClasses that let volumes grow; empty while none has to.
+    """
+
+    by_instance: dict[str, VolumeFacts] = dataclasses.field(default_factory=dict)
+    expandable: frozenset[str] = frozenset()
+
+
+NO_VOLUMES: Final = Volumes()
+
+
+@dataclasses.dataclass(frozen=True)
 class ClusterFacts:
     """Everything that was seen of a cluster.
 
@@ -184,6 +220,7 @@ class ClusterFacts:
         unused: seconds for which every look has found the former login of a rotation unused, 0 if the last one did not.
         wanted_specs: by shard, what the agents should work by.
         taken: names that an object of another owner has, with what to say of it; it is never touched.
+        volumes: of its instances.
         stale: objects that differ from what they should be.
         repeatable: objects that do not, and were applied long ago.
         status: what was reported last.
@@ -211,6 +248,7 @@ class ClusterFacts:
     shards: tuple[ShardFacts, ...] = ()
     wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)
     taken: dict[ObjectKey, Finding] = dataclasses.field(default_factory=dict)
+    volumes: Volumes = NO_VOLUMES
     stale: tuple[ObjectKey, ...] = ()
     repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None

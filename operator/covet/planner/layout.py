@@ -1,6 +1,6 @@
 """Which edits of a spec a living cluster follows, and which have to wait.
 
-The number of shards, their weights, volumes, the server's version and the database are fixed
+The number of shards, their weights, the class of volumes, the server's version and the database are fixed
 at birth in this version of Covet: the cluster goes on with what it was born with, and each edit
 of such a field is listed in `status.pendingChanges`, never silently ignored.
 """
@@ -8,22 +8,20 @@ of such a field is listed in `status.pendingChanges`, never silently ignored.
 from collections.abc import Iterator
 from typing import Final
 
-from covet.api import quantity
 from covet.api.effective import EffectiveSpec
+from covet.planner import volumes
 from covet.planner.actions import PendingChange
+from covet.planner.facts import NO_VOLUMES, Volumes
 
 _UNDO: Final = "Put the old value back, or make a new cluster and move the data."
-_MOVE: Final = "Make a new cluster of that size and move the data."
-"""Instead of `_UNDO` for the volumes' size, which the definition lets nobody change, not even back."""
 
 
-def in_force(wanted: EffectiveSpec, born: EffectiveSpec) -> EffectiveSpec:
-    """Return the spec to work by: what is fixed at birth from `born`, the rest as wanted now."""
-    return wanted.model_copy(
+def in_force(wanted: EffectiveSpec, born: EffectiveSpec, seen: Volumes = NO_VOLUMES) -> EffectiveSpec:
+    """Return the spec to work by: what is fixed at birth from `born`, a size that volumes can have, else as wanted."""
+    return volumes.in_force(wanted, born, seen).model_copy(
         update={
             "engine": wanted.engine.model_copy(update={"version": born.engine.version}),
             "shards": born.shards.model_copy(update={"instances": wanted.shards.instances}),
-            "storage": born.storage,
             "database": born.database,
             "adopt": None,  # says whose data a record is for; nothing is run by it
         }
@@ -44,12 +42,6 @@ def _pending(wanted: EffectiveSpec, born: EffectiveSpec) -> Iterator[PendingChan
         ("spec.database.name", "RenameUnsupported", born.database.name, wanted.database.name),
         ("spec.database.owner", "RenameUnsupported", born.database.owner, wanted.database.owner),
     )
-    if quantity.parse(wanted.storage.size) != quantity.parse(born.storage.size):
-        yield PendingChange(
-            "spec.storage.size",
-            "VolumeGrowthUnsupported",
-            f"The cluster was born with {born.storage.size} and keeps it; {wanted.storage.size} waits. {_MOVE}",
-        )
     for field, reason, old, new in fixed:
         if old != new:
             yield PendingChange(

@@ -85,7 +85,9 @@ def _effective(facts: ClusterFacts) -> EffectiveSpec | None:
     if facts.spec is None or facts.problems:
         # What was accepted last is still in force.
         return facts.status.effective if facts.status is not None else None
-    return layout.in_force(facts.spec, facts.identity.born) if facts.identity is not None else facts.spec
+    if facts.identity is None:
+        return facts.spec
+    return layout.in_force(facts.spec, facts.identity.born, facts.volumes)
 
 
 def _login(facts: ClusterFacts) -> api.LoginStatus | None:

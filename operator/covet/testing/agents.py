@@ -30,7 +30,7 @@ from covet.core.agentapi import (
     SwitchoverOrder,
 )
 from covet.core.errors import RefusedError
-from covet.planner import quorum
+from covet.planner import postgresql15, quorum
 from covet.planner.election import changing
 from covet.planner.record import ShardRecord
 
@@ -92,6 +92,8 @@ class FakeAgent:
         self.task: MemberState | None = None
         self.source: FakeAgent | None = None
         self.started = True
+        self.loaded: dict[str, str] | None = None
+        """Parameters that the server started with."""
         self.bootstraps = 0
         self.sessions: set[str] = set()
 
@@ -140,7 +142,7 @@ class FakeAgent:
             spec_generation=self.spec.generation if self.spec is not None else 0,
             shard_uid=(born.shard_uid or self._uid()) if born else None,
             applied_generation=self.applied if self.tells_applied else None,
-            pending_restart=self.pending_restart,
+            pending_restart=tuple(sorted({*self.pending_restart, *self._waiting()})),
             parameter_problem=self.parameter_problem,
             quorum_missing=self.quorum_missing,
             logins=self._logins() if born else None,
@@ -286,6 +288,8 @@ class FakeAgent:
     def tick(self) -> None:
         """Let long work finish, and the server go by the newest spec."""
         self.applied = self.spec.generation if self.spec is not None else 0
+        if self.spec is not None and (not self.started or self.loaded is None):
+            self.loaded = dict(self.spec.parameters)
         if self.task is MemberState.BOOTSTRAPPING:
             member = self._new_member()
             self.volume = Volume(member, str(uuid.uuid4().int >> 65), Rule(1, 1, member, (member,), 0))
@@ -336,6 +340,14 @@ class FakeAgent:
             for agent in self.siblings.values()
             if agent is not self and agent.volume is not None and agent.task is None and agent.started
         )
+
+    def _waiting(self) -> set[str]:
+        """Return the settings that take effect with a start of the server and have changed since the last one."""
+        asked, loaded = self.spec.parameters if self.spec is not None else {}, self.loaded
+        if loaded is None or self.applied == 0:
+            return set()
+        changed = {name for name in (*asked, *loaded) if asked.get(name) != loaded.get(name)}
+        return {name for name in changed if postgresql15.SETTINGS[name].context == "postmaster"}
 
     def _reason(self, state: MemberState, serves: Serving) -> str:
         if state is MemberState.LEADER and serves is Serving.CLOSED and self.volume is not None:

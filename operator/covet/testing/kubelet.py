@@ -30,6 +30,7 @@ from covet.core.agentapi import (
 from covet.core.errors import RefusedError
 from covet.kube import ledger, resources
 from covet.kube.resources import Manifest
+from covet.manifests import metadata
 from covet.peers import codec
 from covet.planner import record
 from covet.planner.record import ShardRecord
@@ -67,6 +68,10 @@ class Kubelet:
         self.agents: dict[str, FakeAgent] = {}
         self.violations: list[str] = []
         self.unreachable: set[str] = set()
+        self.slow_volumes: set[str] = set()
+        """Instances whose volumes are asked to grow and do not yet."""
+        self.storage_class = "fast"
+        """What the default class stands for."""
 
     async def sync(self) -> None:
         """Start pods that are missing, let time pass for the agents, and publish what they say."""
@@ -77,6 +82,7 @@ class Kubelet:
         for resource, namespace, name in list(self._server.objects):
             if resource == resources.STATEFUL_SET:
                 self._take_up(namespace, name)
+                self._provide(namespace, name)
                 await self._ensure_pod(namespace, name)
         for agent in self.agents.values():
             agent.tick()
@@ -100,6 +106,32 @@ class Kubelet:
         status = {"observedGeneration": found["metadata"]["generation"], "updateRevision": revision}
         if found.get("status") != status:
             self._server.put({**found, "status": status})
+
+    def _provide(self, namespace: str, instance: str) -> None:
+        """Make the claim of an instance as the StatefulSet controller does, bind it, and grow it as storage does."""
+        stateful_set = self._server.objects[resources.STATEFUL_SET, namespace, instance]
+        name = names.data_volume_claim(instance)
+        found = self._server.get(resources.CLAIM, namespace, name)
+        if found is None:
+            (template,) = stateful_set["spec"]["volumeClaimTemplates"]
+            labels = template["metadata"]["labels"]
+            spec = {"storageClassName": self.storage_class, **template["spec"]}
+            found = {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name, "namespace": namespace, "labels": labels},
+                "spec": spec,
+            }
+        amount = ((found["spec"].get("resources") or {}).get("requests") or {}).get("storage")
+        capacity = ((found.get("status") or {}).get("capacity") or {}).get("storage")
+        status: dict[str, Any] = {"phase": "Bound", "capacity": {"storage": amount}}
+        if capacity is not None and instance in self.slow_volumes:
+            waits = {"type": "FileSystemResizePending", "status": "True"}
+            status |= {"capacity": {"storage": capacity}, "conditions": [waits] if capacity != amount else []}
+        goes = stateful_set["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"
+        owners = [metadata.owned_by(stateful_set)] if goes else []
+        if found.get("status") != status or (found["metadata"].get("ownerReferences") or []) != owners:
+            self._server.put({**found, "metadata": {**found["metadata"], "ownerReferences": owners}, "status": status})
 
     async def _ensure_pod(self, namespace: str, instance: str) -> None:
         pod = names.pod(instance)

@@ -1,9 +1,10 @@
 """What the real API server refuses or drops whoever writes, so that no test leans on a more lenient one."""
 
+import decimal
 import functools
 from typing import Any, Final
 
-from covet.api import crd
+from covet.api import crd, quantity
 from covet.kube import resources
 from covet.kube.resources import Manifest, Resource
 
@@ -37,6 +38,8 @@ def complaint(resource: Resource, old: Manifest | None, new: Manifest) -> str | 
         return None
     if resource == resources.SECRET and old["type"] != new["type"]:
         return f'type: Invalid value: "{new["type"]}": field is immutable'
+    if resource == resources.CLAIM and old.get("spec") != new.get("spec"):
+        return _claim_complaint(old, new)
     if resource == resources.STATEFUL_SET:
         fields = {**(old.get("spec") or {}), **(new.get("spec") or {})}
         changed = [field for field in fields if _field(old, field) != _field(new, field)]
@@ -45,6 +48,24 @@ def complaint(resource: Resource, old: Manifest | None, new: Manifest) -> str | 
                 f"spec: Forbidden: updates to statefulset spec for fields other than {sorted(_EDITABLE)} are forbidden"
             )
     return None
+
+
+def _claim_complaint(old: Manifest, new: Manifest) -> str | None:
+    """Return why the claim of a volume may not be changed so: only that of a bound one, only to more."""
+    # Whoever binds a claim writes the name of its volume.
+    before, after = ({key: part for key, part in item["spec"].items() if key != "volumeName"} for item in (old, new))
+    was, will = (_requested(spec.pop("resources", None)) for spec in (before, after))
+    bound = (old.get("status") or {}).get("phase") == "Bound"
+    if before == after and (was == will or (bound and will > was)):
+        return None
+    return (
+        "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for"
+        " bound claims"
+    )
+
+
+def _requested(resources_part: Manifest | None) -> decimal.Decimal:
+    return quantity.parse(((resources_part or {}).get("requests") or {}).get("storage", "0"))
 
 
 def complete(resource: Resource, item: Manifest) -> None:

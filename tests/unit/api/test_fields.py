@@ -48,7 +48,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "shards.instances": (5, f"{AGENTS}+{OBJECTS}"),
     "shards.weights": ({"s0": 2}, PENDING),
     "durability": ("Async", AGENTS),
-    "storage.size": ("20Gi", REFUSED),
+    "storage.size": ("20Gi", OBJECTS),
     "storage.className": ("fast", PENDING),
     "resources.requests.cpu": ("500m", OBJECTS),
     "resources.requests.memory": ("512Mi", OBJECTS),
@@ -126,10 +126,9 @@ def after(path: str, value: Any) -> tuple[Plan, ClusterStatus]:
 def refused(path: str) -> bool:
     """Return whether the definition lets nobody change a field."""
     rules = crd.schema()["properties"]["spec"]
-    storage = rules["properties"]["storage"]["properties"]
     return path in [
         rule["message"].split()[0]
-        for node in (rules, rules["properties"]["engine"]["properties"]["name"], storage["size"])
+        for node in (rules, rules["properties"]["engine"]["properties"]["name"])
         for rule in node[model.RULES]
         if "oldSelf" in rule["rule"]
     ]

@@ -80,7 +80,7 @@ class Bench:
         found: dict[str, str] = self.server.objects[resources.CLUSTER, NAMESPACE, "shop"]["metadata"]["annotations"]
         return found
 
-    def provide_storage(self) -> None:
+    def provide_storage(self, *, expandable: bool = True) -> None:
         """Make a default StorageClass."""
         annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
         self.server.put(
@@ -88,6 +88,7 @@ class Bench:
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
                 "metadata": {"name": "fast", "annotations": annotations},
+                "allowVolumeExpansion": expandable,
             }
         )
 

@@ -43,10 +43,8 @@ async def strand(bench: Bench, instance: str, host: str) -> None:
     bench.server.put(
         {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "labels": {stranding.HOSTNAME: "n"}}}
     )
-    claim = {"name": f"data-{instance}-0", "namespace": NAMESPACE, "labels": {"covet.dev/cluster": "shop"}}
-    bench.server.put(
-        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": {"volumeName": "pv"}}
-    )
+    claim = bench.server.objects[resources.CLAIM, NAMESPACE, f"data-{instance}-0"]
+    bench.server.put({**claim, "spec": {**claim["spec"], "volumeName": "pv"}})
     volume = affinity({stranding.HOSTNAME: [host]})
     bench.server.put({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, **volume})
     since = clock.rfc3339(clock.Clock().wall() - dt.timedelta(minutes=1))

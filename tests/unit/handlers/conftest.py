@@ -51,7 +51,8 @@ class Site:
         self.server.put(DEFINITION)
         annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
         metadata = {"name": "fast", "annotations": annotations}
-        self.server.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata})
+        made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata}
+        self.server.put({**made, "allowVolumeExpansion": True})
 
     def declare(self, name: str, **spec: Any) -> dict[str, Any]:
         """Create a CovetCluster."""
@@ -79,10 +80,8 @@ class Site:
         self.server.put(
             {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": name, "spec": {"nodeAffinity": terms}}
         )
-        claim = {"name": f"data-{instance}-0", "namespace": "ns"}
-        self.server.put(
-            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": {"volumeName": "pv"}}
-        )
+        claim = self.server.objects[resources.CLAIM, "ns", f"data-{instance}-0"]
+        self.server.put({**claim, "spec": {**claim["spec"], "volumeName": "pv"}})
         pod = self.server.objects[resources.POD, "ns", f"{instance}-0"]
         since = "2026-01-01T00:00:00Z"
         waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "lastTransitionTime": since}

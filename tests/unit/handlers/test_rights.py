@@ -102,6 +102,10 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
         await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         site.declare("shop", resources={"requests": {"memory": "1Gi"}})
         await until(lambda: ("pods", "eviction", "create") in exercised, 90)
+        # Volumes grow.
+        await until(lambda: site.status("shop").get("phase") == "Ready", 90)
+        site.declare("shop", resources={"requests": {"memory": "1Gi"}}, storage={"size": "2Gi"})
+        await until(lambda: ("persistentvolumeclaims", "", "patch") in exercised, 90)
         # A shard gets smaller.
         await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         site.declare("shop", shards={"count": 1, "instances": 1})

@@ -1,7 +1,10 @@
 """What a living cluster follows, and what a person has to do for the rest."""
 
+import pytest
+
 from covet.api.effective import EffectiveSpec
 from covet.planner import layout
+from covet.planner.facts import VolumeFacts, Volumes
 from covet.testing import world as worlds
 
 
@@ -16,9 +19,23 @@ def test_the_same_size_in_another_unit_is_no_change() -> None:
     assert () == layout.pending(sized("10240Mi"), sized("10Gi"))
 
 
-def test_another_size_is_listed_without_advice_that_admission_refuses() -> None:
-    """A size that was stored under an older definition is told; the definition lets no size change back."""
-    (change,) = layout.pending(sized("20Gi"), sized("10Gi"))
-    assert ("spec.storage.size", "VolumeGrowthUnsupported") == (change.field, change.reason)
-    assert "Put the old value back" not in change.message
-    assert "10Gi" in change.message
+def test_the_same_size_in_another_unit_stays_as_it_was_written() -> None:
+    """Nothing is applied anew for the sake of another unit."""
+    assert "10Gi" == layout.in_force(sized("10240Mi"), sized("10Gi")).storage.size
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asked", "expandable", "expected"),
+    [
+        ("20Gi", "10Gi", ("fast",), "20Gi"),
+        ("20Gi", "10Gi", (), "10Gi"),
+        ("5Gi", "10Gi", ("fast",), "10Gi"),
+        ("10Gi", "20Gi", ("fast",), "20Gi"),
+    ],
+)
+def test_the_size_in_force_is_what_volumes_can_have(
+    wanted: str, asked: str, expandable: tuple[str, ...], expected: str
+) -> None:
+    """More where the class allows it, and never less than a claim asks for already."""
+    seen = Volumes({"shop-s0-a": VolumeFacts(asked, asked, "fast", bound=True)}, frozenset(expandable))
+    assert expected == layout.in_force(sized(wanted), sized("10Gi"), seen).storage.size

@@ -11,7 +11,7 @@ CARGO := cd rust-hasher && cargo
 PYTEST := $(PY) -m pytest
 PYTHON_CODE := operator tests benchmarks tools examples rust-hasher
 
-.PHONY: help setup check check-python check-rust test test-unit test-rust test-process build-ahead test-cluster test-model test-long \
+.PHONY: help setup setup-demo check check-python check-rust test test-unit test-rust test-process build-ahead test-cluster test-model test-long \
         coverage demo demo-down devcluster-up devcluster-down images generate settings-table bench nemesis fmt
 
 help: ## list the verbs
@@ -19,6 +19,9 @@ help: ## list the verbs
 
 setup: ## install what is missing: Debian packages, toolchains, uv, the wheels of the lock file
 	@python3 tools/bootstrap.py
+
+setup-demo: ## the part of it that the demo needs: no PostgreSQL, Prometheus or linters of Rust
+	@python3 tools/bootstrap.py demo
 
 check: setup check-python check-rust ## linters, types, floors, dead code, generated files
 
@@ -61,19 +64,19 @@ coverage: ## of the unit and process tiers together; below 85 % fails
 	$(BIN)/coverage combine --quiet --keep --data-file=.coverage .coverage-parts/*
 	$(BIN)/coverage report --data-file=.coverage --fail-under=85 --skip-covered
 
-demo: setup ## a sharded, replicated PostgreSQL on a real Kubernetes, from nothing to a table of results
+demo: setup-demo ## a sharded, replicated PostgreSQL on a real Kubernetes, from nothing to a table of results
 	@$(PY) -m tools.demo up
 
 demo-down: ## remove every trace of the demo
 	@if [ -x $(PY) ]; then $(PY) -m tools.demo down; else echo "nothing was set up here"; fi
 
-devcluster-up: setup ## a three-node Kubernetes of our own, named dev
+devcluster-up: setup-demo ## a three-node Kubernetes of our own, named dev
 	@$(PY) -m tests.e2e.devcluster up --nodes 3
 
 devcluster-down: ## stop it and leave no trace
 	@if [ -x $(PY) ]; then $(PY) -m tests.e2e.devcluster down; else echo "nothing was set up here"; fi
 
-images: setup ## build the images; PUSH=registry pushes them
+images: setup-demo ## build the images; PUSH=registry pushes them
 	@python3 -m tools.images build $(if $(PUSH),--push $(PUSH))
 
 generate: setup ## write CRDs, reference pages, alerts and dashboards from their sources

@@ -6,7 +6,8 @@ what is missing: Debian packages by name, a Rust toolchain where the one at hand
 folder of its own, and the wheels of the lock file in `.venv`. The Go toolchain is the devcluster's
 business, which fetches it only when it has to compile.
 
-    python3 tools/bootstrap.py              what `make test` and `make demo` need
+    python3 tools/bootstrap.py              what every verb of the Makefile needs
+    python3 tools/bootstrap.py demo         what `make demo` needs, and no more
     python3 tools/bootstrap.py --check      say what is missing, install nothing
 """
 
@@ -31,11 +32,14 @@ UV_VERSION = "0.13.9"
 RUST_NEEDED = (1, 85)
 RUST_TOOLS = {"cargo-clippy": "rust-web-clippy", "cargo-fmt": "rustfmt-web"}
 
+ALL, DEMO = "all", "demo"
+NODES, BUILDERS = "the three-node cluster", "images"
+SERVER, CLOCKS, ALERTS = "PostgreSQL 15 for the process tests", "wall clocks that tests step", "alerts and dashboards"
 PACKAGES = {
     "compilers and headers": {"gcc": "gcc", "git": "git", "make": "make", "/usr/include/stdio.h": "libc6-dev"},
-    "PostgreSQL 15 for the process tests": {"/usr/lib/postgresql/15/bin/initdb": "postgresql-15"},
-    "wall clocks that tests step": {"faketime": "faketime"},
-    "the three-node cluster": {
+    SERVER: {"/usr/lib/postgresql/15/bin/initdb": "postgresql-15"},
+    CLOCKS: {"faketime": "faketime"},
+    NODES: {
         "containerd": "containerd",
         "runc": "runc",
         "/usr/lib/cni/bridge": "containernetworking-plugins",
@@ -48,8 +52,8 @@ PACKAGES = {
         "nsenter": "util-linux",
         "sysctl": "procps",
     },
-    "alerts and dashboards": {"promtool": "prometheus"},
-    "images": {"buildah": "buildah", "mmdebstrap": "mmdebstrap"},
+    ALERTS: {"promtool": "prometheus"},
+    BUILDERS: {"buildah": "buildah", "mmdebstrap": "mmdebstrap"},
 }
 """Purpose -> {a program on PATH or an absolute path that proves presence: the Debian package}."""
 
@@ -117,30 +121,43 @@ def uses_kind(environ: "Mapping[str, str]" = os.environ) -> bool:
     return ours and shutil.which("kind") is not None and has_docker()
 
 
-def missing_packages() -> "dict[str, list[str]]":
-    """Return purpose -> Debian packages that are not installed here."""
-    wanted = dict(PACKAGES)
-    if uses_kind():
-        del wanted["the three-node cluster"], wanted["images"]
+def purposes(verb: str, environ: "Mapping[str, str]" = os.environ) -> "set[str]":
+    """Return the purposes of PACKAGES that matter here for `demo`, or for `all` verbs."""
+    needless = {SERVER, CLOCKS, ALERTS} if verb == DEMO else set()
+    if uses_kind(environ):
+        needless |= {NODES, BUILDERS}
+    if verb == DEMO and environ.get("KUBECONFIG"):
+        needless |= {NODES}
+    return set(PACKAGES) - needless
+
+
+def missing_packages(verb: str = ALL) -> "dict[str, list[str]]":
+    """Return purpose -> Debian packages that are not installed here and that `demo`, or `all` verbs, need."""
+    wanted = purposes(verb)
     missing = {}
-    for why, need in wanted.items():
-        missing[why] = [name for proof, name in sorted(need.items()) if not present(proof)]
-    missing["Rust, at least 1.85, with its linter and formatter"] = missing_rust()
+    for why, need in PACKAGES.items():
+        if why in wanted:
+            missing[why] = [name for proof, name in sorted(need.items()) if not present(proof)]
+    missing["Rust, at least 1.85"] = missing_rust(RUST_TOOLS if verb == ALL else {})
     if uv_path() is None and not venv_works():
         missing["uv in a folder of its own"] = ["python3-venv"]
     return {why: names for why, names in missing.items() if names}
 
 
-def missing_rust(debian_cargo: str = "/usr/bin/cargo") -> "list[str]":
+def missing_rust(tools: "Mapping[str, str]" = RUST_TOOLS, debian_cargo: str = "/usr/bin/cargo") -> "list[str]":
     """Return Debian's packages of Rust: all of them where none is new enough, else what Debian's own lacks.
 
     A newer toolchain from elsewhere is completed by its owner: cargo names the component, Debian's would not fit it.
+
+    Args:
+        tools: program of linter or formatter -> package, where they are wanted.
+        debian_cargo: the cargo that Debian's package installs.
     """
     if version_of("rustc", "--version") < RUST_NEEDED or version_of("cargo", "--version") < RUST_NEEDED:
-        return ["rustc-web", "cargo-web", *RUST_TOOLS.values()]
+        return ["rustc-web", "cargo-web", *tools.values()]
     if shutil.which("cargo") != debian_cargo:
         return []
-    return [package for program, package in RUST_TOOLS.items() if not present(program)]
+    return [package for program, package in tools.items() if not present(program)]
 
 
 def venv_works() -> bool:
@@ -213,24 +230,25 @@ def sync(uv: pathlib.Path) -> None:
     run(str(uv), "sync", "--frozen", "--python", sys.executable, "--no-python-downloads", env=env)
 
 
-def prepare() -> None:
-    """Install what is missing; return when `make` can do the rest."""
-    install_packages(missing_packages())
+def prepare(verb: str = ALL) -> None:
+    """Install what is missing for `demo`, or for `all` verbs; return when `make` can do the rest."""
+    install_packages(missing_packages(verb))
     sync(install_uv())
 
 
 def main() -> None:
     """Look, install what is missing, and say that all is there."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("verb", nargs="?", choices=[ALL, DEMO], default=ALL, help="what is to be run afterwards")
     arguments.add_argument("--check", action="store_true", help="only say what is missing")
-    only_check = arguments.parse_args().check
+    chosen = arguments.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - this file alone may be started by an older Python, to say so
         stop(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
-    if not only_check:
-        prepare()
+    if not chosen.check:
+        prepare(chosen.verb)
         say("ready")
         return
-    missing = missing_packages()
+    missing = missing_packages(chosen.verb)
     for why, names in missing.items():
         say(f"missing for {why}: {' '.join(names)}")
     sys.exit(1 if missing else 0)

@@ -119,3 +119,40 @@ def test_rust_is_not_called_checked_without_linter_or_formatter(
         ("make", "check-rust"), cwd=bootstrap.ROOT, env=environment, check=False, capture_output=True, text=True
     )
     assert status == made.returncode, made.stderr
+
+
+@pytest.fixture
+def bare(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A machine with no program but those that a test puts into this folder."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    return folder
+
+
+def test_the_demo_installs_only_its_own_part(bare: pathlib.Path) -> None:
+    """Whoever looks at the demo gets no server, no Prometheus and no linters on their machine."""
+    assert not list(bare.iterdir())
+    every, demo = bootstrap.missing_packages(), bootstrap.missing_packages("demo")
+    names = {name for group in demo.values() for name in group}
+    assert {"buildah", "gcc", "rustc-web"} <= names
+    assert set() == names & {"postgresql-15", "prometheus", "faketime", "rust-web-clippy", "rustfmt-web"}
+    assert ["prometheus"] == every[bootstrap.ALERTS]
+
+
+def test_the_demo_on_kind_needs_no_package_where_compilers_are(bare: pathlib.Path) -> None:
+    """With Docker, kind, a C compiler and Rust on the machine nobody has to become root."""
+    for name in ("docker", "kind", "gcc", "git", "make"):
+        put_program(bare, name)
+    put_rust(bare, "1.96")
+    missing = bootstrap.missing_packages("demo")
+    missing.pop("uv in a folder of its own", None)
+    assert {} == missing
+
+
+def test_a_given_cluster_needs_no_nodes_of_ours(bare: pathlib.Path) -> None:
+    """Where KUBECONFIG names a cluster, the demo installs nothing to start one."""
+    given = {"KUBECONFIG": str(bare / "kubeconfig")}
+    wanted = (bootstrap.NODES in bootstrap.purposes("demo", {}), bootstrap.NODES in bootstrap.purposes("demo", given))
+    assert (True, False) == wanted

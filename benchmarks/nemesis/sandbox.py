@@ -19,8 +19,8 @@ PREFIX: Final = "10.90.0"
 
 RULES: Final = """
 table inet nemesis {
-  set deaf { type ipv4_addr; flags interval; }
-  set mute { type ipv4_addr; flags interval; }
+  set deaf { type ipv4_addr; flags interval, timeout; }
+  set mute { type ipv4_addr; flags interval, timeout; }
   chain incoming { type filter hook input priority 0; iifname "eth0" ip saddr @deaf drop; }
   chain outgoing { type filter hook output priority 0; oifname "eth0" ip daddr @mute drop; }
 }
@@ -101,6 +101,12 @@ class Node:
         """
         sides = [name for name, wanted in (("deaf", deaf), ("mute", mute)) if wanted]
         text = "".join(f"add element inet nemesis {side} {{ {', '.join(peers)} }}\n" for side in sides)
+        run(*self.prefix, "nft", "-f", "-", text=text)
+
+    def stall(self, seconds: float) -> None:
+        """Drop everything for so long; the kernel ends it, however busy the machine is."""
+        held = f"{{ {PREFIX}.0/24 timeout {round(seconds * 1000)}ms }}"
+        text = "".join(f"add element inet nemesis {side} {held}\n" for side in ("deaf", "mute"))
         run(*self.prefix, "nft", "-f", "-", text=text)
 
     def mend(self) -> None:

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from benchmarks.nemesis import health, judging, oracle, phases
 from benchmarks.nemesis.bench import Bench
-from benchmarks.nemesis.nodes import NodeAgent
 from benchmarks.nemesis.processtier import ProcessStage
 
 KIND: Final = "stress"
@@ -93,17 +92,10 @@ async def stall(stage: ProcessStage, seed: int, until: float) -> int:
         if time.time() > until:
             break
         members = stage.shard.members if one.member is None else [stage.shard.members[one.member]]
-        await asyncio.to_thread(_cut_for_a_moment, members)
+        await asyncio.gather(*(asyncio.to_thread(member.node.stall, STALL_SECONDS) for member in members))
+        await asyncio.sleep(STALL_SECONDS)
         count += 1
     return count
-
-
-def _cut_for_a_moment(members: list[NodeAgent]) -> None:
-    for member in members:
-        member.node.cut()
-    time.sleep(STALL_SECONDS)
-    for member in members:
-        member.node.mend()
 
 
 @contextlib.asynccontextmanager

@@ -78,6 +78,15 @@ def test_operator_is_a_source_root_and_not_a_package() -> None:
     assert [] == [path.name for path in (ROOT / "operator").iterdir() if path.suffix == ".py"]
 
 
+def test_no_part_of_the_product_may_import_what_its_tests_stand_on() -> None:
+    """The contract that says so names every part; a new one joins it."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = [entry for entry in contracts if entry.get("forbidden_modules") == ["covet.testing"]]
+    inside = (ROOT / "operator" / "covet").iterdir()
+    parts = {path.stem for path in inside if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert {f"covet.{part}" for part in parts - {"__init__", "testing"}} == set(contract["source_modules"])
+
+
 def test_every_module_of_the_product_says_why_it_exists() -> None:
     """An empty package file needs no words; every other module begins with a docstring."""
     silent = [str(path.relative_to(ROOT)) for path in PRODUCT if path.read_text() and '"""' != path.read_text()[:3]]

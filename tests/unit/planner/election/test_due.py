@@ -3,12 +3,15 @@
 import dataclasses
 from typing import Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covet.core.agentapi import Rule
 from covet.planner.election import due, hearing, voter, watch
-from covet.planner.election.events import Tick
+from covet.planner.election.effects import Send
+from covet.planner.election.events import Probed, Tick
+from covet.planner.election.messages import Beat
 from covet.planner.election.timers import FOREVER, NEVER
 from covet.planner.election.watch import Ballot, Config, Heard, Pulse, Role, View, Watch
 
@@ -107,3 +110,18 @@ def test_a_leader_whose_server_is_not_probed_has_no_heartbeat_due() -> None:
     state = dataclasses.replace(watch.started(Config("a"), view, NOW - 5000), probed_at=NOW - 1001)
     assert FOREVER == due.due(state, NOW)
     assert NOW == due.due(dataclasses.replace(state, probed_at=NOW), NOW)
+
+
+@pytest.mark.parametrize("late", [0, 30, 150])
+def test_a_leader_sends_five_heartbeats_a_second(late: int) -> None:
+    """By the schedule that the voter process sleeps by, to each peer, however late it wakes up each time."""
+    view = View(Role.LEADER, NOW, term=1, promise=1, rules=(Rule(1, 1, "a", COHORT, 1),), peers=COHORT)
+    state, now, sent = watch.started(Config("a"), view, NOW), NOW, []
+    while now < NOW + 3000:
+        state, _ = voter.step(state, Probed(), now)
+        state, out = voter.step(state, Tick(0), now)
+        sent += [(effect.to, now) for effect in out if isinstance(effect, Send) and isinstance(effect.message, Beat)]
+        now = due.due(state, now) + late
+    assert {"b", "c"} == {peer for peer, _ in sent}
+    for peer in "bc":
+        assert 14 <= len([moment for to, moment in sent if to == peer]) <= 16

@@ -165,6 +165,14 @@ def test_a_shard_that_is_down_is_waited_for() -> None:
     assert "app_a" == world.username
 
 
+@pytest.mark.parametrize("owner", ["app", "a" * 61, "a" * 62, "a" * 61 + "_a"])
+def test_logins_have_names_of_their_own_that_the_server_keeps(owner: str) -> None:
+    """However long the owner's name is, its logins differ from it and from each other, within 63 bytes."""
+    logins = names.logins(owner)
+    assert 3 == len({owner, *logins})
+    assert max(len(name) for name in logins) <= 63
+
+
 def seen_by(agent: AgentStatus | Unreachable | None) -> tuple[ShardFacts, ...]:
     """Return a shard of one instance."""
     return (ShardFacts("s0", (InstanceFacts("shop-s0-a", agent=agent),)),)

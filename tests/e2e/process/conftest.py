@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.e2e.process.benches import Benches
 from tests.e2e.process.shard import Shard
 
 
@@ -65,3 +66,18 @@ async def three(nursery: Nursery) -> AsyncIterator[Shard]:
     shard = await nursery.take(3)
     yield shard
     shard.show_logs()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def origin() -> AsyncIterator[Benches]:
+    """Benches whose first one has made a database."""
+    async with Benches() as made:
+        await made.a.call("birth")
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def benches(origin: Benches) -> AsyncIterator[Benches]:
+    """Three instances over copies of it."""
+    async with Benches(origin) as fresh:
+        yield fresh

@@ -5,29 +5,12 @@ import contextlib
 import os
 import signal
 import statistics
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from covet.agent import fencing
 from covet.core.errors import CovetError
 from tests.e2e.process.benches import Benches
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def origin() -> AsyncIterator[Benches]:
-    """Benches whose first one has made a database."""
-    async with Benches() as made:
-        await made.a.call("birth")
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def benches(origin: Benches) -> AsyncIterator[Benches]:
-    """Three instances over copies of it."""
-    async with Benches(origin) as fresh:
-        yield fresh
 
 
 async def test_i3_a_fenced_follower_receives_nothing_more(benches: Benches) -> None:

@@ -4,31 +4,14 @@ import asyncio
 import os
 import signal
 import statistics
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from covet.core.errors import CovetError
 from covet.engines import processes, timelines, unled
 from tests.e2e.process.benches import Benches
 from tests.e2e.process.servercalls import Caller
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def origin() -> AsyncIterator[Benches]:
-    """Benches whose first one has made a database."""
-    async with Benches() as made:
-        await made.a.call("birth")
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def benches(origin: Benches) -> AsyncIterator[Benches]:
-    """Three instances over copies of it."""
-    async with Benches(origin) as fresh:
-        yield fresh
 
 
 def histories(bench: Caller) -> list[str]:

@@ -16,8 +16,6 @@ ENOUGH: Final = 300
 SLOWEST: Final = 3
 PROCESS: Final = "process"
 CLUSTER: Final = "cluster"
-BACK_GATE: Final = 30.0
-"""Seconds until the former leader is a healthy replica again, p90 of the cluster tier."""
 BIN_MS: Final = 100
 
 Result = Mapping[str, Any]

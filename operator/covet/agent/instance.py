@@ -24,7 +24,7 @@ from covet.core import names
 from covet.core.agentapi import Peer, Position, Rule, ShardSpec, Task
 from covet.core.clock import Clock
 from covet.core.errors import CovetError, RefusedError, SpecError
-from covet.engines import configuration, sessions
+from covet.engines import configuration
 from covet.engines.configuration import Upstream
 from covet.engines.server import Server
 from covet.engines.sessions import Session, Vitals
@@ -112,7 +112,7 @@ class Instance:
         self.stalled_since: float | None = None
         self.unready = self.ill = ""
         self.unstreamed_since: float | None = None
-        self.join_at = self.probed_at = self.ready_until = 0.0
+        self.probed_at = self.ready_until = 0.0
         self.task: Task | None = None
         self.job: asyncio.Task[None] | None = None
         self.decision: Decision | None = None
@@ -367,15 +367,3 @@ def os_user() -> str:
         raise SpecError(
             "UserUnnamed", f"User {os.geteuid()} has no name in this image; peer logins need one."
         ) from error
-
-
-async def ask_vitals(inst: Instance, limit: float = 2.0) -> Vitals:
-    """Return what the server says of itself right now.
-
-    Raises:
-        RefusedError: it takes no sessions.
-        SqlError: it did not answer in time.
-    """
-    if inst.session is None or inst.session.closed:
-        raise RefusedError("ServerNotReady", f"The server of {inst.settings.instance} takes no sessions now.")
-    return await sessions.read_vitals(inst.session, limit)

@@ -212,11 +212,6 @@ class Voting:
         moment = self.heard.get(instance, {}).get(kind)
         return None if moment is None else self._clock.monotonic() - moment
 
-    def seq_of(self, instance: str, member: str) -> int:
-        """Return the change of the rule that a member's messages carry, 0 while it is not heard."""
-        heard = self.heard.get(instance, {})
-        return int(heard.get("seq", 0)) if heard.get("member") == member else 0
-
     async def stop(self) -> None:
         """Close the line; the voter ends by itself, and is killed if it does not."""
         for watcher in self._watchers:

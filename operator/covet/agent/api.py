@@ -184,7 +184,7 @@ class Api:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         if self._runner.server is not None:
-            self._door = Door(self._runner.server, inst.clock.monotonic)
+            self._door = Door(self._runner.server, inst.clock.monotonic, inst.metrics.turned_away.inc)
             await self.renew()
             self._door.open(inst.settings.listen, inst.own.agent_port)
 

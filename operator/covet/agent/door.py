@@ -46,17 +46,23 @@ class Door:
     Args:
         protocol: makes the server's end of one connection.
         monotonic: the clock, in seconds.
+        turned_away: told of each connection that is cut off: no place was left, or it asked nothing in time.
     """
 
-    def __init__(self, protocol: Callable[[], asyncio.Protocol], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        monotonic: Callable[[], float],
+        turned_away: Callable[[], None],
+    ) -> None:
         self._protocol = protocol
         self._monotonic = monotonic
+        self._turned_away = turned_away
         self._context: ssl.SSLContext | None = None
         self._listener: socket.socket | None = None
         self._visits: set[Visit] = set()
         self._by_transport: dict[asyncio.BaseTransport, Visit] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self.turned_away = 0
 
     def admit_with(self, context: ssl.SSLContext) -> None:
         """Use a TLS context for connections from now on; those that are open keep theirs."""
@@ -106,7 +112,7 @@ class Door:
                 await asyncio.sleep(_PACE)
                 continue
             if len(self._visits) >= PLACES and not self._make_room():
-                self.turned_away += 1
+                self._turned_away()
                 sock.close()
                 continue
             visit = Visit(self._monotonic())
@@ -165,7 +171,7 @@ class Door:
         self._visits -= {self._by_transport.pop(transport) for transport in gone}
 
     def _end(self, visit: Visit) -> None:
-        self.turned_away += 1
+        self._turned_away()
         self._visits.discard(visit)
         if isinstance(visit.transport, asyncio.Transport):
             visit.transport.abort()

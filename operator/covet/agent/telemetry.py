@@ -77,6 +77,7 @@ class Telemetry:
         self.orders = self._counter(metrics.AGENT_ORDERS)
         self.probe_failures = self._counter(metrics.AGENT_PROBE_FAILURES)
         self.orphans = self._counter(metrics.AGENT_ORPHANS)
+        self.turned_away = self._counter(metrics.AGENT_TURNED_AWAY)
         self.certificate_loads = self._counter(metrics.AGENT_CERTIFICATE_LOADS)
         self.discarded_bytes = self._counter(metrics.AGENT_DISCARDED_BYTES)
         self.primary = self._gauge(metrics.AGENT_PRIMARY)

@@ -80,6 +80,11 @@ AGENT_PROBE_FAILURES: Final = Metric(
     "covet_agent_probe_failures_total", Kind.COUNTER, "Probes of the server that failed or took too long."
 )
 AGENT_ORPHANS: Final = Metric("covet_agent_orphans_total", Kind.COUNTER, "Orphaned processes reaped as PID 1.")
+AGENT_TURNED_AWAY: Final = Metric(
+    "covet_agent_turned_away_total",
+    Kind.COUNTER,
+    "Connections to the agent API that were cut off: no place was left, or they asked nothing in time.",
+)
 AGENT_TASK_BYTES: Final = Metric("covet_agent_task_bytes", Kind.GAUGE, "Bytes of the copy under way.", ("part",))
 AGENT_DISCARDED_BYTES: Final = Metric(
     "covet_agent_discarded_bytes_total", Kind.COUNTER, "Log that no leader had and that was discarded to rejoin."

@@ -105,6 +105,7 @@ def test_every_metric_is_shown_or_alerted_on_or_known_to_be_for_investigations()
     investigations = {
         "covet_agent_info",  # what there is to choose from, and the versions
         "covet_agent_rule_seq",  # changes of a cohort, read beside the term
+        "covet_agent_turned_away_total",  # a sign of strangers at the agent's port
         "covet_agent_orphans_total",  # a sign of scripts in the container
         "covet_agent_task_bytes",  # there is no series before the first copy
         "covet_agent_certificate_loads_total",  # named by the runbook of its alert

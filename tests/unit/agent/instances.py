@@ -1,6 +1,7 @@
 """An agent's state without its processes: real files, real certificates, nothing running."""
 
 from pathlib import Path
+from typing import TypeVar, overload
 
 from covet.agent.children import Children
 from covet.agent.instance import Instance
@@ -24,7 +25,14 @@ SPEC = ShardSpec(
 )
 
 
-def make(folder: Path) -> Instance:
+Kind = TypeVar("Kind", bound=Instance)
+
+
+@overload
+def make(folder: Path) -> Instance: ...
+@overload
+def make(folder: Path, kind: type[Kind]) -> Kind: ...
+def make(folder: Path, kind: type[Instance] = Instance) -> Instance:
     """Return instance shop-s0-a over an empty volume below a folder; to be called in a running loop."""
     Authority().issue(folder / "tls", "shop-s0-a")
     (folder / "data").mkdir()
@@ -38,4 +46,4 @@ def make(folder: Path) -> Instance:
         programs=Path("/usr/lib/postgresql/15/bin"),
         log="text",
     )
-    return Instance(settings, SPEC, Clock(), Children())
+    return kind(settings, SPEC, Clock(), Children())

@@ -8,7 +8,7 @@ from covet.core.agentapi import Rule
 from covet.planner.election import lease, rules, state
 from covet.planner.election.effects import Note, Send
 from covet.planner.election.guards import Guards
-from covet.planner.election.messages import HandOver, Recruit, Recruited
+from covet.planner.election.messages import UNABLE, HandOver, Recruit, Recruited
 from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Agent, Candidacy, Out, Reign
 from covet.planner.election.timers import NEVER
@@ -149,9 +149,13 @@ def take(agent: Agent, message: Recruited, now: int, jitter: int, out: Out) -> A
 
 
 def turn(agent: Agent, candidacy: Candidacy, now: int, jitter: int, out: Out) -> Agent:
-    """Ask again, or end a candidacy that lasts too long."""
+    """Ask again, or end a candidacy that lasts too long, or that somebody else's stands against.
+
+    A member that is unable says nothing about the others: they get the time that their fences take.
+    """
     timers = agent.config.timers
-    refusals = [candidacy.times[name] for name, answer in candidacy.answers.items() if not answer.yes]
+    against = (name for name, answer in candidacy.answers.items() if not answer.yes and answer.reason not in UNABLE)
+    refusals = [candidacy.times[name] for name in against]
     lost = bool(refusals) and not candidacy.accept_loss and now - min(refusals) >= timers.refused
     patience = timers.recruit << min(agent.failures, PATIENCE_DOUBLINGS)
     if lost or now - candidacy.since >= patience:

@@ -103,6 +103,10 @@ class Reply:
     reason: str = ""
 
 
+UNABLE: Final = frozenset({"Rewinding", "JustStarted", "PositionUnreadable"})
+"""Reasons of a refusal that speak of the sender alone: of no rival, and of no leader that is well."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recruit:
     """A candidate asks for a promise never to acknowledge a term below `term`."""

@@ -288,3 +288,18 @@ def test_candidacies_that_go_on_failing_leave_more_room_between_them() -> None:
     assert [200, 400, 800, 1600, 1600] == pauses
     leader = Leader("b", 9, promoted=True, rewind=False)
     assert 0 == following.hear(agent, leader, 2000, []).failures
+
+
+@pytest.mark.parametrize(
+    ("reason", "promise", "ends"),
+    [("PromisedHigher", 9, 1200), ("LeaseHolds", 1, 1200), ("Rewinding", 1, 2500), ("JustStarted", 1, 2500)],
+)
+def test_a_member_that_is_unable_does_not_hurry_a_candidate(reason: str, promise: int, ends: int) -> None:
+    """A rival or a living leader ends a candidacy soon; a member amid a rewind leaves the third all of its time."""
+    agent = machine.start(Config("a"), Sworn(1, RULE), ("a", "b", "c"), 0).agent
+    agent = candidacy.begin(agent, 1, 1000, [])
+    no = Recruited("c", agent.term, yes=False, promise=promise, reason=reason)
+    agent = candidacy.take(agent, no, 1000, 0, [])
+    assert agent.candidacy is not None
+    assert Role.CANDIDATE is candidacy.turn(agent, agent.candidacy, ends - 1, 0, []).role
+    assert Role.RECRUITED is candidacy.turn(agent, agent.candidacy, ends, 0, []).role

@@ -33,27 +33,28 @@ EXHAUSTIVE_LONG = {
 }
 
 CORE = {
-    "durable_promise": ELECTIONS,
-    "fence_answers": ELECTIONS,
-    "stop_answers": ELECTIONS,
-    "handed_term": Bounds(term=3, crashes=0, writes=2),
-    "led_mark": ELECTIONS,
-    "own_term": ELECTIONS,
-    "row_opens": ELECTIONS,
-    "lineage": ELECTIONS,
-    "rewind_late": Bounds(term=2, crashes=1, writes=2, permits=False),
-    "rewinding_mark": Bounds(term=3, crashes=0, writes=2),
-    "position": ELECTIONS,
-    "newest_rule": Bounds(term=2, crashes=1, orders=((1, 0),)),
-    "learner_votes": Bounds(term=2, crashes=1, orders=((1, 0),)),
-    "change_after_row": Bounds(cohort=1, acks=0, term=2, crashes=1, orders=((3, 1),)),
-    "change_order": Bounds(members=4, cohort=3, term=2, crashes=0, orders=((4, 1),)),
+    "durable_promise": ("I1", ELECTIONS),
+    "fence_answers": ("I8", ELECTIONS),
+    "stop_answers": ("I8", ELECTIONS),
+    "handed_term": ("I8", Bounds(term=3, crashes=0, writes=2)),
+    "led_mark": ("I1", ELECTIONS),
+    "own_term": ("I1", ELECTIONS),
+    "row_opens": ("I2", ELECTIONS),
+    "lineage": ("I8", ELECTIONS),
+    "rewind_late": ("I2", Bounds(term=2, crashes=1, writes=2, permits=False)),
+    "rewinding_mark": ("I8", Bounds(term=3, crashes=0, writes=2)),
+    "position": ("I2", ELECTIONS),
+    "newest_rule": ("I1", Bounds(term=2, crashes=1, orders=((1, 0),))),
+    "learner_votes": ("I1", Bounds(term=2, crashes=1, orders=((1, 0),))),
+    "change_after_row": ("I4", Bounds(cohort=1, acks=0, term=2, crashes=1, orders=((3, 1),))),
+    "change_order": ("I2", Bounds(members=4, cohort=3, term=2, crashes=0, orders=((4, 1),))),
 }
+"""By switch: the invariant that breaks without it, on the shortest way, and the bounds within which it does."""
 
 EXECUTOR = {
-    "timeline_is_term": ELECTIONS,
-    "position_of_last_byte": ELECTIONS,
-    "new_volume_is_new_member": Bounds(term=2, crashes=1, losses=1),
+    "timeline_is_term": ("I8", ELECTIONS),
+    "position_of_last_byte": ("I2", ELECTIONS),
+    "new_volume_is_new_member": ("I8", Bounds(term=2, crashes=1, losses=1)),
 }
 
 LEASES = ("lease_wait", "start_grace")
@@ -81,12 +82,20 @@ def test_no_acknowledged_commit_is_lost_within_larger_bounds(bounds: Bounds) -> 
     assert verdict.exhausted, f"the bounds no longer fit: {verdict}"
 
 
+FIVE = Bounds(members=5, cohort=5, acks=2, term=5, crashes=3, writes=3, switchovers=True)
+
+
 @pytest.mark.parametrize("walks", [300, pytest.param(10_000, marks=pytest.mark.long)])
 def test_five_members_lose_nothing_on_random_walks(walks: int) -> None:
     """Five members with W=2 have too many states to visit all; random walks break nothing."""
-    shard = Shard(Bounds(members=5, cohort=5, acks=2, term=5, crashes=3, writes=3, switchovers=True))
-    verdict = checker.wander(shard, seed=4, walks=walks, length=60)
+    verdict = checker.wander(Shard(FIVE), seed=4, walks=walks, length=60)
     assert "" == verdict.problem, str(verdict)
+
+
+def test_random_walks_of_five_members_find_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """The walks go far enough: if any member may lead, they lose a commit."""
+    shard = Shard(FIVE, dataclasses.replace(Guards(), position=False))
+    _assert_found("position", "I2", checker.wander(shard, seed=4, walks=2000, length=60), capsys)
 
 
 @pytest.mark.parametrize("safeguard", CORE)
@@ -94,9 +103,10 @@ def test_without_a_safeguard_of_the_core_a_violation_is_found(
     safeguard: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each safeguard is there for a reason: without it the search finds a lost commit or a second leader."""
-    shard = Shard(CORE[safeguard], dataclasses.replace(Guards(), **{safeguard: False}))
+    invariant, bounds = CORE[safeguard]
+    shard = Shard(bounds, dataclasses.replace(Guards(), **{safeguard: False}))
     shard.mirror = False
-    _assert_found(safeguard, checker.explore(shard, limit=400_000), capsys)
+    _assert_found(safeguard, invariant, checker.explore(shard, limit=400_000), capsys)
 
 
 @pytest.mark.parametrize("safeguard", EXECUTOR)
@@ -104,9 +114,10 @@ def test_without_a_safeguard_of_the_executor_a_violation_is_found(
     safeguard: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the executor has to keep is as necessary as what the core keeps."""
-    shard = Shard(EXECUTOR[safeguard], lapses=frozenset([safeguard]))
+    invariant, bounds = EXECUTOR[safeguard]
+    shard = Shard(bounds, lapses=frozenset([safeguard]))
     shard.mirror = False
-    _assert_found(safeguard, checker.explore(shard, limit=400_000), capsys)
+    _assert_found(safeguard, invariant, checker.explore(shard, limit=400_000), capsys)
 
 
 def test_lowering_w_before_the_followers_leave_loses_a_commit() -> None:
@@ -136,7 +147,8 @@ def test_without_a_wait_a_reader_sees_the_past(safeguard: str) -> None:
     assert found
 
 
-def _assert_found(safeguard: str, verdict: checker.Verdict, capsys: pytest.CaptureFixture[str]) -> None:
+def _assert_found(safeguard: str, invariant: str, verdict: checker.Verdict, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\nwithout {safeguard}: {verdict}")  # noqa: T201  the counterexample is meant to be read
     assert verdict.problem, f"without {safeguard} nothing goes wrong within the bounds: {verdict}"
+    assert invariant == verdict.problem.split()[0], str(verdict)

@@ -178,7 +178,8 @@ class Shard(Model[State]):
             for member, me in enumerate(state.who):
                 if member != candidate:
                     yield from self._recruit(state, member, me, term, candidate)
-        for term, to, base in state.handed:
+        # The order of what bears names would change with every run, and with it which violation is found first.
+        for term, to, base in sorted(state.handed, key=lambda order: (order[:2], rules.age(order[2]), order[2].cohort)):
             yield from self._take_over(state, term, to, base)
 
     def _member_steps(self, state: State, member: int, me: Who) -> Iterator[tuple[str, Callable[[], State]]]:
@@ -249,7 +250,7 @@ class Shard(Model[State]):
 
     def _decide(self, state: State, member: int, me: Who) -> Iterator[tuple[str, Callable[[], State]]]:
         term = me.candidate
-        mine = [answer for answer in state.answers if answer[:2] == (term, member)]
+        mine = sorted((answer for answer in state.answers if answer[:2] == (term, member)), key=_rank)
         own = next((answer for answer in mine if answer[2] == member), None)
         if own is None:
             return
@@ -545,6 +546,11 @@ class Shard(Model[State]):
         if "position_of_last_byte" in self.lapses:
             last = me.rule.term if me.rule is not None else 0
         return last, len(me.log)
+
+
+def _rank(answer: tuple[int, int, int, tuple[int, int], Rule | None]) -> tuple[int, tuple[int, int], tuple[int, int]]:
+    """Return what the answers to one candidate are ordered by."""
+    return answer[2], answer[3], rules.age(answer[4]) if answer[4] is not None else (0, 0)
 
 
 @functools.cache

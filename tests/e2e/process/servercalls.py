@@ -31,6 +31,7 @@ from covet.engines import processes, programs, sessions, statements
 from covet.engines.configuration import Upstream
 from covet.peers import codec
 from covet.planner.election.rules import Sworn
+from tests.e2e.process import lapses
 from tests.e2e.process.agents import PROGRAMS, ROOT, give, unprivileged
 from tests.e2e.process.authority import Authority
 
@@ -190,6 +191,9 @@ class Caller:
         peer: its name, address and ports.
         spec: of the shard.
         authority: signs its certificate.
+
+    Attributes:
+        without: the safeguard that a program started from now on leaves out, one of `lapses`; empty for none.
     """
 
     def __init__(self, folder: Path, peer: Peer, spec: ShardSpec, authority: Authority) -> None:
@@ -200,6 +204,7 @@ class Caller:
         self.wal = self.pgdata / "pg_wal"
         self.credentials = self.data / "agent" / "cred"
         self.log = folder / "log"
+        self.without = ""
         self._process: subprocess.Popen[str] | None = None
         self._ended: list[subprocess.Popen[str]] = []
         for path in (folder, self.data, folder / "run", self.data / "agent"):
@@ -227,7 +232,7 @@ class Caller:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*unprivileged(), sys.executable, "-m", "tests.e2e.process.servercalls"],
+                [*unprivileged(), sys.executable, "-m", "tests.e2e.process.servercalls", "--without", self.without],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -325,4 +330,6 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[2]:
+        lapses.take_away(sys.argv[2])
     asyncio.run(serve())

@@ -1,0 +1,102 @@
+"""What only a real server shows: each safeguard keeps a promise that is broken as soon as it is taken away."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+
+from covet.agent import fencing
+from covet.core.errors import CovetError
+from covet.engines import processes
+from tests.e2e.process.benches import Benches
+from tests.e2e.process.lapses import LAPSES
+
+
+async def credentials_go(benches: Benches) -> bool:
+    """Tell whether a fenced follower has nothing left to log in to its former leader with."""
+    await benches.lead(benches.b)
+    await benches.b.call("fence", term=2)
+    return not benches.b.credentials.joinpath("1").exists()
+
+
+async def clients_go(benches: Benches) -> bool:
+    """Tell whether a session of the standby cannot write once the standby is promoted."""
+    await benches.b.call("start_closed")
+    await benches.b.call("promote", term=2, cohort="b", acks=0)
+    await benches.b.query("DO $$ BEGIN CREATE ROLE app LOGIN PASSWORD 'secret'; END $$")
+    await benches.b.call("stop_at_once")
+    await benches.b.call("start_closed")
+    await benches.b.call("open")
+    address = {"host": benches.b.peer.address, "port": benches.b.peer.sql_port, "user": "app", "password": "secret"}
+    client = await asyncpg.connect(database="postgres", ssl="require", **address)
+    try:
+        await benches.b.call("promote", term=3, cohort="b", acks=0)
+        await client.execute("CREATE TEMP TABLE x ()")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return True
+    finally:
+        client.terminate()
+    return False
+
+
+async def stale_streams_go(benches: Benches) -> bool:
+    """Tell whether nothing streams in a member's name any more once the leader admits it anew."""
+    await benches.a.call("start_primary")
+    # The server itself would end a stream that stands still for seconds; here nobody but the safeguard may.
+    await benches.a.query("ALTER SYSTEM SET wal_sender_timeout = 0")
+    await benches.a.query("SELECT pg_reload_conf()")
+    async with asyncio.timeout(30.0):
+        while await benches.a.query("SHOW wal_sender_timeout") != "0":  # noqa: ASYNC110  a setting has no event
+            await asyncio.sleep(0.02)
+    await benches.b.call("start_closed")
+    await benches.b.call("stream", leader=benches.a.peer.instance, term=1)
+    (receiver,) = fencing.receivers((await benches.b.call("state"))["pid"], benches.b.peer.instance)
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        await benches.a.call("admit", instance=benches.b.peer.instance)
+        return bool(await benches.a.query("SELECT count(*)::text FROM pg_stat_replication") == "0")
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+
+
+async def orphans_go(benches: Benches) -> bool:
+    """Tell whether a fence ends the server that a killed agent left streaming."""
+    await benches.lead(benches.b)
+    benches.b.kill()
+    await benches.b.call("fence", term=2)
+    return not processes.of_folder(benches.b.pgdata)
+
+
+async def terms_are_timelines(benches: Benches) -> bool:
+    """Tell whether two candidates at one fork mint timelines of their own; a wrong one is refused afterwards."""
+    minted = []
+    for bench, term in ((benches.b, 5), (benches.c, 7)):
+        await bench.call("start_closed")
+        with contextlib.suppress(CovetError):
+            await bench.call("promote", term=term, cohort="abc", acks=1)
+        minted.append((await bench.call("position"))["term"])
+    return minted == [5, 7]
+
+
+SCENARIOS: dict[str, Callable[[Benches], Awaitable[bool]]] = {
+    "credentials-removed": credentials_go,
+    "clients-shut-out": clients_go,
+    "stale-walsender-ended": stale_streams_go,
+    "orphans-reaped": orphans_go,
+    "placeholders-written": terms_are_timelines,
+}
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["with", "without"])
+@pytest.mark.parametrize("safeguard", LAPSES)
+async def test_a_safeguard_keeps_a_promise_that_is_broken_without_it(
+    benches: Benches, safeguard: str, *, kept: bool
+) -> None:
+    """The promise stands with the safeguard and falls without it, all else alike."""
+    for bench in benches.all:
+        bench.without = "" if kept else safeguard
+    assert kept is await SCENARIOS[safeguard](benches)

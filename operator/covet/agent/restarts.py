@@ -4,8 +4,12 @@ from typing import Final
 
 FIRST: Final = 1.0
 LONGEST: Final = 30.0
-STABLE: Final = 60.0
-"""Seconds that a server has to live for its next death to count as the first again."""
+STABLE: Final = 5.0
+"""Seconds that a server has to live for its next death to count as the first again.
+
+The pause is there for a server that cannot start. One that came up and was killed later is needed at once: until
+it is back, its shard has a member less.
+"""
 
 
 class BackOff:

@@ -61,7 +61,9 @@ def _finish(state: Watch, term: int, now: int) -> Watch:
         # The first open leader that a process hears is news to it, and no failover.
         return dataclasses.replace(state, finished_term=term)
     until, suspected = state.finished_at + state.limit, state.lost_at + state.config.timers.suspect
-    held = state.held + 1 if state.lost_at != NEVER and suspected < until <= now else 0
+    # A member that came late counts the limit from then, and may be held back for a moment that means nothing.
+    early = state.lost_at != NEVER and suspected + state.limit // 2 < until
+    held = state.held + 1 if early and until <= now else 0
     return dataclasses.replace(state, finished_term=term, finished_at=now, held=held)
 
 

@@ -79,6 +79,15 @@ def test_what_more_than_silence_speaks_for_counts_for_nothing(member: Member) ->
     assert 10 * SECOND == member.watch.limit
 
 
+def test_a_moment_s_wait_of_a_member_that_came_late_counts_for_nothing(member: Member) -> None:
+    """It heard of the leader 8.9 s after the others did: when that one is silent for 1.2 s it waits for 0.1 s."""
+    silent = 108 * SECOND + 700
+    member.hear(2, silent)
+    assert [False, True] == [member.suspects(silent + 1200), member.suspects(silent + 1300)]
+    member.hear(3, silent + 2 * SECOND)
+    assert 10 * SECOND == member.watch.limit
+
+
 def test_no_pause_stays_none() -> None:
     """A limit of 0 is not held back by doubling."""
     assert [0, 0] == [dataclasses.replace(Member().watch, config=_without_limit(), held=held).limit for held in (0, 5)]

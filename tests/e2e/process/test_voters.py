@@ -130,7 +130,7 @@ async def test_refused_dials_win_an_election_at_once(voters: Voters) -> None:
     killed = time.monotonic()
     await until(lambda: any(seat.words(Elect) for seat in followers))
     elected = min(at for seat in followers for at, word in seat.said if isinstance(word, Elect))
-    assert elected - killed < 0.4
+    assert elected - killed < SUSPECT - 0.2
 
 
 async def test_a_thawed_voter_suspects_nobody_in_vain(voters: Voters) -> None:

@@ -18,6 +18,8 @@ from tests.e2e.process.authority import Authority
 
 HOST = "127.0.0.1"
 A, B = "shop-s0-a", "shop-s0-b"
+AT_ONCE = 0.2
+"""Seconds; without haste the next dial comes after `mesh.REDIAL`, 0.5 s."""
 
 
 class Node:
@@ -138,14 +140,19 @@ def test_one_line_is_enough(pair: Pair) -> None:
 
 
 def test_a_dead_process_is_told_from_a_living_one_at_once(pair: Pair) -> None:
-    """Its sockets are gone and its host is up: a line that lasted is dialled again, and the refusal told."""
-    pair.begin()
-    pair.rest(mesh.LASTED)
-    pair.a.refused.clear()
-    pair.b.mesh.close()
-    took = pair.until(lambda: pair.a.refused)
-    assert {B} == set(pair.a.refused)
-    assert took < 0.2
+    """Its sockets are gone and its host is up: a line that lasted is dialled again, and the refusal told.
+
+    A busy machine delays one look; a pause before the dial would delay every one.
+    """
+    took: list[float] = []
+    while not took or (min(took) >= AT_ONCE and len(took) < 5):
+        pair.begin()
+        pair.rest(mesh.LASTED)
+        pair.a.refused.clear()
+        pair.b.mesh.close()
+        took.append(pair.until(lambda: pair.a.refused))
+        assert {B} == set(pair.a.refused)
+    assert min(took) < AT_ONCE
 
 
 def test_a_refused_dial_says_nothing_while_a_line_is_open(pair: Pair) -> None:

@@ -229,7 +229,7 @@ class Node:
         if self.server.diverged(leader) and self.world.guards.lineage:
             self.give(events.Done(effect.ticket, ok=False, reason="Diverged"))
             return
-        self.server.upstream = Upstream(effect.leader, leader.life)
+        self.server.upstream = Upstream(effect.leader, leader.life, effect.term)
         self.world.ship(effect.leader, self.name)
         self.give(events.Done(effect.ticket, ok=True))
 
@@ -274,6 +274,10 @@ class Node:
         self._later(2, self._row_awaited, effect, self.world.time.now + 1000)
 
     def _row_awaited(self, effect: effects.AwaitRow, until: float) -> None:
+        upstream = self.server.upstream
+        if upstream is not None and upstream.term != effect.rule.term:
+            self._give_done(effect.ticket, ok=False)  # as the executor's contract says: only while following that term
+            return
         if len(self.server.log) < effect.lsn or self.server.upstream is None:
             late = self.world.time.now >= until
             if late:

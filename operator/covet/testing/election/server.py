@@ -14,10 +14,11 @@ Record = tuple[int, int]
 
 @dataclasses.dataclass
 class Upstream:
-    """Where a receiver streams from: that member's server, in that life of it."""
+    """Where a receiver streams from: that member's server, in that life of it, as the leader of a term."""
 
     node: str
     life: int
+    term: int
 
 
 class Server:

@@ -121,7 +121,7 @@ class World:
                 echoed = dict.fromkeys(names, now)
                 fresh = dataclasses.replace(fresh, pulse=dataclasses.replace(fresh.pulse, echoed=echoed, beat_at=now))
             else:
-                node.server.upstream = Upstream(first, self.nodes[first].server.life)
+                node.server.upstream = Upstream(first, self.nodes[first].server.life, 1)
                 fresh = dataclasses.replace(
                     fresh, heard=watch.Heard(1, first, now, refused=False, echo_term=1, echo_at=now)
                 )

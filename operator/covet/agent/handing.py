@@ -27,6 +27,8 @@ FLUSH_SECONDS: Final = 1.0
 """How long the successor may take to flush what the checkpoint wrote; clients are in meanwhile."""
 READY_SECONDS: Final = 2.0
 """How long the successor's agent may take to make ready; clients are in meanwhile."""
+DISMISS_SECONDS: Final = 1.0
+"""How long the streams to the other followers may take to end; clients are in meanwhile."""
 DRAIN_SECONDS: Final = 1.0
 """How long a fast stop may take; past that the server is stopped at once."""
 ASK_SECONDS: Final = 0.7
@@ -64,7 +66,7 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
             ready = inst.clock.monotonic()
             await _await_flush(inst, session, to)
             # A follower that stands still would hold up the stop; it goes on from the successor.
-            await statements.dismiss_walsenders(session, to)
+            await statements.end_walsenders(session, "application_name <> $1", to, limit=DISMISS_SECONDS)
             session.terminate()  # nobody waits for its end
     except CovetError as error:
         if inst.server.pid is None:

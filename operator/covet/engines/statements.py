@@ -4,6 +4,7 @@ Schema `covet` lives in database `postgres`, which exists from birth; the applic
 can read it and change nothing in it.
 """
 
+import asyncio
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,9 @@ _VERIFIER: Final = re.compile(
 )
 DATABASE_SECONDS: Final = 30.0
 """CREATE DATABASE copies a template: on a slow disk that takes longer than a row."""
-_END_SECONDS: Final = 20.0
-"""Walsenders end one after the other, each within two seconds."""
+END_SECONDS: Final = 2.0
+"""How long walsenders may take to end."""
+_AGAIN_SECONDS: Final = 0.01
 _RESERVED: Final = re.compile(r"covet($|_)|pg_|postgres$|template[01]$|public$|none$")
 
 SCHEMA: Final = """
@@ -196,11 +198,6 @@ async def flushed_by(session: Session, member: str) -> int | None:
     return int(found) if found is not None else None
 
 
-async def dismiss_walsenders(session: Session, but: str) -> None:
-    """Tell every walsender to end but that of one member; some may still run for a moment."""
-    await session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication WHERE application_name <> $1", but)
-
-
 async def replayed_all(session: Session) -> bool:
     """Tell whether a standby has replayed all the log it holds: its startup process waits for more."""
     found = await session.value(
@@ -258,24 +255,38 @@ async def admitted(session: Session, role: str, member: str, slot: str, slots_of
     return Position(row["timeline"], row["lsn"]) if row is not None else None
 
 
-async def end_walsenders(session: Session, condition: str, *values: object) -> None:
+async def end_walsenders(session: Session, condition: str, *values: object, limit: float = END_SECONDS) -> None:
     """End the walsenders of pg_stat_replication that a condition names, and look that none of them is left.
 
+    Each is told again and again: one whose receiver stands still hangs in sending that it ends, and only a second
+    signal has it give up on that.
+
+    Args:
+        session: on the server that sends.
+        condition: fixed text over the columns of pg_stat_replication.
+        values: for its $1, $2 ...
+        limit: seconds that they may take.
+
     Raises:
-        RefusedError: some did not end within two seconds: they may still acknowledge commits.
+        RefusedError: some did not end in time: they may still acknowledge commits.
     """
     rows = await session.rows(
-        f"SELECT pid, pg_terminate_backend(pid, 2000) AS ended FROM pg_stat_replication WHERE {condition}",  # noqa: S608  fixed texts
+        f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_replication WHERE {condition}",  # noqa: S608  fixed texts
         *values,
-        limit=_END_SECONDS,
     )
-    left = await session.rows(
-        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND pid = ANY($1)",
-        [row["pid"] for row in rows],
-    )
-    if left:
-        pids = ", ".join(str(row["pid"]) for row in left)
-        raise RefusedError("WalsendersRemain", f"Walsenders that were told to end still run: {pids}.")
+    pids = [row["pid"] for row in rows]
+    deadline = asyncio.get_running_loop().time() + limit
+    while pids:
+        left = await session.rows(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'walsender' AND pid = ANY($1)",
+            pids,
+        )
+        pids = [row["pid"] for row in left]
+        if pids and asyncio.get_running_loop().time() > deadline:
+            listed = ", ".join(map(str, pids))
+            raise RefusedError("WalsendersRemain", f"Walsenders that were told to end still run: {listed}.")
+        await asyncio.sleep(_AGAIN_SECONDS if pids else 0.0)
 
 
 async def await_acknowledgement(session: Session, limit: float) -> None:

@@ -329,8 +329,21 @@ async def test_a_hand_over_does_not_wait_for_a_third_member(cohort: Cohort) -> N
     await caught_up(a, b)
     for pid in c.server_processes():
         processes.send(pid, signal.SIGSTOP)
+    await a.sql("SELECT pg_switch_wal()")
+    await jammed(a, c)
     assert await a.do("hand_off", b.name, 2) is True
     assert () == a.server_processes()
+
+
+async def jammed(a: Member, c: Member) -> None:
+    """Wait until the connection to a follower that stands still takes no more of the log."""
+    before, sent = "", "-"
+    async with asyncio.timeout(30.0):
+        while before != sent:
+            await asyncio.sleep(0.3)
+            before = sent
+            sent = await a.sql(f"SELECT sent_lsn FROM pg_stat_replication WHERE application_name = '{c.name}'")  # noqa: S608  a member's name
+    assert "t" == await a.sql(f"SELECT '{sent}' < pg_current_wal_flush_lsn()")
 
 
 @pytest.mark.parametrize("part", ["server", "agent"])

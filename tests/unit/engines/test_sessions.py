@@ -91,7 +91,7 @@ async def test_walsenders_that_do_not_end_are_a_refusal() -> None:
     connection = Connection()
     connection.answers = [[{"pid": 7}, {"pid": 8}], [{"pid": 8}]]
     with pytest.raises(RefusedError) as refused:
-        await statements.end_walsenders(Session(connection), "true")
+        await statements.end_walsenders(Session(connection), "true", limit=-1.0)
     assert "WalsendersRemain" == refused.value.reason
     assert refused.value.message.endswith(" 8.")
 

@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.nemesis.kinds import Fault
 from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import Plan
-from covet.core.agentapi import SwitchoverOrder
+from covet.core.agentorders import SwitchoverOrder
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import processes
 

@@ -11,7 +11,8 @@ from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import MEMBERS, Plan
 from benchmarks.nemesis.stage import Session, Statuses
 from benchmarks.nemesis.writers import DSN, Settings, Way
-from covet.core.agentapi import AgentStatus, CohortOrder, MemberState, Serving
+from covet.core.agentapi import AgentStatus, MemberState, Serving
+from covet.core.agentorders import CohortOrder
 from covet.core.errors import CovetError
 from covet.planner import quorum
 from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD

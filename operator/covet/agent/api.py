@@ -17,7 +17,8 @@ from covet.agent.door import Door
 from covet.agent.instance import Instance
 from covet.agent.topology import Hub
 from covet.core import names, topology
-from covet.core.agentapi import (
+from covet.core.agentapi import Problem, Serving, ShardSpec
+from covet.core.agentorders import (
     BootstrapOrder,
     CheckpointRequest,
     CloneOrder,
@@ -28,11 +29,8 @@ from covet.core.agentapi import (
     MapOrder,
     OpenOrder,
     PrepareOrder,
-    Problem,
     PromoteOrder,
     RetireOrder,
-    Serving,
-    ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import CovetError, RefusedError, SpecError, UnreachableError

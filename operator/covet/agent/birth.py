@@ -10,7 +10,8 @@ from covet.agent import running
 from covet.agent.instance import Instance
 from covet.agent.volume import BOOTSTRAP, CLONE, Identity
 from covet.core import names
-from covet.core.agentapi import BootstrapOrder, Rule, Task
+from covet.core.agentapi import Rule, Task
+from covet.core.agentorders import BootstrapOrder
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import programs, statements
 from covet.planner.election.rules import Sworn

@@ -10,7 +10,8 @@ from covet.agent import following, running
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, Identity
 from covet.core import names
-from covet.core.agentapi import CloneOrder, JoinRequest, Task
+from covet.core.agentapi import Task
+from covet.core.agentorders import CloneOrder, JoinRequest
 from covet.core.errors import RefusedError
 from covet.engines import configuration, programs
 from covet.planner.election.rules import Sworn

@@ -13,7 +13,8 @@ from typing import Final
 from covet.agent import configuring, durable, fencing, positions, running, threads
 from covet.agent.instance import Instance
 from covet.core import names
-from covet.core.agentapi import JoinAnswer, JoinRequest, Position, Rule
+from covet.core.agentapi import Position, Rule
+from covet.core.agentorders import JoinAnswer, JoinRequest
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import statements, timelines
 from covet.engines.configuration import Upstream

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from covet.core.agentapi import JoinAnswer
+from covet.core.agentorders import JoinAnswer
 from covet.core.errors import CovetError
 
 LOG: Final = logging.getLogger("covet.greeting")

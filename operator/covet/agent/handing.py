@@ -12,7 +12,7 @@ from typing import Final
 
 from covet.agent import positions, running
 from covet.agent.instance import Instance
-from covet.core.agentapi import PrepareOrder
+from covet.core.agentorders import PrepareOrder
 from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines import statements
 from covet.engines.sessions import Session

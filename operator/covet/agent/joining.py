@@ -15,7 +15,8 @@ from covet.agent import ruling
 from covet.agent.damage import Leave
 from covet.agent.instance import Instance
 from covet.core import names
-from covet.core.agentapi import Ancestor, CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest, Position, Rule
+from covet.core.agentapi import Ancestor, Position, Rule
+from covet.core.agentorders import CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import statements, timelines
 from covet.engines.sessions import Session, SqlError

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from covet.agent.instance import Instance
-from covet.core.agentapi import DatabaseOrder, LoginOrder, MapOrder, OpenOrder, RetireOrder
+from covet.core.agentorders import DatabaseOrder, LoginOrder, MapOrder, OpenOrder, RetireOrder
 from covet.core.errors import RefusedError
 from covet.engines import logins, statements
 

@@ -12,7 +12,7 @@ from typing import Final
 from covet.agent import cloning, following, rejoining, running, threads
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, Identity
-from covet.core.agentapi import CloneOrder, JoinRequest
+from covet.core.agentorders import CloneOrder, JoinRequest
 from covet.core.errors import RefusedError, UnreachableError
 
 LOG: Final = logging.getLogger("covet.rejoining")

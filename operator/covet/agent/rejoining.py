@@ -16,13 +16,8 @@ from typing import Final
 from covet.agent import durable, fencing, following, running, threads
 from covet.agent.damage import Kind
 from covet.agent.instance import Instance
-from covet.core.agentapi import (
-    CheckpointRequest,
-    Discarded,
-    JoinAnswer,
-    Position,
-    Rule,
-)
+from covet.core.agentapi import Discarded, Position, Rule
+from covet.core.agentorders import CheckpointRequest, JoinAnswer
 from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines import configuration, control, rewinding, statements, timelines
 from covet.engines.programs import ProgramError

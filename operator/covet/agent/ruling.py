@@ -7,7 +7,8 @@ from typing import Final
 
 from covet.agent import configuring
 from covet.agent.instance import Instance
-from covet.core.agentapi import CohortOrder, PromoteOrder, Rule, SwitchoverOrder
+from covet.core.agentapi import Rule
+from covet.core.agentorders import CohortOrder, PromoteOrder, SwitchoverOrder
 from covet.core.errors import RefusedError
 from covet.engines import configuration, statements
 from covet.planner.election import events

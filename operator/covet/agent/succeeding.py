@@ -9,7 +9,7 @@ from typing import Final
 
 from covet.agent import access, following, joining, ruling
 from covet.agent.instance import Instance
-from covet.core.agentapi import PrepareAnswer, PrepareOrder
+from covet.core.agentorders import PrepareAnswer, PrepareOrder
 from covet.core.errors import CovetError, RefusedError
 from covet.engines import sessions
 

@@ -11,7 +11,8 @@ from covet.controllers import agents, freshness
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core import events, names
-from covet.core.agentapi import AgentStatus, MemberState, Peer, PromoteOrder, Serving, SwitchoverOrder
+from covet.core.agentapi import AgentStatus, MemberState, Peer, Serving
+from covet.core.agentorders import PromoteOrder, SwitchoverOrder
 from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.planner import actions as act

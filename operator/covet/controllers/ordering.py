@@ -7,14 +7,14 @@ from covet.controllers import agents, freshness
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core import names
-from covet.core.agentapi import (
+from covet.core.agentapi import Peer
+from covet.core.agentorders import (
     BootstrapOrder,
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
     MapOrder,
     OpenOrder,
-    Peer,
     SwitchoverOrder,
 )
 from covet.core.errors import ConflictError, RefusedError

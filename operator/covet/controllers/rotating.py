@@ -4,7 +4,8 @@ from covet.controllers import agents, freshness
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core import events, names
-from covet.core.agentapi import LoginOrder, Peer, RetireOrder
+from covet.core.agentapi import Peer
+from covet.core.agentorders import LoginOrder, RetireOrder
 from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.kube.resources import Manifest

@@ -8,7 +8,8 @@ At birth the owner logs in itself.
 from typing import Any, Final
 
 from covet.core import names
-from covet.core.agentapi import Login, LoginOrder, RetireOrder
+from covet.core.agentapi import Login
+from covet.core.agentorders import LoginOrder, RetireOrder
 from covet.core.errors import RefusedError, SpecError
 from covet.engines import statements
 from covet.engines.quoting import identifier, literal

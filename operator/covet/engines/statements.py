@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from covet.core.agentapi import DatabaseOrder, FollowerLink, MapOrder, Position, Rule
+from covet.core.agentapi import FollowerLink, Position, Rule
+from covet.core.agentorders import DatabaseOrder, MapOrder
 from covet.core.errors import RefusedError, SpecError
 from covet.engines.configuration import MEMBERS, SUPERUSER
 from covet.engines.quoting import identifier, literal

@@ -10,8 +10,8 @@ from typing import Self, TypeVar
 import aiohttp
 from aiohttp import abc
 
-from covet.core.agentapi import (
-    AgentStatus,
+from covet.core.agentapi import AgentStatus, Peer, Problem, Rule, ShardSpec
+from covet.core.agentorders import (
     BootstrapOrder,
     CheckpointAnswer,
     CheckpointRequest,
@@ -23,14 +23,10 @@ from covet.core.agentapi import (
     LoginOrder,
     MapOrder,
     OpenOrder,
-    Peer,
     PrepareAnswer,
     PrepareOrder,
-    Problem,
     PromoteOrder,
     RetireOrder,
-    Rule,
-    ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import RefusedError, SpecError, UnreachableError

@@ -1,4 +1,4 @@
-"""JSON of the agent API: the dataclasses of `covet.core.agentapi` with camelCase names.
+"""JSON of the agent API: the dataclasses of `covet.core.agentapi` and `agentorders` with camelCase names.
 
 The rename happens here and nowhere else. msgspec renames only its own structs, so each
 dataclass gets a struct of the same shape, made once; unknown fields are ignored and missing

@@ -9,24 +9,17 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from covet.core import agentapi, names
-from covet.core.agentapi import (
-    AgentStatus,
+from covet.core.agentapi import AgentStatus, FollowerLink, Login, MemberState, Position, Rule, Serving, ShardSpec
+from covet.core.agentorders import (
     BootstrapOrder,
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
-    FollowerLink,
-    Login,
     LoginOrder,
     MapOrder,
-    MemberState,
     OpenOrder,
-    Position,
     PromoteOrder,
     RetireOrder,
-    Rule,
-    Serving,
-    ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import RefusedError

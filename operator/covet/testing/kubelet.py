@@ -12,7 +12,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from covet.core import names
-from covet.core.agentapi import (
+from covet.core.agentapi import Problem, Serving, ShardSpec
+from covet.core.agentorders import (
     BootstrapOrder,
     CloneOrder,
     CohortOrder,
@@ -20,11 +21,8 @@ from covet.core.agentapi import (
     LoginOrder,
     MapOrder,
     OpenOrder,
-    Problem,
     PromoteOrder,
     RetireOrder,
-    Serving,
-    ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import RefusedError

@@ -7,17 +7,16 @@ import functools
 from covet.api import effective, spec
 from covet.api.effective import EffectiveSpec
 from covet.core import names
-from covet.core.agentapi import (
+from covet.core.agentapi import MemberState, ShardSpec
+from covet.core.agentorders import (
     BootstrapOrder,
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
     LoginOrder,
     MapOrder,
-    MemberState,
     OpenOrder,
     RetireOrder,
-    ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import ConflictError

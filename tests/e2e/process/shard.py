@@ -21,20 +21,14 @@ from typing import Any, Self
 import asyncpg
 
 from covet.core import names
-from covet.core.agentapi import (
-    AgentStatus,
+from covet.core.agentapi import AgentStatus, Durability, MemberState, Peer, Rule, Serving, ShardSpec
+from covet.core.agentorders import (
     BootstrapOrder,
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
-    Durability,
     MapOrder,
-    MemberState,
     OpenOrder,
-    Peer,
-    Rule,
-    Serving,
-    ShardSpec,
     SwitchoverOrder,
 )
 from covet.core.errors import RefusedError, UnreachableError

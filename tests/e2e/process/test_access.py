@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from covet.core import names
-from covet.core.agentapi import JoinRequest, PromoteOrder, SwitchoverOrder
+from covet.core.agentorders import JoinRequest, PromoteOrder, SwitchoverOrder
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
 from tests.e2e.process.agents import Agent

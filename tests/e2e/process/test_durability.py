@@ -6,7 +6,8 @@ import signal
 import asyncpg
 import pytest
 
-from covet.core.agentapi import CohortOrder, Durability, Serving
+from covet.core.agentapi import Durability, Serving
+from covet.core.agentorders import CohortOrder
 from covet.core.errors import RefusedError, UnreachableError
 from tests.e2e.process.shard import Shard
 

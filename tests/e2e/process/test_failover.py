@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from covet.core.agentapi import MemberState, PromoteOrder, Serving
+from covet.core.agentapi import MemberState, Serving
+from covet.core.agentorders import PromoteOrder
 from tests.e2e.process.shard import Shard
 from tests.e2e.process.test_faults import Writer
 

@@ -8,7 +8,8 @@ import subprocess
 import asyncpg
 import pytest
 
-from covet.core.agentapi import MapOrder, Serving
+from covet.core.agentapi import Serving
+from covet.core.agentorders import MapOrder
 from covet.core.errors import RefusedError, UnreachableError
 from tests.e2e.process.agents import PROGRAMS, Agent, unprivileged
 from tests.e2e.process.shard import Shard

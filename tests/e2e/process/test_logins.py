@@ -5,7 +5,8 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from covet.core.agentapi import AgentStatus, Login, LoginOrder, RetireOrder
+from covet.core.agentapi import AgentStatus, Login
+from covet.core.agentorders import LoginOrder, RetireOrder
 from covet.core.errors import RefusedError, SpecError
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.shard import DATABASE, OWNER, PASSWORD, Shard, verifier

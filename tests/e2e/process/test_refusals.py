@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from covet.agent.volume import Volume
-from covet.core.agentapi import CloneOrder, MemberState, Serving
+from covet.core.agentapi import MemberState, Serving
+from covet.core.agentorders import CloneOrder
 from covet.core.errors import RefusedError, UnreachableError
 from tests.e2e.process.agents import PROGRAMS, Agent, give, unprivileged
 from tests.e2e.process.shard import LIMIT, Shard

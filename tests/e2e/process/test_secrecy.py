@@ -8,7 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from covet.core.agentapi import Login, LoginOrder, RetireOrder
+from covet.core.agentapi import Login
+from covet.core.agentorders import LoginOrder, RetireOrder
 from covet.engines import processes
 from covet.peers import codec
 from tests.e2e.process.agents import Agent

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from covet.core import names, topology
-from covet.core.agentapi import Peer, Serving, SwitchoverOrder
+from covet.core.agentapi import Peer, Serving
+from covet.core.agentorders import SwitchoverOrder
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers import topology as stream
 from covet.peers.client import AgentClient

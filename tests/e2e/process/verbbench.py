@@ -34,7 +34,8 @@ from covet.agent.api import Api
 from covet.agent.children import Children, adopt_orphans
 from covet.agent.instance import Instance
 from covet.agent.settings import read_settings
-from covet.core.agentapi import BootstrapOrder, CloneOrder, Rule, ShardSpec
+from covet.core.agentapi import Rule, ShardSpec
+from covet.core.agentorders import BootstrapOrder, CloneOrder
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
 from covet.engines import sessions

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from covet.agent import following, running
-from covet.core.agentapi import Ancestor, JoinAnswer, Rule
+from covet.core.agentapi import Ancestor, Rule
+from covet.core.agentorders import JoinAnswer
 from covet.engines import timelines
 from covet.planner.election import machine
 from covet.planner.election.events import ServerDied, Tick

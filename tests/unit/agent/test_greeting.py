@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from covet.agent import greeting
-from covet.core.agentapi import JoinAnswer, Rule
+from covet.core.agentapi import Rule
+from covet.core.agentorders import JoinAnswer
 from covet.core.errors import RefusedError
 
 B, C = "s0-b-0123456789ab", "s0-c-0123456789ab"

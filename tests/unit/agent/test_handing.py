@@ -9,7 +9,8 @@ import pytest
 from covet.agent import handing, succeeding
 from covet.agent.instance import Instance
 from covet.agent.volume import Identity
-from covet.core.agentapi import Peer, PrepareAnswer, PrepareOrder
+from covet.core.agentapi import Peer
+from covet.core.agentorders import PrepareAnswer, PrepareOrder
 from covet.core.clock import Clock
 from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.engines.server import Server

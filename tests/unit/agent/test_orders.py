@@ -15,7 +15,8 @@ from covet.agent import birth, cloning, loop, opening
 from covet.agent.driver import Driver
 from covet.agent.instance import Instance
 from covet.agent.volume import BOOTSTRAP, CLONE, Identity
-from covet.core.agentapi import BootstrapOrder, CloneOrder, MemberState, Rule, Task
+from covet.core.agentapi import MemberState, Rule, Task
+from covet.core.agentorders import BootstrapOrder, CloneOrder
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.engines import programs
 from covet.planner import member

@@ -8,7 +8,8 @@ import pytest
 
 from covet.agent import recloning
 from covet.agent.volume import CLONE, Identity
-from covet.core.agentapi import JoinAnswer, JoinRequest, Peer, Rule
+from covet.core.agentapi import Peer, Rule
+from covet.core.agentorders import JoinAnswer, JoinRequest
 from covet.core.errors import RefusedError
 from covet.planner.election.rules import Sworn
 from tests.unit.agent import instances

@@ -8,7 +8,8 @@ import pytest
 from covet.agent import following, rejoining, running
 from covet.agent.instance import Instance
 from covet.agent.volume import CLONE, Identity
-from covet.core.agentapi import Ancestor, CheckpointRequest, JoinAnswer, Peer, Rule
+from covet.core.agentapi import Ancestor, Peer, Rule
+from covet.core.agentorders import CheckpointRequest, JoinAnswer
 from covet.core.errors import UnreachableError
 from tests.unit.agent import instances
 

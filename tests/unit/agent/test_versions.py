@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from covet.agent.volume import Volume
-from covet.core.agentapi import AgentStatus, JoinAnswer, MemberState, Position, Rule, Serving
+from covet.core.agentapi import AgentStatus, MemberState, Position, Rule, Serving
+from covet.core.agentorders import JoinAnswer
 from covet.peers import codec
 from covet.planner.election import messages
 from covet.planner.election.messages import (

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covet.core import agentapi
+from covet.core import agentapi, agentorders
 from covet.core.errors import SpecError
 from covet.peers import codec
 
 MESSAGES = [
     kind
-    for kind in vars(agentapi).values()
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == agentapi.__name__
+    for module in (agentapi, agentorders)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__
 ]
 
 

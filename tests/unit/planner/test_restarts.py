@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covet.core import events, names
-from covet.core.agentapi import AgentStatus, SwitchoverOrder
+from covet.core.agentapi import AgentStatus
+from covet.core.agentorders import SwitchoverOrder
 from covet.core.errors import CovetError
 from covet.planner import actions as act
 from covet.planner import cluster, restarts, rollout

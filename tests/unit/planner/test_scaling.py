@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covet.core import events
-from covet.core.agentapi import MemberState, Rule, SwitchoverOrder
+from covet.core.agentapi import MemberState, Rule
+from covet.core.agentorders import SwitchoverOrder
 from covet.core.errors import CovetError
 from covet.planner import actions as act
 from covet.planner import cluster, quorum, scaling

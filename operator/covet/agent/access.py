@@ -13,7 +13,7 @@ from typing import Final
 from covet.agent import configuring
 from covet.agent.instance import Instance
 from covet.core.errors import CovetError, UnreachableError
-from covet.engines import processes, sessions, statements
+from covet.engines import clients, processes, sessions
 
 LOG: Final = logging.getLogger("covet.access")
 
@@ -35,9 +35,9 @@ async def close(inst: Instance) -> None:
     deadline = inst.clock.monotonic() + BOUND_SECONDS
     async with inst.sql() as session:
         while True:
-            known = await statements.known_processes(session)
+            known = await clients.known_processes(session)
             suspects &= _children(inst)
-            ended = await statements.end_sessions(session)
+            ended = await clients.end_sessions(session)
             authenticating = suspects - known
             for pid in authenticating:
                 processes.send(pid, signal.SIGTERM)

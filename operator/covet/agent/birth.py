@@ -13,7 +13,7 @@ from covet.core import names
 from covet.core.agentapi import Rule, Task
 from covet.core.agentorders import BootstrapOrder
 from covet.core.errors import RefusedError, UnreachableError
-from covet.engines import programs, statements
+from covet.engines import programs, schema
 from covet.planner.election.rules import Sworn
 
 LOG: Final = logging.getLogger("covet.birth")
@@ -86,8 +86,8 @@ async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
         await running.await_ready(inst, READY_SECONDS)
         rule = Rule(1, 1, member, (member,), 0)
         async with inst.sql(synchronous=True) as session:
-            await statements.create_schema(session)
-            await statements.write_rule(session, rule, 10.0)
+            await schema.create(session)
+            await schema.write_rule(session, rule, 10.0)
         await inst.remember_promise(Sworn(1, rule, led=1))
         # From here on it is a member like any other: it starts as a follower of nobody and elects itself.
         await running.stop(inst)

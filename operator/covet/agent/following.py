@@ -16,7 +16,7 @@ from covet.core import names
 from covet.core.agentapi import Position, Rule
 from covet.core.agentorders import JoinAnswer, JoinRequest
 from covet.core.errors import RefusedError, UnreachableError
-from covet.engines import statements, timelines
+from covet.engines import timelines, wal
 from covet.engines.configuration import Upstream
 from covet.engines.sessions import SqlError
 from covet.planner import lineage
@@ -213,7 +213,7 @@ async def point(inst: Instance, rule: Rule, member: str) -> None:
     await configuring.apply(inst)
     with contextlib.suppress(TimeoutError, UnreachableError, SqlError):
         async with asyncio.timeout(BEGIN_SECONDS), inst.standing() as session:
-            while await statements.receiving(session) is None:  # noqa: ASYNC110  the server tells of no such event
+            while await wal.receiving(session) is None:  # noqa: ASYNC110  the server tells of no such event
                 await asyncio.sleep(POLL_SECONDS)
 
 
@@ -253,7 +253,7 @@ async def await_row(inst: Instance, rule: Rule, lsn: int) -> None:
             raise RefusedError("NotFollowing", f"{inst.settings.instance} does not follow {rule.leader}.")
         with contextlib.suppress(SqlError, UnreachableError):
             async with inst.standing() as session:
-                seen = await statements.receiving(session)
+                seen = await wal.receiving(session)
             if seen is not None and seen.streaming and seen.timeline == rule.term and seen.flushed >= lsn:
                 return
         await asyncio.sleep(POLL_SECONDS)

@@ -14,7 +14,7 @@ from covet.agent import positions, running
 from covet.agent.instance import Instance
 from covet.core.agentorders import PrepareOrder
 from covet.core.errors import CovetError, RefusedError, UnreachableError
-from covet.engines import statements
+from covet.engines import wal, walsenders
 from covet.engines.sessions import Session
 
 LOG: Final = logging.getLogger("covet.handing")
@@ -66,7 +66,7 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
             ready = inst.clock.monotonic()
             await _await_flush(inst, session, to)
             # A follower that stands still would hold up the stop; it goes on from the successor.
-            await statements.end_walsenders(session, "application_name <> $1", to, limit=DISMISS_SECONDS)
+            await walsenders.end(session, "application_name <> $1", to, limit=DISMISS_SECONDS)
             session.terminate()  # nobody waits for its end
     except CovetError as error:
         if inst.server.pid is None:
@@ -86,14 +86,14 @@ async def hand_off(inst: Instance, to: str, term: int) -> bool:
 
 async def _write_out(inst: Instance, session: Session, to: str, term: int) -> None:
     """See that the successor streams, and write what is dirty, so that the checkpoint of the stop is short."""
-    if await statements.flushed_by(session, to) is None:
+    if await walsenders.flushed_by(session, to) is None:
         raise RefusedError("NotStreaming", f"{to} does not stream from the leader of term {term}.")
     # Whoever follows the successor receives the segment of the fork from its start, twice: let it have begun just now.
-    await statements.switch_segment(session)
+    await wal.switch_segment(session)
     began = inst.clock.monotonic()
-    await statements.checkpoint(session, CHECKPOINT_SECONDS)
+    await wal.checkpoint(session, CHECKPOINT_SECONDS)
     if inst.clock.monotonic() - began > AGAIN_SECONDS:
-        await statements.checkpoint(session, CHECKPOINT_SECONDS)
+        await wal.checkpoint(session, CHECKPOINT_SECONDS)
 
 
 async def make_ready(inst: Instance, to: str, term: int) -> None:
@@ -122,9 +122,9 @@ async def _await_flush(inst: Instance, session: Session, to: str) -> None:
     Raises:
         RefusedError: it does not stream, or did not get there in time.
     """
-    wanted = await statements.flushed_end(session)
+    wanted = await wal.flushed_end(session)
     deadline = inst.clock.monotonic() + FLUSH_SECONDS
-    while (reached := await statements.flushed_by(session, to)) is None or reached < wanted:
+    while (reached := await walsenders.flushed_by(session, to)) is None or reached < wanted:
         if reached is None:
             raise RefusedError("NotStreaming", f"{to} no longer streams.")
         if inst.clock.monotonic() > deadline:

@@ -28,7 +28,7 @@ from covet.engines import configuration
 from covet.engines.configuration import Upstream
 from covet.engines.server import Server
 from covet.engines.sessions import Session, Vitals
-from covet.engines.statements import Reply
+from covet.engines.walsenders import Reply
 from covet.peers.client import AgentClient
 from covet.planner.election import events
 from covet.planner.election.rules import Sworn

@@ -18,7 +18,7 @@ from covet.core import names
 from covet.core.agentapi import Ancestor, Position, Rule
 from covet.core.agentorders import CheckpointAnswer, CheckpointRequest, JoinAnswer, JoinRequest
 from covet.core.errors import RefusedError, UnreachableError
-from covet.engines import statements, timelines
+from covet.engines import slots, timelines, wal, walsenders
 from covet.engines.sessions import Session, SqlError
 
 LOG: Final = logging.getLogger("covet.joining")
@@ -61,7 +61,7 @@ async def admit(inst: Instance, caller: str, request: JoinRequest) -> JoinAnswer
             if request.leave:
                 await _give_leave(inst, session, rule, request)
             else:
-                await statements.admit_member(session, *who)
+                await slots.admit(session, *who)
             end = await _end(inst, session, rule.term)
     history, oldest = await asyncio.to_thread(_log, inst.volume.pgdata, end.term)
     LOG.info("%s %s.", "Gave leave to" if request.leave else "Admitted", request.member)
@@ -72,7 +72,7 @@ async def _admitted(inst: Instance, who: tuple[str, str, str, str], term: int) -
     """Return where the leader stands if the member has all that it needs here; None if that is not so, or not known."""
     with contextlib.suppress(SqlError, UnreachableError):
         async with inst.standing() as session:
-            end = await statements.admitted(session, *who)
+            end = await slots.admitted(session, *who)
         return end if end is not None and end.term == term else None
     return None
 
@@ -96,7 +96,7 @@ async def _give_leave(inst: Instance, session: Session, rule: Rule, request: Joi
     now, given = inst.clock.monotonic(), inst.leave
     if given is not None and given.instance != request.instance and now < given.until:
         raise RefusedError("LeaveGiven", f"{given.instance} is being cloned anew; one member at a time may be.")
-    copies = {reply.member for reply in await statements.replies(session, 1.0) if is_copy(reply)}
+    copies = {reply.member for reply in await walsenders.replies(session, 1.0) if is_copy(reply)}
     others = copies & set(rule.cohort) - {rule.leader, request.member}
     least = spare_copies(rule)
     if request.member in rule.cohort and len(others) < least:
@@ -107,7 +107,7 @@ async def _give_leave(inst: Instance, session: Session, rule: Rule, request: Joi
     inst.leave = Leave(request.instance, now + LEAVE_SECONDS)
 
 
-def is_copy(reply: statements.Reply) -> bool:
+def is_copy(reply: walsenders.Reply) -> bool:
     """Tell whether a follower streams and is close behind."""
     return reply.state == "streaming" and reply.lag <= ruling.CAUGHT_UP_BYTES
 
@@ -128,9 +128,9 @@ async def checkpoint(inst: Instance, request: CheckpointRequest) -> CheckpointAn
     if rule.term != request.term:
         raise RefusedError("TermForeign", f"{inst.settings.instance} leads term {rule.term}, not {request.term}.")
     async with inst.sql() as session:
-        if await statements.control_timeline(session) != rule.term:
-            await statements.checkpoint(session, CHECKPOINT_SECONDS)
-        if await statements.control_timeline(session) != rule.term:
+        if await wal.control_timeline(session) != rule.term:
+            await wal.checkpoint(session, CHECKPOINT_SECONDS)
+        if await wal.control_timeline(session) != rule.term:
             raise RefusedError("TimelineForeign", f"The control file does not say timeline {rule.term}.")
         end = await _end(inst, session, rule.term)
     history, oldest = await asyncio.to_thread(_log, inst.volume.pgdata, end.term)
@@ -148,7 +148,7 @@ async def _end(inst: Instance, session: Session, term: int) -> Position:
     Raises:
         RefusedError: the server is not on the timeline of its term.
     """
-    end = await statements.log_end(session)
+    end = await wal.log_end(session)
     if end is None or end.term != term:
         raise RefusedError("TimelineForeign", f"The server of {inst.settings.instance} is not on timeline {term}.")
     return end
@@ -161,7 +161,7 @@ async def make_slots(inst: Instance, members: Collection[str]) -> None:
         SqlError: the server refused.
     """
     async with inst.standing() as session:
-        await statements.make_slots(session, [names.slot(member) for member in members])
+        await slots.make(session, [names.slot(member) for member in members])
 
 
 async def drop_slots(inst: Instance) -> None:
@@ -177,7 +177,7 @@ async def drop_slots(inst: Instance) -> None:
     instances = [names.member(inst.spec.shard, inst.letters(peer.instance), "") for peer in inst.spec.peers]
     async with inst.sql() as session:
         kept = [names.slot(name) for name in (*rule.cohort, *instances)]
-        await statements.drop_strange_slots(session, names.slot(f"{inst.spec.shard}-"), kept)
+        await slots.drop_strange(session, names.slot(f"{inst.spec.shard}-"), kept)
 
 
 async def advance_slots(inst: Instance, reached: Mapping[str, int | None]) -> None:
@@ -194,10 +194,10 @@ async def advance_slots(inst: Instance, reached: Mapping[str, int | None]) -> No
     Raises:
         SqlError: the server refused.
     """
-    slots = {names.slot(member): lsn for member, lsn in reached.items()}
+    ends = {names.slot(member): lsn for member, lsn in reached.items()}
     own = names.slot(inst.identity.member) if inst.identity else ""
     prefix = names.slot(f"{inst.spec.shard}-")
     async with inst.sql() as session:
-        await statements.make_slots(session, [slot for slot in slots if slot != own])
-        await statements.drop_slots(session, prefix, [slot for slot in slots if slot != own])
-        await statements.advance_slots(session, {slot: lsn for slot, lsn in slots.items() if lsn is not None})
+        await slots.make(session, [slot for slot in ends if slot != own])
+        await slots.drop(session, prefix, [slot for slot in ends if slot != own])
+        await slots.advance(session, {slot: lsn for slot, lsn in ends.items() if lsn is not None})

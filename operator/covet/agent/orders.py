@@ -8,7 +8,7 @@ from typing import Final
 from covet.agent.instance import Instance
 from covet.core.agentorders import DatabaseOrder, LoginOrder, MapOrder, OpenOrder, RetireOrder
 from covet.core.errors import RefusedError
-from covet.engines import logins, statements
+from covet.engines import database, logins, schema
 
 DATABASE: Final = "database"
 MAP: Final = "map"
@@ -39,7 +39,7 @@ async def put_database(inst: Instance, order: DatabaseOrder) -> None:
     """
     inst.leading()
     async with _acknowledged(inst, DATABASE), inst.sql(synchronous=True) as session:
-        await statements.ensure_database(session, order, ROW_SECONDS)
+        await database.ensure(session, order, ROW_SECONDS)
 
 
 async def put_login(inst: Instance, order: LoginOrder) -> None:
@@ -74,7 +74,7 @@ async def put_map(inst: Instance, order: MapOrder) -> None:
     """
     inst.leading()
     async with _acknowledged(inst, MAP), inst.sql(synchronous=True) as session:
-        await statements.store_map(session, order, ROW_SECONDS)
+        await schema.store_map(session, order, ROW_SECONDS)
     inst.map_epoch = max(inst.map_epoch or 0, order.epoch)
     inst.news.set()
 

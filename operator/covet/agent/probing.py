@@ -11,7 +11,7 @@ from typing import Final
 from covet.agent.instance import Instance
 from covet.agent.ruling import CAUGHT_UP_BYTES
 from covet.core.errors import UnreachableError
-from covet.engines import sessions, statements
+from covet.engines import sessions, walsenders
 from covet.engines.sessions import Session, SqlError, Vitals
 from covet.planner import lag
 from covet.planner.election.events import WalSenders
@@ -56,7 +56,7 @@ class Prober:
             # A start or stop of the server takes the instance's session away under the probe.
             session = inst.session
             vitals = await sessions.read_vitals(session, LIMIT)
-            senders = () if vitals.standby else await statements.replies(session, LIMIT)
+            senders = () if vitals.standby else await walsenders.replies(session, LIMIT)
         except UnreachableError as error:
             inst.vitals, inst.unready = None, error.message
             return
@@ -70,7 +70,7 @@ class Prober:
         if inst.server.pid is not None:
             self._note(vitals, senders, began)
 
-    def _note(self, vitals: Vitals, senders: tuple[statements.Reply, ...], began: float) -> None:
+    def _note(self, vitals: Vitals, senders: tuple[walsenders.Reply, ...], began: float) -> None:
         """Take what a probe saw that began at a monotonic second."""
         inst = self._inst
         before, now = inst.vitals, inst.clock.monotonic()
@@ -92,7 +92,7 @@ class Prober:
         if not vitals.standby:
             self._count(senders)
 
-    def _count(self, senders: tuple[statements.Reply, ...]) -> None:
+    def _count(self, senders: tuple[walsenders.Reply, ...]) -> None:
         replied = frozenset(s.member for s in senders if s.at != self._replied.get(s.member))
         self._replied = {s.member: s.at for s in senders}
         ready = frozenset(s.member for s in senders if s.state == "streaming" and s.lag <= CAUGHT_UP_BYTES)

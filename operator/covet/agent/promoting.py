@@ -15,7 +15,7 @@ from covet.agent import access, fencing, positions, ruling, running, threads
 from covet.agent.instance import Instance
 from covet.core.agentapi import Position, Rule
 from covet.core.errors import CovetError
-from covet.engines import configuration, control, statements, timelines, unled
+from covet.engines import clients, configuration, control, timelines, unled
 from covet.engines.sessions import Session, SqlError
 
 LOG: Final = logging.getLogger("covet.promoting")
@@ -85,7 +85,7 @@ async def _shut_out(inst: Instance) -> None:
     if not inst.admitting and not inst.gate:
         with contextlib.suppress(SqlError):
             async with inst.standing() as session:
-                if not await statements.end_sessions(session):
+                if not await clients.end_sessions(session):
                     return
     await access.close(inst)
 

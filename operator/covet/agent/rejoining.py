@@ -19,7 +19,7 @@ from covet.agent.instance import Instance
 from covet.core.agentapi import Discarded, Position, Rule
 from covet.core.agentorders import CheckpointRequest, JoinAnswer
 from covet.core.errors import CovetError, RefusedError, UnreachableError
-from covet.engines import configuration, control, rewinding, statements, timelines
+from covet.engines import configuration, control, rewinding, timelines, wal
 from covet.engines.programs import ProgramError
 from covet.peers import codec
 from covet.planner import lineage
@@ -164,7 +164,7 @@ async def _replay(inst: Instance) -> None:
     await running.start_closed(inst)
     deadline = inst.clock.monotonic() + REPLAY_SECONDS
     async with inst.sql() as session:
-        while not await statements.replayed_all(session):
+        while not await wal.replayed_all(session):
             if inst.clock.monotonic() > deadline:
                 raise CovetError("ReplayTooSlow", f"The own log was not replayed within {REPLAY_SECONDS:.0f} s.")
             await asyncio.sleep(POLL_SECONDS)

@@ -10,7 +10,7 @@ from covet.agent.instance import Instance
 from covet.core.agentapi import Rule
 from covet.core.agentorders import CohortOrder, PromoteOrder, SwitchoverOrder
 from covet.core.errors import RefusedError
-from covet.engines import configuration, statements
+from covet.engines import configuration, schema, walsenders
 from covet.planner.election import events
 from covet.planner.election.state import Stage, Work
 
@@ -31,7 +31,7 @@ async def write_row(inst: Instance, rule: Rule) -> int:
         SqlError: the server did not take it.
     """
     async with inst.standing() as session:
-        return await statements.write_rule(session, rule, ROW_SECONDS)
+        return await schema.write_rule(session, rule, ROW_SECONDS)
 
 
 async def apply_setting(inst: Instance, rule: Rule) -> None:
@@ -59,7 +59,7 @@ async def apply_setting(inst: Instance, rule: Rule) -> None:
             await session.execute("CHECKPOINT", limit=30.0)
         if old is None or rule.acks > old.acks or not set(old.cohort) <= set(rule.cohort):
             # They count by the setting of before; followers come back within a second.
-            await statements.end_walsenders(session, "NOT starts_with(application_name, 'clone_')")
+            await walsenders.end(session, "NOT starts_with(application_name, 'clone_')")
     inst.setting = wanted
 
 
@@ -71,7 +71,7 @@ async def advance(inst: Instance, order: CohortOrder) -> Rule:
     """
     rule = inst.leading()
     async with inst.sql() as session:
-        senders = await statements.walsenders(session)
+        senders = await walsenders.read(session)
     members = _members(inst, rule, order.instances, senders)
     notes = await inst.election.order(events.CohortOrder(members, order.acks))
     for note in notes:
@@ -132,7 +132,7 @@ async def promote(inst: Instance, order: PromoteOrder) -> None:
 
 
 def _members(
-    inst: Instance, rule: Rule, instances: Iterable[str], senders: tuple[statements.Walsender, ...]
+    inst: Instance, rule: Rule, instances: Iterable[str], senders: tuple[walsenders.Walsender, ...]
 ) -> tuple[str, ...]:
     """Return the members that instances stand for: who streams in their role, else who votes for them already."""
     members = []

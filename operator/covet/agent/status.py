@@ -12,8 +12,8 @@ from covet.agent.orders import DATABASE, MAP
 from covet.agent.volume import VolumeInUseError
 from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, Login, MemberState, Position, Serving
 from covet.core.errors import CovetError
-from covet.engines import logins, statements
-from covet.engines.statements import Contents
+from covet.engines import logins, schema, walsenders
+from covet.engines.schema import Contents
 from covet.planner import lag
 from covet.planner.election import rules
 from covet.planner.election.watch import QUIET, Role
@@ -172,9 +172,9 @@ async def _ask_server(
     known: tuple[Login, ...] | None = None
     with contextlib.suppress(CovetError, TimeoutError):
         async with asyncio.timeout(ASK_SECONDS), inst.sql() as session:
-            contents = await statements.read_contents(session)
+            contents = await schema.read_contents(session)
             if state is MemberState.LEADER and rule is not None:
-                followers = statements.links(await statements.walsenders(session), rule.cohort, rule.leader)
+                followers = walsenders.links(await walsenders.read(session), rule.cohort, rule.leader)
             known = await logins.read(session)
     return contents, followers, known
 

@@ -11,7 +11,7 @@ from covet.core import names
 from covet.core.agentapi import Login
 from covet.core.agentorders import LoginOrder, RetireOrder
 from covet.core.errors import RefusedError, SpecError
-from covet.engines import statements
+from covet.engines import database, wal
 from covet.engines.quoting import identifier, literal
 from covet.engines.sessions import Session
 
@@ -55,7 +55,7 @@ async def put(session: Session, order: LoginOrder, limit: float) -> None:
         SqlError: the server refused, or acknowledgements did not come in time.
     """
     _require(order.owner, order.login)
-    if order.login == order.owner or not statements.is_verifier(order.verifier):
+    if order.login == order.owner or not database.is_verifier(order.verifier):
         raise SpecError(
             "LoginInvalid", f"{order.login!r} needs a name beside the owner's, and a SCRAM-SHA-256 verifier."
         )
@@ -78,7 +78,7 @@ async def put(session: Session, order: LoginOrder, limit: float) -> None:
         await session.execute(
             f"ALTER ROLE {identifier(order.login)} LOGIN PASSWORD {literal(order.verifier)}", limit=limit
         )
-    await statements.await_acknowledgement(session, limit)
+    await wal.await_acknowledgement(session, limit)
 
 
 def _copied(login: str, owner: str, settings: list[Any]) -> str:
@@ -129,7 +129,7 @@ async def retire(session: Session, inside: Session, order: RetireOrder, limit: f
         await session.execute(f"ALTER ROLE {identifier(order.login)} NOLOGIN PASSWORD NULL", limit=limit)
     if login is not None and order.login != order.owner:
         await inside.execute(f"REASSIGN OWNED BY {identifier(order.login)} TO {identifier(order.owner)}", limit=limit)
-    await statements.await_acknowledgement(session, limit)
+    await wal.await_acknowledgement(session, limit)
 
 
 def _require(owner: str, login: str) -> None:

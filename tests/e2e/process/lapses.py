@@ -11,7 +11,7 @@ from typing import Final
 
 from covet.agent import access, fencing
 from covet.agent.instance import Instance
-from covet.engines import processes, statements, unled
+from covet.engines import processes, unled, walsenders
 from covet.engines.sessions import Session
 
 
@@ -23,8 +23,8 @@ async def _keep_clients(inst: Instance) -> None:
     del inst
 
 
-async def _keep_walsenders(session: Session, condition: str, *values: object) -> None:
-    del session, condition, values
+async def _keep_walsenders(session: Session, condition: str, *values: object, limit: float = 0.0) -> None:
+    del session, condition, values, limit
 
 
 async def _keep_orphans(pgdata: Path, grace: float = 0.2, limit: float = 10.0) -> bool:
@@ -40,7 +40,7 @@ def _leave_gaps(pgdata: Path, term: int) -> int:
 LAPSES: Final[dict[str, tuple[ModuleType, str, Callable[..., object]]]] = {
     "credentials-removed": (fencing, "remove_credentials", _keep_credentials),
     "clients-shut-out": (access, "close", _keep_clients),
-    "stale-walsender-ended": (statements, "end_walsenders", _keep_walsenders),
+    "stale-walsender-ended": (walsenders, "end", _keep_walsenders),
     "orphans-reaped": (processes, "reap_folder", _keep_orphans),
     "placeholders-written": (unled, "fill", _leave_gaps),
 }

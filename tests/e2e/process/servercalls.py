@@ -27,7 +27,7 @@ from covet.core import names
 from covet.core.agentapi import Peer, Rule, ShardSpec
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
-from covet.engines import processes, programs, sessions, statements
+from covet.engines import processes, programs, schema, sessions, slots, wal
 from covet.engines.configuration import Upstream
 from covet.peers import codec
 from covet.planner.election.rules import Sworn
@@ -64,7 +64,7 @@ class Verbs:
         await programs.initialise(PROGRAMS, inst.volume.pgdata, inst.children.spawn)
         await self.start_primary()
         async with inst.sql() as session:
-            await statements.create_schema(session)
+            await schema.create(session)
             await session.execute("CREATE TABLE public.t (a integer)")
         for peer in inst.spec.peers:
             await self.admit(peer.instance)
@@ -147,11 +147,11 @@ class Verbs:
     async def timelines(self) -> dict[str, int | None]:
         """Return the timeline of a primary as each question answers it."""
         async with self._inst.sql() as session:
-            end = await statements.log_end(session)
+            end = await wal.log_end(session)
             return {
                 "vitals": (await sessions.read_vitals(session)).term,
                 "log_end": end.term if end else None,
-                "control": await statements.control_timeline(session),
+                "control": await wal.control_timeline(session),
             }
 
     async def commit(self, limit: float) -> None:
@@ -165,7 +165,7 @@ class Verbs:
         member = member_of(instance)
         prefix = f"covet_{inst.spec.shard}_{inst.letters(instance)}_"
         async with inst.sql() as session:
-            await statements.admit_member(session, inst.role(instance), member, names.slot(member), prefix)
+            await slots.admit(session, inst.role(instance), member, names.slot(member), prefix)
 
     async def open(self) -> None:
         """Let clients in."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from covet.core.errors import RefusedError
-from covet.engines import sessions, statements
+from covet.engines import sessions, walsenders
 from covet.engines.sessions import Session, SqlError
 
 CANCELLED = SimpleNamespace(sqlstate="01000", message="canceling wait for synchronous replication due to user request")
@@ -91,7 +91,7 @@ async def test_walsenders_that_do_not_end_are_a_refusal() -> None:
     connection = Connection()
     connection.answers = [[{"pid": 7}, {"pid": 8}], [{"pid": 8}]]
     with pytest.raises(RefusedError) as refused:
-        await statements.end_walsenders(Session(connection), "true", limit=-1.0)
+        await walsenders.end(Session(connection), "true", limit=-1.0)
     assert "WalsendersRemain" == refused.value.reason
     assert refused.value.message.endswith(" 8.")
 

@@ -15,6 +15,8 @@ from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core.errors import CovetError
 from covet.planner import actions as act
+from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
+from covet.planner.plan import Plan
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +61,12 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.RemoveInstances: replacing.remove_instances,
     act.ReplaceVolume: replacing.replace_volume,
     act.PutDatabase: ordering.put_database,
-    act.BeginRotation: rotating.begin,
-    act.StageLogin: rotating.stage,
-    act.PutLogin: rotating.put_login,
-    act.SwitchLogin: rotating.switch,
-    act.RetireLogin: rotating.retire,
-    act.EndRotation: rotating.end,
+    BeginRotation: rotating.begin,
+    StageLogin: rotating.stage,
+    PutLogin: rotating.put_login,
+    SwitchLogin: rotating.switch,
+    RetireLogin: rotating.retire,
+    EndRotation: rotating.end,
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,
     act.Open: ordering.open_shard,
@@ -76,7 +78,7 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
 }
 
 
-async def carry_out(means: Means, seen: Seen, plan: act.Plan, count: CountAction, done: list[act.Action]) -> None:
+async def carry_out(means: Means, seen: Seen, plan: Plan, count: CountAction, done: list[act.Action]) -> None:
     """Carry out a plan.
 
     Args:
@@ -95,7 +97,7 @@ async def carry_out(means: Means, seen: Seen, plan: act.Plan, count: CountAction
     )
 
 
-async def _in_order(means: Means, seen: Seen, plan: act.Plan, count: CountAction, done: list[act.Action]) -> None:
+async def _in_order(means: Means, seen: Seen, plan: Plan, count: CountAction, done: list[act.Action]) -> None:
     await _sequence(means, seen, plan.actions, count, done)
     lanes = [_sequence(means, seen, shard.actions, count, done) for shard in plan.shards if shard.actions]
     freshness.raise_first(await asyncio.gather(*lanes, return_exceptions=True))

@@ -10,17 +10,17 @@ from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.kube.resources import Manifest
 from covet.manifests import passwords, secrets
-from covet.planner import actions as act
+from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.record import Rotation, ShardRecord
 from covet.planner.telling import News
 
 
-async def begin(means: Means, seen: Seen, action: act.BeginRotation) -> None:
+async def begin(means: Means, seen: Seen, action: BeginRotation) -> None:
     """Record which login follows which."""
     await _record(means, seen, action.rotation)
 
 
-async def stage(means: Means, seen: Seen, action: act.StageLogin) -> None:
+async def stage(means: Means, seen: Seen, action: StageLogin) -> None:
     """Make the next password and keep it in the Secret, beside the one in force."""
     secret, values = await _secret(means, seen)
     if values.get(secrets.NEXT_USERNAME) == action.login and values.get(secrets.NEXT_PASSWORD):
@@ -29,7 +29,7 @@ async def stage(means: Means, seen: Seen, action: act.StageLogin) -> None:
     await _write(means, seen, secret, dict(secrets.coded(data)))
 
 
-async def put_login(means: Means, seen: Seen, action: act.PutLogin) -> None:
+async def put_login(means: Means, seen: Seen, action: PutLogin) -> None:
     """Have the leader make a login with its password, then record the digest; the verifier is computed here."""
     secret, values = await _secret(means, seen)
     keys = (secrets.NEXT_USERNAME, secrets.NEXT_PASSWORD) if action.staged else ("username", "password")
@@ -57,7 +57,7 @@ async def put_login(means: Means, seen: Seen, action: act.PutLogin) -> None:
     await freshness.change_record(means, seen, action.shard, change)
 
 
-async def switch(means: Means, seen: Seen, action: act.SwitchLogin) -> None:
+async def switch(means: Means, seen: Seen, action: SwitchLogin) -> None:
     """Have the Secret name the login that every shard was given, with its password and addresses, in one write."""
     secret, values = await _secret(means, seen)
     if values.get("username") == action.login:
@@ -80,7 +80,7 @@ async def switch(means: Means, seen: Seen, action: act.SwitchLogin) -> None:
     means.news.append(News(events.PASSWORD_ROTATED, message))
 
 
-async def retire(means: Means, seen: Seen, action: act.RetireLogin) -> None:
+async def retire(means: Means, seen: Seen, action: RetireLogin) -> None:
     """Have the leader let nobody log in as a role any more."""
     _, values = await _secret(means, seen)
     if values.get("username") == action.login:
@@ -90,7 +90,7 @@ async def retire(means: Means, seen: Seen, action: act.RetireLogin) -> None:
     await means.agents.orders.retire_login(_peer(seen, action.shard, action.leader), order)
 
 
-async def end(means: Means, seen: Seen, action: act.EndRotation) -> None:
+async def end(means: Means, seen: Seen, action: EndRotation) -> None:
     """Record that the former login is gone."""
     await _record(means, seen, action.rotation)
     message = f"Nobody can log in as {action.former} any more; the application logs in as {action.rotation.login}."

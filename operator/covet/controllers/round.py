@@ -26,8 +26,8 @@ from covet.kube.resources import Manifest
 from covet.manifests.metadata import ClusterRef
 from covet.planner import actions as act
 from covet.planner import cluster, status, telling
-from covet.planner.actions import Plan
 from covet.planner.facts import Finding
+from covet.planner.plan import Plan
 
 _log = logging.getLogger(__name__)
 _rounds = itertools.count(1)

@@ -5,10 +5,10 @@ after it, and the next round sees what is there and plans again.
 """
 
 import dataclasses
-from typing import Final
 
-from covet.planner.facts import Finding, ObjectKey
-from covet.planner.record import Identity, Rotation
+from covet.planner.facts import ObjectKey
+from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
+from covet.planner.record import Identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,36 +51,6 @@ class CreateUser:
 @dataclasses.dataclass(frozen=True)
 class CreateMap:
     """Publish the first map, if there is none."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BeginRotation:
-    """Record which login follows which, by compare-and-set."""
-
-    rotation: Rotation
-
-
-@dataclasses.dataclass(frozen=True)
-class StageLogin:
-    """Make the next login's password and keep it in the Secret beside the one in force."""
-
-    login: str
-
-
-@dataclasses.dataclass(frozen=True)
-class SwitchLogin:
-    """Have the Secret name the next login, if its password is still the one with this digest."""
-
-    login: str
-    digest: str
-
-
-@dataclasses.dataclass(frozen=True)
-class EndRotation:
-    """Record that nobody can log in as the former role any more."""
-
-    rotation: Rotation
-    former: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,29 +172,6 @@ class PutDatabase:
 
     shard: str
     leader: str
-
-
-@dataclasses.dataclass(frozen=True)
-class PutLogin:
-    """Have the leader give a login role of the owner its password.
-
-    Args:
-        staged: it is the next login's; else the one in force.
-    """
-
-    shard: str
-    leader: str
-    login: str
-    staged: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class RetireLogin:
-    """Have the leader let nobody log in as a role that nothing uses."""
-
-    shard: str
-    leader: str
-    login: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -355,65 +302,3 @@ ShardAction = (
     | SettleOrder
 )
 Action = ClusterAction | ShardAction
-
-ROUTINE: Final = (RepeatObjects, BeginRotation, StageLogin, SwitchLogin, EndRotation)
-"""Actions that say nothing against a cluster: it is as it was asked for before, during and after them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardPlan:
-    """What to do to one shard, in order.
-
-    Args:
-        reason: a CamelCase fact: what the shard waits for, or `Settled`.
-        message: the same as a sentence.
-        settled: True if every instance is where it should be.
-        findings: what is wrong with it.
-    """
-
-    name: str
-    actions: tuple[ShardAction, ...]
-    reason: str
-    message: str
-    settled: bool = False
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class PendingChange:
-    """An edit that is not carried out, with the reason."""
-
-    field: str
-    reason: str
-    message: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What to do next.
-
-    Actions of the cluster come first, in order; then those of the shards, each shard in its own
-    order and independent of the others. The first failure ends a sequence. Beside all of them goes `beside`, which
-    waits for nobody.
-    """
-
-    actions: tuple[ClusterAction, ...]
-    reason: str
-    message: str
-    shards: tuple[ShardPlan, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    pending: tuple[PendingChange, ...] = ()
-    beside: tuple[ClusterAction, ...] = ()
-    growing: bool = False
-    """Storage works on it, and its end is looked for."""
-
-    @property
-    def empty(self) -> bool:
-        """Return whether there is nothing to do."""
-        return not self.actions and not self.beside and not any(shard.actions for shard in self.shards)
-
-    @property
-    def settled(self) -> bool:
-        """Return whether there is nothing to mend and nothing to wait for."""
-        mends = [action for action in (*self.actions, *self.beside) if not isinstance(action, ROUTINE)]
-        return not mends and not self.growing and bool(self.shards) and all(shard.settled for shard in self.shards)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from covet.api.effective import EffectiveSpec
 from covet.core import events, names
-from covet.planner.actions import PendingChange
 from covet.planner.facts import ClusterFacts, Finding
+from covet.planner.plan import PendingChange
 from covet.planner.record import Identity
 
 

@@ -24,7 +24,6 @@ from covet.planner import (
     volumes,
 )
 from covet.planner.actions import (
-    ROUTINE,
     AdoptIdentity,
     ApplyObjects,
     ClusterAction,
@@ -33,13 +32,11 @@ from covet.planner.actions import (
     CreateUser,
     IssueCertificates,
     LabelRoles,
-    PendingChange,
-    Plan,
     RecordIdentity,
     RepeatObjects,
-    ShardPlan,
 )
 from covet.planner.facts import ClusterFacts, Finding, ObjectKey
+from covet.planner.plan import ROUTINE, PendingChange, Plan, ShardPlan
 from covet.planner.record import Identity
 
 

@@ -10,8 +10,8 @@ from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
 from covet.planner import adoption, layout, rollout, scaling, shard, volumes
-from covet.planner.actions import PendingChange, Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
+from covet.planner.plan import PendingChange, Plan
 
 
 def stated(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...], now: dt.datetime) -> tuple[Condition, ...]:

@@ -13,8 +13,9 @@ from typing import Final
 from covet.api.spec import WhenUnsafe
 from covet.core.agentapi import AgentStatus, MemberState, Rule
 from covet.planner import findings, quorum
-from covet.planner.actions import EndPods, ForcePromotion, ShardPlan
+from covet.planner.actions import EndPods, ForcePromotion
 from covet.planner.facts import InstanceFacts, ShardFacts
+from covet.planner.plan import ShardPlan
 from covet.planner.record import ShardRecord
 from covet.planner.scaling import Roster
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from covet.api.effective import EffectiveSpec
 from covet.planner import volumes
-from covet.planner.actions import PendingChange
 from covet.planner.facts import NO_VOLUMES, Volumes
+from covet.planner.plan import PendingChange
 
 _UNDO: Final = "Put the old value back, or make a new cluster and move the data."
 

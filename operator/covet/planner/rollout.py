@@ -7,8 +7,9 @@ from typing import Final
 
 from covet.core import events, names
 from covet.planner import restarts
-from covet.planner.actions import HandOver, PendingChange, SettleOrder, ShardPlan
+from covet.planner.actions import HandOver, SettleOrder
 from covet.planner.facts import ClusterFacts
+from covet.planner.plan import PendingChange, ShardPlan
 from covet.planner.record import Identity
 from covet.planner.restarts import Verdict, Wanted
 

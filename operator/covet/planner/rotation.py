@@ -14,18 +14,10 @@ from typing import Final
 from covet.core import names
 from covet.core.agentapi import AgentStatus, Login, Serving
 from covet.planner import shard as shards
-from covet.planner.actions import (
-    BeginRotation,
-    ClusterAction,
-    EndRotation,
-    PutLogin,
-    RetireLogin,
-    ShardAction,
-    ShardPlan,
-    StageLogin,
-    SwitchLogin,
-)
+from covet.planner.actions import ClusterAction, ShardAction
 from covet.planner.facts import ClusterFacts, Credentials, ShardFacts, Unreachable
+from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
+from covet.planner.plan import ShardPlan
 from covet.planner.record import Identity, Rotation
 
 UNUSED_SECONDS: Final = 60.0

@@ -17,14 +17,14 @@ from covet.planner.actions import (
     Open,
     PushSpec,
     PutDatabase,
-    PutLogin,
     PutMap,
     RecordOpened,
     RecordSystemId,
     ShardAction,
-    ShardPlan,
 )
 from covet.planner.facts import InstanceFacts, MapFacts, ShardFacts
+from covet.planner.loginactions import PutLogin
+from covet.planner.plan import ShardPlan
 from covet.planner.record import ShardRecord
 from covet.planner.scaling import Roster
 

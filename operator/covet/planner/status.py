@@ -13,8 +13,8 @@ from covet.api.status import Condition, Truth
 from covet.core import names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import conditions, layout, rotation, telling
-from covet.planner.actions import Plan
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
+from covet.planner.plan import Plan
 
 BEHIND_BYTES: Final = 64 << 20
 """Lag from which a replica is called Behind: four segments of write-ahead log."""

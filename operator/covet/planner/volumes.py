@@ -11,8 +11,9 @@ from typing import Final
 from covet.api import quantity
 from covet.api.effective import EffectiveSpec
 from covet.core import events
-from covet.planner.actions import GrowVolumes, PendingChange
+from covet.planner.actions import GrowVolumes
 from covet.planner.facts import ClusterFacts, Finding, VolumeFacts, Volumes
+from covet.planner.plan import PendingChange
 
 FIELD: Final = "spec.storage.size"
 GROWING: Final = "VolumesGrowing"

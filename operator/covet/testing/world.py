@@ -33,6 +33,7 @@ from covet.planner.facts import (
     ShardFacts,
     Unreachable,
 )
+from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.record import Identity, ShardRecord
 from covet.testing.agents import FakeAgent, ImpossibleError
 
@@ -207,11 +208,11 @@ class World:
             case act.CreateUser():
                 self.user, self.username, self.staged = True, rotation.current(self._identity()), None
                 self.password = f"digest {len(self.log)}"
-            case act.BeginRotation() | act.EndRotation():
+            case BeginRotation() | EndRotation():
                 self.identity = dataclasses.replace(self._identity(), rotation=action.rotation)
-            case act.StageLogin():
+            case StageLogin():
                 self.staged = (action.login, f"digest {len(self.log)}")
-            case act.SwitchLogin():
+            case SwitchLogin():
                 self._switch(action)
             case act.CreateMap():
                 slots = {record.name: 1 for record in self._identity().shards}
@@ -224,7 +225,7 @@ class World:
             case _:
                 self._order(action, facts)
 
-    def _switch(self, action: act.SwitchLogin) -> None:
+    def _switch(self, action: SwitchLogin) -> None:
         if self.staged != (action.login, action.digest):
             raise ConflictError("SecretChanged", "another password is staged")
         for agent in self.agents.values():
@@ -233,7 +234,7 @@ class World:
                 raise ImpossibleError(f"the Secret names {action.login} before {agent.shard} takes it")
         self.username, self.password, self.staged = *self.staged, None
 
-    def _put_login(self, action: act.PutLogin) -> None:
+    def _put_login(self, action: PutLogin) -> None:
         login, digest = (self.staged or ("", "")) if action.staged else (self.username, self.password)
         if login != action.login:
             raise ConflictError("SecretChanged", f"{action.login} is not what the Secret names")
@@ -293,9 +294,9 @@ class World:
                 self._reach(action.leader).put_database(DatabaseOrder(database.name, database.owner, verifier))
                 if not separate:
                     self._record_change(self._known(action.shard).given(self.password, staged=False))
-            case act.PutLogin():
+            case PutLogin():
                 self._put_login(action)
-            case act.RetireLogin():
+            case RetireLogin():
                 database = self._identity().born.database
                 order = RetireOrder(database.name, database.owner, action.login)
                 self._reach(action.leader).retire_login(order)

@@ -17,8 +17,8 @@ from covet.kube.resources import Manifest
 from covet.manifests.metadata import ClusterRef
 from covet.planner import actions as act
 from covet.planner import cluster, forcing, layout, status
-from covet.planner.actions import Plan
 from covet.planner.facts import ClusterFacts, InstanceFacts, ObjectKey
+from covet.planner.plan import Plan
 from covet.testing.world import NOW, World
 
 BEFORE: dict[str, Any] = {

@@ -13,8 +13,8 @@ from covet.core.agentapi import AgentStatus
 from covet.core.errors import ConflictError, RefusedError
 from covet.planner import actions as act
 from covet.planner import cluster, record
-from covet.planner.actions import Plan
 from covet.planner.facts import CertificateFacts, ClusterFacts, Finding
+from covet.planner.plan import Plan
 from covet.testing import world as worlds
 from covet.testing.world import NOW, UID, World
 

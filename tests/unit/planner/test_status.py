@@ -10,8 +10,8 @@ from covet.core import events
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import actions as act
 from covet.planner import cluster, status
-from covet.planner.actions import Plan
 from covet.planner.facts import CertificateFacts, ClusterFacts, Finding, ShardFacts, Unreachable
+from covet.planner.plan import PendingChange, Plan
 from covet.testing import world as worlds
 from covet.testing.world import NOW, World
 
@@ -236,7 +236,7 @@ def test_a_long_story_fits(length: int) -> None:
     """However much is wrong with a cluster, its status is one that the definition takes, and says that it was cut."""
     facts = settled().facts()
     finding = Finding(events.POD_BLOCKED, "m" * length)
-    changes = tuple(act.PendingChange(f"spec.{'f' * length}{index}", "R", "m" * length) for index in range(3 * 512))
+    changes = tuple(PendingChange(f"spec.{'f' * length}{index}", "R", "m" * length) for index in range(3 * 512))
     plan = Plan((), "R", "m" * length, findings=(finding,), pending=changes)
     found = status.report(facts, plan, NOW)
     assert found == ClusterStatus.model_validate(found.document())

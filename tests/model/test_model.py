@@ -11,7 +11,8 @@ from covet.planner.election.guards import Guards
 from covet.planner.election.timers import Timers
 from covet.planner.quorum import Step
 from covet.testing.election import checker, leases
-from covet.testing.election.model import Bounds, Shard
+from covet.testing.election.untimed.shard import Shard
+from covet.testing.election.untimed.state import Bounds
 
 ELECTIONS = Bounds(term=3, crashes=1, writes=1)
 

@@ -1,8 +1,9 @@
 """A sample of what `tests/model` runs in full: small bounds, few seeds, every kind of fault once."""
 
 from covet.testing.election import checker, schedule
-from covet.testing.election.model import Bounds, Shard
 from covet.testing.election.schedule import Plan
+from covet.testing.election.untimed.shard import Shard
+from covet.testing.election.untimed.state import Bounds
 
 SEEDS = 60
 

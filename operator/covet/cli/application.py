@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from covet.cli import failures, session
+from covet.cli import access, aiming, failures, session
 from covet.core import errors
 
 PROGRAM: Final = "kubectl covet"
@@ -56,6 +56,7 @@ def main(context: click.Context, /, **options: str | None) -> None:
 
 def run(arguments: list[str], outside: session.Outside | None = None) -> int:
     """Run the command; return its exit code. No error leaves it."""
+    aiming.at(access.Target())
     try:
         found = main.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=outside)
     except click.ClickException as error:
@@ -82,5 +83,5 @@ def run(arguments: list[str], outside: session.Outside | None = None) -> int:
 
 
 def _fail(failure: failures.Failure) -> int:
-    click.echo(f"Error: {failure.message}", err=True)
+    session.tell(f"Error: {failure.message}")
     return failure.code

@@ -32,8 +32,8 @@ async def until_named(access: Access, ordered: Seen, token: str, limit: float, t
     except TimeoutError:
         raise failures.Failure(
             failures.Exit.WAITING,
-            f"The password of {ordered.name} is not replaced after {limit:g} s; the order stands. `kubectl get"
-            f" {names.PLURAL} {ordered.name} -n {ordered.namespace} -o jsonpath={{.status.login}}` says why.",
+            f"The password of {ordered.name} is not replaced after {limit:g} s; the order stands. `kubectl covet status"
+            f" {ordered.name}` says what it waits for.",
         ) from None
 
 

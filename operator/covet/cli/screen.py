@@ -13,6 +13,8 @@ from typing import Final
 
 from rich import console, table, text
 
+from covet.cli import aiming
+
 PLAIN_WIDTH: Final = 100
 _WIDEST: Final = 140
 """Columns beyond which a line of text is no longer easy to read."""
@@ -43,8 +45,13 @@ def columns(heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, wrap: str =
     for head in heads:
         made.add_column(head, overflow="fold", no_wrap=False, ratio=1 if head == wrap else None)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(aimed, row))
     return made
+
+
+def aimed(cell: Cell) -> Cell:
+    """Return a cell whose commands can be pasted."""
+    return aiming.aim(cell) if isinstance(cell, str) else text.Text(aiming.aim(cell.plain), style=cell.style)
 
 
 def pairs(rows: Iterable[tuple[str, Cell]]) -> table.Table:
@@ -53,7 +60,7 @@ def pairs(rows: Iterable[tuple[str, Cell]]) -> table.Table:
     made.add_column(style=HEAD, no_wrap=True)
     made.add_column(overflow="fold")
     for label, content in rows:
-        made.add_row(label, content)
+        made.add_row(label, aimed(content))
     return made
 
 
@@ -63,7 +70,7 @@ def bullets(lines: Iterable[Cell]) -> table.Table:
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for line in lines:
-        made.add_row("-", line)
+        made.add_row("-", aimed(line))
     return made
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from covet.cli import access, executing, reaching, screen
+from covet.cli import access, aiming, executing, reaching, screen
 from covet.core.clock import Clock
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -49,9 +49,11 @@ class Session:
 
     def run(self, target: access.Target, verb: Callable[[access.Access], Awaitable[Result]]) -> Result:
         """Run a verb with an open way to the API server."""
+        where = target.over(self.target)
+        aiming.at(where)
 
         async def with_access() -> Result:
-            async with self.outside.connect(target.over(self.target)) as opened:
+            async with self.outside.connect(where) as opened:
                 return await verb(opened)
 
         return asyncio.run(with_access())
@@ -81,6 +83,11 @@ def show(*parts: Any) -> None:  # noqa: ANN401 -- whatever rich renders
     click.echo(screen.render(*parts), nl=False)
 
 
+def say(line: str) -> None:
+    """Write a line to the standard output."""
+    click.echo(aiming.aim(line))
+
+
 def tell(line: str) -> None:
     """Write a line about the progress to the standard error, where no pipe takes it for a result."""
-    click.echo(line, err=True)
+    click.echo(aiming.aim(line), err=True)

@@ -21,6 +21,8 @@ _BLANK: Final = frozenset({"Empty", "Bootstrapping", "Cloning"})
 """States of a volume without a whole database: what voted from there does so no more."""
 _ALARMS: Final = frozenset({"Stalled", "Reconciling"})
 """Conditions that stand only while something is the matter."""
+_ROTATED: Final = "Done"
+"""Phase of a rotation that is over."""
 _ORDERS: Final = {names.switchover_annotation(""): "switchover", names.promote_annotation(""): "promote"}
 
 
@@ -104,6 +106,8 @@ def notes(seen: Seen) -> Iterator[Cell]:
     if names.ANNOTATION_RESTART in seen.annotations:
         moment = seen.annotations[names.ANNOTATION_RESTART]
         yield f"Ordered and not carried out yet: restart of every instance whose pod is older than {moment}."
+    if found.login is not None and found.login.phase not in {None, _ROTATED}:
+        yield f"A new password is under way ({found.login.phase}): {found.login.message}"
     for change in found.pending_changes:
         yield f"{change.field} waits ({change.reason}): {change.message}"
 

@@ -32,7 +32,7 @@ async def test_a_new_password_is_ordered(caller: Caller, around: Surroundings) -
     done = await caller.call("rotate", "shop")
     assert {ROTATE: TOKEN} == annotations(around)
     assert (0, f"Ordered: shop gets a new password ({TOKEN}).\n") == (done.code, done.out)
-    assert "jsonpath={.status.login}" in done.err
+    assert "`kubectl covet status shop` shows how far it is." in done.err
 
 
 async def test_an_order_that_stands_is_not_written_over(caller: Caller, around: Surroundings) -> None:
@@ -56,6 +56,16 @@ async def test_the_secret_is_waited_for(caller: Caller, around: Surroundings) ->
     report(around, username="app_a", rotation=TOKEN, phase="Draining", former="app")
     done = await waiting
     assert (0, True) == (done.code, done.out.endswith("Done: the Secret holds the new password, for app_a.\n"))
+
+
+async def test_status_tells_how_far_it_is(caller: Caller, around: Surroundings) -> None:
+    """A rotation under way stands out with what it waits for; one that is over does not."""
+    waits = "Sessions on shop-s0-b log in as app, or may: it goes once nothing uses it."
+    report(around, username="app_a", rotation=TOKEN, phase="Draining", former="app", message=waits)
+    told = " ".join((await caller.call("status", "shop")).out.split())
+    assert f"- A new password is under way (Draining): {waits}" in told
+    report(around, username="app_a", rotation=TOKEN, phase="Done", message="The application logs in as app_a.")
+    assert "new password" not in (await caller.call("status", "shop")).out
 
 
 @pytest.mark.parametrize(("standing", "code", "words"), [(TOKEN, 6, "order stands"), ("two", 1, "another one stands")])

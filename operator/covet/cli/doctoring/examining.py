@@ -43,11 +43,13 @@ def show(findings: Iterable[Finding]) -> Iterator[console.RenderableType]:
     made.add_column(overflow="fold")
     for found in listed:
         made.add_row(
-            screen.styled(found.grade.value, _STYLES[found.grade]), screen.styled(found.area, screen.HEAD), found.what
+            screen.styled(found.grade.value, _STYLES[found.grade]),
+            screen.styled(found.area, screen.HEAD),
+            screen.aimed(found.what),
         )
         for label, said in (("why", found.why), ("do", found.todo)):
             if said:
-                made.add_row("", screen.styled(label, screen.QUIET), said)
+                made.add_row("", screen.styled(label, screen.QUIET), screen.aimed(said))
     yield made
     yield ""
     yield _sum(listed)

@@ -19,4 +19,4 @@ def command(called: session.Session, /, *, cluster: str, **options: str | None) 
     if not written:
         click.echo(f"{cluster} is paused already.")
         return
-    click.echo(f"Paused: {cluster}. `kubectl covet resume {cluster}` lets the operator go on.")
+    session.say(f"Paused: {cluster}. `kubectl covet resume {cluster}` lets the operator go on.")

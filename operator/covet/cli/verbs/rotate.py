@@ -3,7 +3,7 @@
 import click
 
 from covet.cli import access, completing, orders, rotating, session
-from covet.core import clock, names
+from covet.core import clock
 
 
 @click.command("rotate")
@@ -36,7 +36,6 @@ def command(called: session.Session, /, *, cluster: str, wait: bool, timeout: fl
             login = await rotating.until_named(opened, seen, token, timeout, session.tell)
             click.echo(f"Done: the Secret holds the new password, for {login}.")
         else:
-            field = f"`kubectl get {names.PLURAL} {cluster} -o jsonpath={{.status.login}}`"
-            session.tell(f"{field} shows how far it is.")
+            session.tell(f"`kubectl covet status {cluster}` shows how far it is.")
 
     called.run(session.target_of(options), verb)

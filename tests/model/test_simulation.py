@@ -36,6 +36,13 @@ def test_no_schedule_of_faults_loses_a_commit_or_makes_two_leaders(first: int, c
     assert [] == [describe(outcome.seed) for outcome in broken[:3]]
 
 
+@pytest.mark.parametrize("kinds", [("stray_promise", "shrink"), ("shrink", "node_gone", "pod_killed")])
+def test_a_follower_that_is_lost_amid_a_change_of_the_cohort_holds_up_nobody(kinds: tuple[str, ...]) -> None:
+    """Dead, or promised to a candidate that came to nothing: the shard of five takes writes again all the same."""
+    plans = (Plan(seed, kinds=kinds, count=3, size=5) for seed in range(200))
+    assert [] == [(outcome.seed, outcome.problem) for outcome in map(schedule.run, plans) if outcome.problem]
+
+
 def test_a_seed_gives_the_same_schedule_always() -> None:
     """A failing seed can be run again and again."""
     runs = [schedule.run(Plan(7), trace=True) for _ in range(2)]

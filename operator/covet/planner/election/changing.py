@@ -36,9 +36,10 @@ def confirmed(rule: Rule, step: Step | None, members: frozenset[str]) -> bool:
 def plan(rule: Rule, cohort: tuple[str, ...], acks: int, ready: Collection[str] = ()) -> Step | None:
     """Return the next safe step towards a cohort and W.
 
-    `quorum.next_step` orders the steps, with two exceptions. Towards a cohort of one W is lowered with the
-    last follower's leave and not before, or the leader would acknowledge alone while others may elect. And
-    of several members that leave, one that is not ready goes first, so that the others still acknowledge.
+    `quorum.next_step` orders the steps, with two exceptions. Towards a cohort of one W is lowered to 0 with the
+    last follower's leave and not before, or the leader would acknowledge alone while others may elect; on the
+    way it is never more than half of a cohort, so that one member may be lost. And of several members that
+    leave, one that is not ready goes first, so that the others still acknowledge.
 
     Args:
         rule: in force.
@@ -54,7 +55,7 @@ def plan(rule: Rule, cohort: tuple[str, ...], acks: int, ready: Collection[str] 
     if acks == 0 and rule.acks > 0 and len(wanted) == 1 and leaving:
         if len(rule.cohort) > 2:
             smaller = tuple(member for member in rule.cohort if member != leaving[0])
-            lower = min(rule.acks, len(smaller) - 1)
+            lower = min(rule.acks, len(smaller) // 2)
             if lower < rule.acks:
                 return _change(rule, rule.cohort, lower)
             return _change(rule, smaller, lower)
@@ -69,32 +70,40 @@ def _change(rule: Rule, cohort: tuple[str, ...], acks: int) -> Step:
     return quorum.step_between(rule, Rule(rule.term, rule.seq + 1, rule.leader, cohort, acks))
 
 
-def _hindrance(reign: Reign, step: Step, me: str) -> Note | None:
+def _hindrance(rule: Rule, step: Step, ready: frozenset[str]) -> Note | None:
     """Return why a step must wait: who joins lags behind, or who stays could not acknowledge."""
-    joining = set(step.rule.cohort) - set(reign.rule.cohort)
-    if not joining <= reign.caught_up:
+    joining = set(step.rule.cohort) - set(rule.cohort)
+    if not joining <= ready:
         return Note("MemberLags", f"{', '.join(sorted(joining))} must catch up before it votes.")
-    able = len(reign.caught_up & set(step.rule.cohort) - {me})
+    able = len(ready & set(step.rule.cohort) - {rule.leader})
     if able < step.rule.acks:
         return Note("QuorumWouldBreak", f"Only {able} followers of the smaller cohort stream: not changed.")
     return None
 
 
-def take(agent: Agent, order: CohortOrder, out: Out) -> Agent:
-    """Take one step towards a cohort, if the last one is done and nobody joins who lags."""
+def take(agent: Agent, order: CohortOrder, strays: Collection[str], out: Out) -> Agent:
+    """Take one step towards a cohort, if the last one is done and nobody joins who lags.
+
+    Args:
+        agent: as it was.
+        order: the cohort and W that are wanted in the end.
+        strays: members that promised a higher term: none of them acknowledges, however close behind it was seen.
+        out: takes the effects.
+    """
     reign, guards = agent.reign, agent.config.guards
     if reign is None or agent.role is not Role.LEADER or agent.task is not None:
         return agent
     if guards.change_after_row and (not reign.seated or reign.stage is not Stage.DONE):
         return agent
+    ready = reign.caught_up - set(strays)
     try:
-        step = plan(reign.rule, order.cohort, order.acks, reign.caught_up)
+        step = plan(reign.rule, order.cohort, order.acks, ready)
     except SpecError as error:
         out.append(Note(error.reason, error.message))
         return agent
     if step is None:
         return agent
-    hindrance = _hindrance(reign, step, agent.config.me)
+    hindrance = _hindrance(reign.rule, step, ready)
     if hindrance is not None:
         out.append(hindrance)
         return agent

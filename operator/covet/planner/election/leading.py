@@ -36,7 +36,8 @@ def flags(agent: Agent, reign: Reign, report: Report, now: int) -> int:
 
 def turn(agent: Agent, reign: Reign, report: Report, now: int, out: Out) -> Agent:
     """Do what a leader does as time passes."""
-    if rules.outvoted(reign.rule, report.strays):
+    # Amid a change commits wait for the next rule's followers already, and the lease needs both.
+    if any(rules.outvoted(rule, report.strays) for rule in state.rules_of(agent)):
         out.append(Note("Outvoted", f"Too many members promised more than term {reign.term}: stopping."))
         return halt(agent, now)
     if reign.promoted_at is None:

@@ -16,6 +16,7 @@ from covet.planner.election import (
     leading,
     pulse,
     recruiting,
+    rules,
     settling,
     state,
     voter,
@@ -158,6 +159,8 @@ def act(member: Member, event: Event, now: int, out: Out) -> Member:
                 agent = dataclasses.replace(agent, reign=dataclasses.replace(agent.reign, progressed_at=now))
         case events.Peers(members):
             agent = dataclasses.replace(agent, peers=members)
+        case events.CohortOrder():
+            agent = changing.take(agent, event, pulse.report(seen).strays, out)
         case _:
             agent = _obey(agent, event, now, out)
     return Member(agent, seen)
@@ -212,8 +215,6 @@ def _obey(agent: Agent, order: Event, now: int, out: Out) -> Agent:
             return leading.resign(agent, reason, now, out)
         case events.SwitchoverOrder(to):
             return leading.hand_off(agent, to, out)
-        case events.CohortOrder():
-            return changing.take(agent, order, out)
         case events.PromoteOrder():
             if agent.role in watch.QUIET and agent.sworn.rule is not None and not agent.sworn.rewinding:
                 out.append(Note("LossAccepted", "A person ordered a promotion without a recruit set."))
@@ -225,7 +226,7 @@ def _count_senders(agent: Agent, replied: frozenset[str], caught_up: frozenset[s
     reign = agent.reign
     if reign is None:
         return agent
-    enough = sum(member in replied for member in reign.rule.cohort) >= reign.rule.acks
+    enough = all(rules.acknowledges(rule, replied) for rule in state.rules_of(agent))
     at = now if enough else reign.replied_at
     reign = dataclasses.replace(reign, replied_at=at, looked_at=now, caught_up=caught_up)
     return dataclasses.replace(agent, reign=reign)

@@ -158,6 +158,7 @@ def conclude(story: Story, at: dt.datetime, now: int, instance_of: Callable[[str
         fence_ms=max(0, elected - story.begun),
         promote_ms=max(0, promoted - elected),
         writable_ms=max(0, now - first),
+        former_member=story.former or None,
     )
 
 

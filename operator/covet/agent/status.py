@@ -14,13 +14,14 @@ from covet.core.agentapi import PROTOCOL, AgentStatus, FollowerLink, Login, Memb
 from covet.core.errors import CovetError
 from covet.engines import logins, schema, walsenders
 from covet.engines.schema import Contents
-from covet.planner import lag
-from covet.planner.election import rules
-from covet.planner.election.watch import QUIET, Role
+from covet.planner import attendance, lag
+from covet.planner.election.watch import QUIET, Role, Watch
 from covet.planner.member import Decision
 
 ASK_SECONDS: Final = 2.0
 """How long the server may take to tell what stands in it; past that the status leaves it out."""
+HELD_MS: Final = 1000
+"""A member that another one's question holds back asks as well, in turns with it."""
 
 SENTENCES: Final = {
     "WaitsForOrder": "The volume is empty; the agent waits for an order to bootstrap or to clone.",
@@ -138,19 +139,24 @@ def _hindered(inst: Instance, decision: Decision) -> tuple[str, str]:
 
 
 def _missing(inst: Instance) -> str:
-    """Return how many have to promise for a leader, and who of them is not on the line; empty once enough are."""
-    rule = inst.election.rule
-    if rule is None or inst.election.role not in QUIET - {Role.FOLLOWER}:
+    """Return how many have to promise for a leader, and who of them is not there; empty once enough are."""
+    rule, role, watch = inst.election.rule, inst.election.role, inst.voting.watch
+    if rule is None or role not in QUIET or inst.identity is None:
         return ""
-    others = [member for member in rule.cohort if inst.instance_of(member) != inst.settings.instance]
-    silent = [inst.instance_of(member) for member in others if not inst.voting.linked(inst.instance_of(member))]
-    needed, here = rules.needed(rule), len(rule.cohort) - len(silent)
-    if here >= needed:
-        return ""
-    return (
-        f"{needed} of {len(rule.cohort)} members elect a leader and {here} can be reached:"
-        f" no line to {', '.join(silent)}. Bring one back; a promotion without it loses what only it holds."
-    )
+    search = attendance.Search(inst.identity.member, rule, _asks_for(inst, watch), role is Role.FOLLOWER)
+    instances = [inst.instance_of(member) for member in rule.cohort]
+    return attendance.missing(search, {name: inst.voting.line(name) for name in instances}, inst.instance_of)
+
+
+def _asks_for(inst: Instance, watch: Watch | None) -> float:
+    """Return for how many seconds this member has asked for an election, or left that to another; 0 if it does not."""
+    if watch is None:
+        return 0.0
+    now, ballot = int(inst.clock.monotonic() * 1000), watch.ballot
+    asks = ballot.asked_at is not None or ballot.elect_at is not None
+    if not asks and now - watch.hold_until > HELD_MS:
+        return 0.0
+    return max(0, now - max(watch.view.since, watch.heard.at)) / 1000
 
 
 def serving(inst: Instance) -> Serving:

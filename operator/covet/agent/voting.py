@@ -16,7 +16,7 @@ from covet.agent.settings import Settings
 from covet.core.agentapi import ShardSpec
 from covet.core.clock import Clock
 from covet.core.errors import UnreachableError
-from covet.planner import lag
+from covet.planner import attendance, lag
 from covet.planner.election import messages, pulse, watch
 from covet.planner.election.events import Received
 from covet.planner.election.messages import Message
@@ -206,6 +206,11 @@ class Voting:
     def linked(self, instance: str) -> bool:
         """Tell whether the voter has an open line to a peer."""
         return bool(self.heard.get(instance, {}).get("linked", False))
+
+    def line(self, instance: str) -> attendance.Line:
+        """Return what is known of a peer: whether there is a line, who spoke on it last, and when."""
+        member = self.heard.get(instance, {}).get("member")
+        return attendance.Line(self.linked(instance), member, self.age(instance, "at"))
 
     def age(self, instance: str, kind: str) -> float | None:
         """Return the seconds since a peer's last message (`at`) or echo (`echoed`), None if never."""

@@ -65,8 +65,20 @@ async def order_promotion(means: Means, seen: Seen, action: act.OrderPromotion) 
     except RefusedError as error:
         await _refused(means, seen, action, events.PROMOTE_REFUSED, error)
         return
-    await _leader_of(means, seen, action, PROMOTION_SECONDS)
+    leader = await _leader_of(means, seen, action, PROMOTION_SECONDS)
+    if leader is not None:
+        await _tell_loss(means, seen, action, leader)
     await _settle_by_outcome(means, seen, action, events.PROMOTE_REFUSED)
+
+
+async def _tell_loss(means: Means, seen: Seen, action: act.OrderPromotion, leader: str) -> None:
+    """Say who was left out of the cohort; nobody is, if all answered after all."""
+    answer = await means.agents.ask(_peer(seen, action.shard, leader))
+    shard = next(found for found in seen.facts.shards if found.name == action.shard)
+    without = forcing.left_out(shard, answer, seen.ref.name) if isinstance(answer, AgentStatus) else ()
+    if without:
+        message = forcing.tell(action.shard, leader, without, "as ordered")
+        means.news.append(News(events.PROMOTED_WITH_LOSS, message, warning=True))
 
 
 async def force_promotion(means: Means, seen: Seen, action: act.ForcePromotion) -> None:
@@ -85,10 +97,7 @@ async def force_promotion(means: Means, seen: Seen, action: act.ForcePromotion) 
     leader = await _leader_of(means, seen, action, PROMOTION_SECONDS)
     if leader is None:
         raise ConflictError("NobodyLeads", f"{action.instance} was promoted and does not take writes yet.")
-    message = (
-        f"{action.shard}: {leader} leads without {', '.join(action.missing)}, as failover.whenUnsafe asks: commits that"
-        " only they hold are lost. Coming back, they give up what the new leader does not have."
-    )
+    message = forcing.tell(action.shard, leader, action.missing, "as failover.whenUnsafe asks")
     means.news.append(News(events.PROMOTED_WITH_LOSS, message, warning=True))
 
 

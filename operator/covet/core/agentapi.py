@@ -199,6 +199,7 @@ class LastFailover:
         fence_ms: from there until enough members had promised and stopped receiving.
         promote_ms: from there until the server was on the term's timeline.
         writable_ms: in all, from the last sign (else from the candidacy) until clients could write.
+        former_member: the member that `former` was then; if its volume is lost, nobody knows what was discarded.
     """
 
     at: str
@@ -210,6 +211,7 @@ class LastFailover:
     fence_ms: int | None = None
     promote_ms: int | None = None
     writable_ms: int | None = None
+    former_member: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -141,9 +141,11 @@ def two_leaders(seen: ShardFacts, leaders: tuple[Answer, ...]) -> Finding:
 
 
 def lost_birth(seen: ShardFacts, record: ShardRecord, leaders: tuple[Answer, ...]) -> Finding | None:
-    """Say it when the volume that was initialised is empty again and nobody else leads."""
+    """Say it when the volume that was initialised is empty again, nobody leads, and nobody who answers has the data."""
     if record.system_id is None or leaders:
         return None
+    if record.opened and any(answer.member and not is_foreign(answer, record) for _, answer in seen.answers()):
+        return None  # what is left of the shard elects a leader, or says what it lacks for that
     for instance, answer in seen.answers():
         if instance.name == record.bootstrapped_by and answer.state is MemberState.EMPTY:
             what = "its clients' data is on no instance that answered" if record.opened else "no client was let in yet"

@@ -98,6 +98,23 @@ def arrange(plan: ShardPlan, case: Case, now: dt.datetime) -> ShardPlan:
     return dataclasses.replace(plan, actions=(*plan.actions, answer), settled=False)
 
 
+def left_out(seen: ShardFacts, leader: AgentStatus, cluster: str) -> tuple[str, ...]:
+    """Return the instances that voted by the newest rule seen before, and do not by the rule of the new leader."""
+    before = max((a.rule for _, a in seen.answers() if a.rule is not None), key=lambda r: (r.term, r.seq), default=None)
+    if before is None or leader.rule is None:
+        return ()
+    who = Roster(cluster, (), (), 0)
+    return tuple(sorted({who.instance_of(member) for member in set(before.cohort) - set(leader.rule.cohort)}))
+
+
+def tell(shard: str, leader: str, without: tuple[str, ...], why: str) -> str:
+    """Return what is said of a promotion that may have lost commits, and what becomes of those left out."""
+    return (
+        f"{shard}: {leader} leads without {', '.join(without)}, {why}: commits that only they hold are lost. Coming"
+        " back, they give up what the new leader does not have."
+    )
+
+
 def _newest(seen: ShardFacts, record: ShardRecord) -> Rule | None:
     """Return the newest rule that a member of the shard tells."""
     rules = [answer.rule for _, answer in seen.answers() if answer.rule is not None and _is_own(answer, record)]

@@ -112,7 +112,7 @@ def _last_failover(answers: dict[str, AgentStatus], before: api.ShardStatus | No
         if known is None or known.discarded is not None:
             return known
         return known.model_copy(update={"discarded": _discarded(answers, known.from_, known.term)})
-    discarded = _discarded(answers, newest.former, newest.term)
+    discarded = _discarded(answers, newest.former, newest.term, newest.former_member)
     if discarded is None and known is not None and known.term == newest.term:
         discarded = known.discarded
     return api.LastFailover(
@@ -129,10 +129,13 @@ def _last_failover(answers: dict[str, AgentStatus], before: api.ShardStatus | No
     )
 
 
-def _discarded(answers: dict[str, AgentStatus], former: str | None, term: int) -> int | None:
-    """Return what the former primary gave up to follow the leader of a term, None before it does."""
+def _discarded(answers: dict[str, AgentStatus], former: str | None, term: int, member: str | None = None) -> int | None:
+    """Return what the former primary gave up to follow the leader of a term.
+
+    None before it does, and for good if its instance is another member by now: what the old volume held is not known.
+    """
     answer = answers.get(former or "")
-    if answer is None:
+    if answer is None or member not in {None, answer.member}:
         return None
     if answer.discarded is not None and answer.discarded.term == term:
         return answer.discarded.size

@@ -165,3 +165,12 @@ async def bench() -> AsyncIterator[Bench]:
     await bench.close()
     await kube.close()
     await server.stop()
+    def told(self, reason: str) -> str:
+        """Return the sentence of the only Event with a reason."""
+        (message,) = [
+            item["message"]
+            for (resource, _, _), item in self.server.objects.items()
+            if resource == resources.EVENT and item.get("reason") == reason
+        ]
+        return str(message)
+

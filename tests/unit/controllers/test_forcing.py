@@ -39,12 +39,19 @@ async def test_a_shard_goes_on_with_a_loss_where_its_user_asked_for_that(bench: 
     bench.kubelet.agents["shop-s0-b"].quorum_missing = ""
     await bench.reconciler.once()
     assert "shop-s0-b" == bench.status()["shards"][0]["primary"]
-    (told,) = [
-        item["message"]
-        for item in bench.server.objects.values()
-        if item.get("reason") == events.PROMOTED_WITH_LOSS and item["kind"] == "Event"
-    ]
-    assert "shop-s0-b leads without shop-s0-a, shop-s0-c" in told
+    assert "shop-s0-b leads without shop-s0-a, shop-s0-c" in bench.told(events.PROMOTED_WITH_LOSS)
+
+
+async def test_an_ordered_loss_names_who_was_left_out(bench: Bench) -> None:
+    """A person promotes the last one that has data: a Warning says whose commits may be lost."""
+    await lost(bench)
+    bench.kubelet.agents["shop-s0-b"].quorum_missing = ""
+    bench.annotate(promote_s0="shop-s0-b")
+    for _ in range(3):
+        await bench.reconciler.once()
+    assert ({}, "shop-s0-b") == (bench.annotations(), bench.status()["shards"][0]["primary"])
+    assert "s0: shop-s0-b leads without shop-s0-a, shop-s0-c, as ordered" in bench.told(events.PROMOTED_WITH_LOSS)
+    assert "OrderDone" in bench.events("Normal")
 
 
 async def test_a_shard_waits_where_nobody_asked(bench: Bench) -> None:

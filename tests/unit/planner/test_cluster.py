@@ -180,6 +180,15 @@ class TestNeverAgain:
         assert [events.BIRTH_VOLUME_LOST] == [finding.reason for finding in plan.findings]
         assert all(finding.stalls for finding in plan.findings)
 
+    def test_an_emptied_first_volume_is_no_end_while_another_has_the_data(self) -> None:
+        """Two of three are lost, nobody leads: the third has what there is, and nobody is told to give the shard up."""
+        world = self.born()
+        for name, agent in world.agents.items():
+            agent.lose_volume() if name != "shop-s0-c" else agent.restart()
+        plan = plan_of(world)
+        assert () == plan.findings
+        assert not any(isinstance(action, act.Bootstrap | act.Clone) for action in steps(plan))
+
     def test_a_lost_record_stops_everything(self) -> None:
         """Databases without a birth record are left alone, and a person is asked."""
         world = self.born()

@@ -97,6 +97,15 @@ def test_what_was_discarded_is_known_once_the_former_primary_is_back(
     assert expected == found.last_failover.discarded
 
 
+def test_what_went_with_a_lost_volume_is_not_called_nothing() -> None:
+    """The former primary's instance follows as a new member: nobody knows what the old one had."""
+    took = dataclasses.replace(failover(2), former_member=COHORT[0])
+    for member, expected in ((COHORT[0], 0), ("s0-a-0000000000ff", None)):
+        last = told(seen(answer("a", member=member), answer("b", last_failover=took), answer("c"))).last_failover
+        assert last is not None
+        assert expected == last.discarded
+
+
 AGENTS = st.sampled_from(["up", "silent", "gone", "restarted"])
 
 

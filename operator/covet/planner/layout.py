@@ -5,7 +5,7 @@ at birth in this version of Covet: the cluster goes on with what it was born wit
 of such a field is listed in `status.pendingChanges`, never silently ignored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from covet.api.effective import EffectiveSpec
@@ -14,6 +14,12 @@ from covet.planner.facts import NO_VOLUMES, Volumes
 from covet.planner.plan import PendingChange
 
 _UNDO: Final = "Put the old value back, or make a new cluster and move the data."
+_RESHARD: Final = (
+    "Keys cannot be moved between shards yet. Put the old value back, or make a new cluster and move the data; one that"
+    " holds no data yet can be deleted with its volumes and made anew."
+)
+_SAME: Final = 1
+"""Weight of a shard that is not named."""
 
 
 def in_force(wanted: EffectiveSpec, born: EffectiveSpec, seen: Volumes = NO_VOLUMES) -> EffectiveSpec:
@@ -34,20 +40,32 @@ def pending(wanted: EffectiveSpec, born: EffectiveSpec) -> tuple[PendingChange, 
 
 
 def _pending(wanted: EffectiveSpec, born: EffectiveSpec) -> Iterator[PendingChange]:
+    old_weights, new_weights = _uneven(born.shards.weights), _uneven(wanted.shards.weights)
     fixed: tuple[tuple[str, str, object, object], ...] = (
         ("spec.engine.version", "UpgradeUnsupported", born.engine.version, wanted.engine.version),
         ("spec.shards.count", "ReshardingUnsupported", born.shards.count, wanted.shards.count),
-        ("spec.shards.weights", "ReshardingUnsupported", born.shards.weights, wanted.shards.weights),
+        ("spec.shards.weights", "ReshardingUnsupported", old_weights, new_weights),
         ("spec.storage.className", "VolumeMoveUnsupported", born.storage.class_name, wanted.storage.class_name),
         ("spec.database.name", "RenameUnsupported", born.database.name, wanted.database.name),
         ("spec.database.owner", "RenameUnsupported", born.database.owner, wanted.database.owner),
     )
     for field, reason, old, new in fixed:
         if old != new:
+            todo = _RESHARD if reason == "ReshardingUnsupported" else _UNDO
             yield PendingChange(
-                field, reason, f"The cluster was born with {_text(old)} and keeps it; {_text(new)} waits. {_UNDO}"
+                field, reason, f"The cluster was born with {_text(old)} and keeps it; {_text(new)} waits. {todo}"
             )
 
 
+def _uneven(weights: Mapping[str, int]) -> str | None:
+    """Return the weights that are not the usual one, None if there are none: naming that one changes nothing."""
+    named = [
+        f"{shard}: {weight}"
+        for shard, weight in sorted(weights.items(), key=lambda one: (len(one[0]), one))
+        if weight != _SAME
+    ]
+    return ", ".join(named) or None
+
+
 def _text(value: object) -> str:
-    return "the default" if value is None or value == {} else str(value)
+    return "the default" if value is None else str(value)

@@ -24,6 +24,29 @@ def test_the_same_size_in_another_unit_stays_as_it_was_written() -> None:
     assert "10Gi" == layout.in_force(sized("10240Mi"), sized("10Gi")).storage.size
 
 
+def weighing(**weights: int) -> EffectiveSpec:
+    """Return a spec with weights of shards."""
+    made = worlds.cluster_spec()
+    return made.model_copy(update={"shards": made.shards.model_copy(update={"weights": weights})})
+
+
+def test_a_weight_that_a_shard_has_anyway_is_no_change() -> None:
+    """A shard that is not named weighs 1; to name it, or to leave it out, moves no key."""
+    assert () == layout.pending(weighing(s0=1), weighing())
+    assert () == layout.pending(weighing(s1=3), weighing(s0=1, s1=3))
+
+
+def test_another_weight_waits_with_the_reason_and_the_way_out() -> None:
+    """The entry names both in a person's words."""
+    (change,) = layout.pending(weighing(s0=2, s1=3), weighing())
+    assert ("spec.shards.weights", "ReshardingUnsupported") == (change.field, change.reason)
+    assert (
+        "The cluster was born with the default and keeps it; s0: 2, s1: 3 waits. Keys cannot be moved between shards"
+        " yet. Put the old value back, or make a new cluster and move the data; one that holds no data yet can be"
+        " deleted with its volumes and made anew."
+    ) == change.message
+
+
 @pytest.mark.parametrize(
     ("wanted", "asked", "expandable", "expected"),
     [

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import math
+import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,17 +19,26 @@ LIMIT = 60.0
 """Seconds that it may take to be ready."""
 
 
+Job = dict[str, Any]
+"""What Prometheus calls a scrape config."""
+
+
+def job(name: str, addresses: list[str]) -> Job:
+    """Return a job that scrapes addresses over plain HTTP; its series say themselves whose they are."""
+    return {"job_name": name, "honor_labels": True, "static_configs": [{"targets": addresses}]}
+
+
 class Prometheus:
     """A server that scrapes once a second.
 
     Args:
         folder: for its settings, its data and its log.
         port: to listen on, at loopback.
-        targets: job to the addresses that it scrapes over plain HTTP.
+        jobs: what it scrapes.
         rules: files of rules.
     """
 
-    def __init__(self, folder: Path, port: int, targets: dict[str, list[str]], rules: list[Path]) -> None:
+    def __init__(self, folder: Path, port: int, jobs: list[Job], rules: list[Path]) -> None:
         self._folder = folder
         self._url = f"http://{ADDRESS}:{port}"
         self._process: asyncio.subprocess.Process | None = None
@@ -40,10 +52,7 @@ class Prometheus:
         document = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(path) for path in rules],
-            "scrape_configs": [
-                {"job_name": job, "honor_labels": True, "static_configs": [{"targets": addresses}]}
-                for job, addresses in targets.items()
-            ],
+            "scrape_configs": jobs,
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(document))
 
@@ -75,6 +84,35 @@ class Prometheus:
         """Return the series of an instant query."""
         found = await self._get("/api/v1/query", {"query": expression})
         return list(found["result"])
+
+    async def await_value(self, expression: str, wanted: float, seconds: float) -> None:
+        """Wait until every series of an instant query has a value, and there is one."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [float(series["value"][1]) for series in await self.query(expression)]
+            if found and all(value == wanted for value in found):
+                return
+            assert time.monotonic() < deadline, f"{expression} is {found}, not {wanted}"
+            await asyncio.sleep(0.25)
+
+    async def without_data(self, expressions: list[str], chosen: Mapping[str, str], seconds: float) -> list[str]:
+        """Wait until all queries bring a number at the same look; return those that still bring none.
+
+        Args:
+            expressions: queries of dashboards.
+            chosen: what takes the place of their variables, e.g. of `$shard`.
+            seconds: to wait at most.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            left = [expression for expression in expressions if not await self._has_data(expression, chosen)]
+            if not left or time.monotonic() > deadline:
+                return left
+            await asyncio.sleep(0.5)
+
+    async def _has_data(self, expression: str, chosen: Mapping[str, str]) -> bool:
+        found = await self.query(re.sub(r"\$\w+", lambda name: chosen[name[0]], expression))
+        return not all(math.isnan(float(series["value"][1])) for series in found)
 
     async def rules(self) -> list[dict[str, Any]]:
         """Return every rule with its health and its last error."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import math
 import os
 import re
 import signal
@@ -16,7 +15,7 @@ import pytest_asyncio
 from covet import app
 from covet.core.agentapi import MemberState
 from covet.testing.apiserver import ApiServer
-from tests.e2e.process.prometheus import Prometheus, free_port
+from tests.e2e.process.prometheus import Prometheus, free_port, job
 from tests.e2e.process.shard import CLUSTER, Shard
 from tests.unit.handlers.conftest import Site
 from tools.telemetry import alerts, dashboards
@@ -65,7 +64,7 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "RESCAN_EVERY", 0.5)
         operator = (await site.start()).operator
-        jobs = {"agents": targets, "operator": [f"127.0.0.1:{operator.port}"]}
+        jobs = [job("agents", targets), job("operator", [f"127.0.0.1:{operator.port}"])]
         try:
             async with shard, Prometheus(folder, free_port(PORTS + 500), jobs, [ROOT / alerts.FILE]) as prometheus:
                 await shard.birth()
@@ -77,50 +76,25 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wat
                 asyncio.get_running_loop().remove_signal_handler(number)
 
 
-async def until_it_says(prometheus: Prometheus, expression: str, wanted: float) -> None:
-    """Wait until every series of an instant query has a value."""
-    deadline = time.monotonic() + LIMIT
-    while True:
-        found = [float(series["value"][1]) for series in await prometheus.query(expression)]
-        if found and all(value == wanted for value in found):
-            return
-        assert time.monotonic() < deadline, f"{expression} is {found}, not {wanted}"
-        await asyncio.sleep(0.25)
-
-
-async def without_data(prometheus: Prometheus, expressions: list[str]) -> list[str]:
-    """Return the queries that bring no number at all."""
-    empty = []
-    for expression in expressions:
-        found = await prometheus.query(re.sub(r"\$\w+", lambda name: CHOSEN[name[0]], expression))
-        if all(math.isnan(float(series["value"][1])) for series in found):
-            empty.append(expression)
-    return empty
-
-
 async def test_every_panel_has_data(watched: Watched) -> None:
     """After a switchover no query of a dashboard comes back empty."""
     shard, prometheus = watched.shard, watched.prometheus
-    await until_it_says(prometheus, "sum(covet_agent_primary)", 1)
-    await until_it_says(prometheus, "count(covet_failovers_total{reason='Switchover'})", 3)
+    await prometheus.await_value("sum(covet_agent_primary)", 1, LIMIT)
+    await prometheus.await_value("count(covet_failovers_total{reason='Switchover'})", 3, LIMIT)
     await shard.switch_over(shard.followers[0])
-    await until_it_says(prometheus, "sum(covet_failovers_total{reason='Switchover'}) >= bool 1", 1)
+    await prometheus.await_value("sum(covet_failovers_total{reason='Switchover'}) >= bool 1", 1, LIMIT)
     wanted = [query for board in dashboards.DASHBOARDS.values() for query in dashboards.expressions(board)]
     assert len(wanted) > 40
-    deadline = time.monotonic() + LIMIT
-    while empty := await without_data(prometheus, wanted):
-        assert time.monotonic() < deadline, empty
-        await asyncio.sleep(0.5)
-    assert [] == empty
+    assert [] == await prometheus.without_data(wanted, CHOSEN, LIMIT)
 
 
 async def test_alerts_are_evaluated_and_quiet_in_a_healthy_shard(watched: Watched) -> None:
     """No rule fails; labels of operator and agents fit; certificates that live for a day are about to be told."""
     shard, prometheus = watched.shard, watched.prometheus
     await shard.wait_serving()
-    await until_it_says(prometheus, "sum by (shard) (covet_agent_state{state=~'Leader|Follower'})", 3)
-    await until_it_says(prometheus, "sum(covet_agent_streaming)", 2)
-    await until_it_says(prometheus, "max by (namespace, covet_cluster, shard) (covet_shard_instances)", 3)
+    await prometheus.await_value("sum by (shard) (covet_agent_state{state=~'Leader|Follower'})", 3, LIMIT)
+    await prometheus.await_value("sum(covet_agent_streaming)", 2, LIMIT)
+    await prometheus.await_value("max by (namespace, covet_cluster, shard) (covet_shard_instances)", 3, LIMIT)
 
     healthy = {alert.name: "ok" for alert in alerts.ALERTS}
     wanted = dict.fromkeys(AT_REST, "inactive") | {"CovetCertificateExpiring": "pending"}

@@ -68,19 +68,14 @@ async def _status(inst: Instance, _request: web.Request, _caller: str) -> object
     return await status.read(inst)
 
 
-async def _put_spec(inst: Instance, request: web.Request, _caller: str) -> object:
-    await inst.take_spec(await _body(request, ShardSpec))
-    return await status.read(inst)
+def _ordered(kind: type[T], carry_out: Callable[[Instance, T], Awaitable[object]]) -> Answer:
+    """Return what carries out an order of a kind and answers with the status after it."""
 
+    async def answer(inst: Instance, request: web.Request, _caller: str) -> object:
+        await carry_out(inst, await _body(request, kind))
+        return await status.read(inst)
 
-async def _bootstrap(inst: Instance, request: web.Request, _caller: str) -> object:
-    await birth.order(inst, await _body(request, BootstrapOrder))
-    return await status.read(inst)
-
-
-async def _clone(inst: Instance, request: web.Request, _caller: str) -> object:
-    await cloning.order(inst, await _body(request, CloneOrder))
-    return await status.read(inst)
+    return answer
 
 
 async def _join(inst: Instance, request: web.Request, caller: str) -> object:
@@ -99,57 +94,22 @@ async def _cohort(inst: Instance, request: web.Request, _caller: str) -> object:
     return await ruling.advance(inst, await _body(request, CohortOrder))
 
 
-async def _switchover(inst: Instance, request: web.Request, _caller: str) -> object:
-    await ruling.switch_over(inst, await _body(request, SwitchoverOrder))
-    return await status.read(inst)
-
-
-async def _promote(inst: Instance, request: web.Request, _caller: str) -> object:
-    await ruling.promote(inst, await _body(request, PromoteOrder))
-    return await status.read(inst)
-
-
-async def _open(inst: Instance, request: web.Request, _caller: str) -> object:
-    await orders.open_shard(inst, await _body(request, OpenOrder))
-    return await status.read(inst)
-
-
-async def _database(inst: Instance, request: web.Request, _caller: str) -> object:
-    await orders.put_database(inst, await _body(request, DatabaseOrder))
-    return await status.read(inst)
-
-
-async def _login(inst: Instance, request: web.Request, _caller: str) -> object:
-    await orders.put_login(inst, await _body(request, LoginOrder))
-    return await status.read(inst)
-
-
-async def _retire(inst: Instance, request: web.Request, _caller: str) -> object:
-    await orders.retire_login(inst, await _body(request, RetireOrder))
-    return await status.read(inst)
-
-
-async def _map(inst: Instance, request: web.Request, _caller: str) -> object:
-    await orders.put_map(inst, await _body(request, MapOrder))
-    return await status.read(inst)
-
-
 ROUTES: Final[tuple[tuple[str, str, Caller, Answer], ...]] = (
     ("GET", "/v1/status", Caller.SHARD, _status),
-    ("PUT", "/v1/spec", Caller.OPERATOR, _put_spec),
-    ("POST", "/v1/bootstrap", Caller.OPERATOR, _bootstrap),
-    ("POST", "/v1/clone", Caller.OPERATOR, _clone),
+    ("PUT", "/v1/spec", Caller.OPERATOR, _ordered(ShardSpec, Instance.take_spec)),
+    ("POST", "/v1/bootstrap", Caller.OPERATOR, _ordered(BootstrapOrder, birth.order)),
+    ("POST", "/v1/clone", Caller.OPERATOR, _ordered(CloneOrder, cloning.order)),
     ("POST", "/v1/join", Caller.PEER, _join),
     ("POST", "/v1/checkpoint", Caller.PEER, _checkpoint),
     ("POST", "/v1/prepare", Caller.PEER, _prepare),
     ("POST", "/v1/cohort", Caller.OPERATOR, _cohort),
-    ("POST", "/v1/switchover", Caller.OPERATOR, _switchover),
-    ("POST", "/v1/promote", Caller.OPERATOR, _promote),
-    ("POST", "/v1/open", Caller.OPERATOR, _open),
-    ("PUT", "/v1/database", Caller.OPERATOR, _database),
-    ("PUT", "/v1/login", Caller.OPERATOR, _login),
-    ("POST", "/v1/retire", Caller.OPERATOR, _retire),
-    ("PUT", "/v1/map", Caller.OPERATOR, _map),
+    ("POST", "/v1/switchover", Caller.OPERATOR, _ordered(SwitchoverOrder, ruling.switch_over)),
+    ("POST", "/v1/promote", Caller.OPERATOR, _ordered(PromoteOrder, ruling.promote)),
+    ("POST", "/v1/open", Caller.OPERATOR, _ordered(OpenOrder, orders.open_shard)),
+    ("PUT", "/v1/database", Caller.OPERATOR, _ordered(DatabaseOrder, orders.put_database)),
+    ("PUT", "/v1/login", Caller.OPERATOR, _ordered(LoginOrder, orders.put_login)),
+    ("POST", "/v1/retire", Caller.OPERATOR, _ordered(RetireOrder, orders.retire_login)),
+    ("PUT", "/v1/map", Caller.OPERATOR, _ordered(MapOrder, orders.put_map)),
 )
 
 

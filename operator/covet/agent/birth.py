@@ -3,13 +3,11 @@
 import asyncio
 import dataclasses
 import logging
-import uuid
 from typing import Final
 
-from covet.agent import running
+from covet.agent import beginning, running
 from covet.agent.instance import Instance
-from covet.agent.volume import BOOTSTRAP, CLONE, Identity
-from covet.core import names
+from covet.agent.volume import BOOTSTRAP, CLONE
 from covet.core.agentapi import Rule, Task
 from covet.core.agentorders import BootstrapOrder
 from covet.core.errors import RefusedError, UnreachableError
@@ -70,21 +68,14 @@ async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
     async with inst.acting:
         inst.check_staying()
         _refuse(inst, message)
-        spec, volume = inst.spec, inst.volume
-        await running.stop(inst)
-        if inst.identity is not None:
-            await asyncio.to_thread(volume.wipe_unborn, inst.identity)
-            inst.identity, inst.sworn = None, None
-        incarnation = str(uuid.uuid4())
-        member = names.member(spec.shard, inst.letters(inst.settings.instance), incarnation)
-        identity = Identity(incarnation, member, inst.settings.instance, spec.cluster_uid, spec.shard_uid, BOOTSTRAP)
-        await inst.remember_identity(identity)
+        pgdata = inst.volume.pgdata
+        identity = await beginning.begin(inst, BOOTSTRAP)
         await inst.remember_promise(Sworn(1))
-        await programs.initialise(inst.settings.programs, volume.pgdata, inst.children.spawn)
-        system_id = await programs.system_id(inst.settings.programs, volume.pgdata, inst.children.spawn)
+        await programs.initialise(inst.settings.programs, pgdata, inst.children.spawn)
+        system_id = await programs.system_id(inst.settings.programs, pgdata, inst.children.spawn)
         await running.start(inst, primary=True)
         await running.await_ready(inst, READY_SECONDS)
-        rule = Rule(1, 1, member, (member,), 0)
+        rule = Rule(1, 1, identity.member, (identity.member,), 0)
         async with inst.sql(synchronous=True) as session:
             await schema.create(session)
             await schema.write_rule(session, rule, 10.0)
@@ -92,7 +83,7 @@ async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
         # From here on it is a member like any other: it starts as a follower of nobody and elects itself.
         await running.stop(inst)
         await inst.remember_identity(dataclasses.replace(identity, born=True, system_id=system_id))
-    LOG.info("Born as %s, system id %s.", member, system_id)
+    LOG.info("Born as %s, system id %s.", identity.member, system_id)
 
 
 async def _refuse_if_peer_has_data(inst: Instance) -> None:

@@ -3,12 +3,11 @@
 import asyncio
 import dataclasses
 import logging
-import uuid
 from typing import Final
 
-from covet.agent import following, running
+from covet.agent import beginning, following
 from covet.agent.instance import Instance
-from covet.agent.volume import CLONE, Identity
+from covet.agent.volume import CLONE
 from covet.core import names
 from covet.core.agentapi import Task
 from covet.core.agentorders import CloneOrder, JoinRequest
@@ -47,17 +46,11 @@ async def clone(inst: Instance, message: CloneOrder) -> None:
         RefusedError: the leader refused, or is of another system.
         ProgramError: the copy failed.
     """
-    spec, volume, leader = inst.spec, inst.volume, inst.peer(message.leader)
+    volume, leader = inst.volume, inst.peer(message.leader)
     async with inst.acting:
         inst.check_staying()
-        await running.stop(inst)
-        if inst.identity is not None:
-            await asyncio.to_thread(volume.wipe_unborn, inst.identity)
-            inst.identity, inst.sworn = None, None
-        incarnation = str(uuid.uuid4())
-        member = names.member(spec.shard, inst.letters(inst.settings.instance), incarnation)
-        identity = Identity(incarnation, member, inst.settings.instance, spec.cluster_uid, spec.shard_uid, CLONE)
-        await inst.remember_identity(identity)
+        identity = await beginning.begin(inst, CLONE)
+        member = identity.member
         answer = await inst.client.join(leader, JoinRequest(inst.settings.instance, member))
         if answer.system_id != message.system_id:
             raise RefusedError(

@@ -68,33 +68,8 @@ async def gather(access: Access, command: str, cluster: str | None, clock: Clock
     seen = await access.read(cluster) if cluster is not None else None
     beside, namespace = access.beside, access.namespace
     operator_namespace, _, lease = (await _operator(access, seen)).partition("/")
-    mine = {names.LABEL_CLUSTER: cluster} if cluster is not None else {names.LABEL_COMPONENT: names.COMPONENT_INSTANCE}
-    operators = {names.LABEL_APP: names.APP, names.LABEL_COMPONENT: names.COMPONENT_OPERATOR}
     theirs = operator_namespace or None
-    nobody: Looked = ()
-
-    async def of_operator(plural: str, labels: Mapping[str, str] | None) -> Looked:
-        return nobody if theirs is None else await beside.look(plural, theirs, labels)
-
-    async def of_nobody() -> Looked:
-        return nobody
-
-    first, second = await asyncio.gather(
-        asyncio.gather(
-            beside.look_at("customresourcedefinitions", None, f"{names.PLURAL}.{names.GROUP}"),
-            beside.look("storageclasses", None),
-            of_operator("pods", operators),
-            of_operator("networkpolicies", None),
-            of_operator("podmonitors", None) if theirs != namespace else of_nobody(),
-        ),
-        asyncio.gather(
-            beside.look("pods", namespace, mine),
-            beside.look("persistentvolumeclaims", namespace, mine),
-            beside.look("networkpolicies", namespace),
-            beside.look("poddisruptionbudgets", namespace),
-            beside.look("podmonitors", namespace),
-        ),
-    )
+    outside, inside = await asyncio.gather(_outside(access, theirs), _inside(access, cluster))
     leases = {"the operator": await beside.look_at("leases", theirs, lease)} if theirs is not None else {}
     for shard in seen.status.shards if seen is not None else ():
         leases[shard.name] = await beside.look_at("leases", namespace, names.shard_lease(cluster or "", shard.name))
@@ -106,10 +81,46 @@ async def gather(access: Access, command: str, cluster: str | None, clock: Clock
         namespace,
         seen,
         theirs,
-        *first,
-        *second,
+        *outside,
+        *inside,
         leases=leases,
         lacking=await _lacking(access),
+    )
+
+
+async def _outside(access: Access, theirs: str | None) -> tuple[Looked, Looked, Looked, Looked, Looked]:
+    """Return definition and StorageClasses, and the operator's pods, policies and monitors; empty while it is unknown.
+
+    Monitors of an operator that stands beside the clusters are those of their namespace.
+    """
+    beside = access.beside
+    operators = {names.LABEL_APP: names.APP, names.LABEL_COMPONENT: names.COMPONENT_OPERATOR}
+
+    async def of_operator(plural: str, labels: Mapping[str, str] | None = None) -> Looked:
+        return () if theirs is None else await beside.look(plural, theirs, labels)
+
+    async def monitors() -> Looked:
+        return () if theirs == access.namespace else await of_operator("podmonitors")
+
+    return await asyncio.gather(
+        beside.look_at("customresourcedefinitions", None, f"{names.PLURAL}.{names.GROUP}"),
+        beside.look("storageclasses", None),
+        of_operator("pods", operators),
+        of_operator("networkpolicies"),
+        monitors(),
+    )
+
+
+async def _inside(access: Access, cluster: str | None) -> tuple[Looked, Looked, Looked, Looked, Looked]:
+    """Return pods, claims, policies, budgets and monitors of the namespace; the first two of one cluster, if named."""
+    beside, namespace = access.beside, access.namespace
+    mine = {names.LABEL_CLUSTER: cluster} if cluster is not None else {names.LABEL_COMPONENT: names.COMPONENT_INSTANCE}
+    return await asyncio.gather(
+        beside.look("pods", namespace, mine),
+        beside.look("persistentvolumeclaims", namespace, mine),
+        beside.look("networkpolicies", namespace),
+        beside.look("poddisruptionbudgets", namespace),
+        beside.look("podmonitors", namespace),
     )
 
 

@@ -174,14 +174,14 @@ class Reconciler:
             await self._reporter.tell(seen.ref, happened.reason, happened.message)
 
     def _remember(self, error: ActionError) -> None:
-        """Make a finding of a failure that a person should know of: at once if Kubernetes refuses.
+        """Make a finding of a failure that a person should know of: at once if Kubernetes refuses, not an agent.
 
         A conflict is a race, and the next round sees who won; one that comes again and again is none.
         """
         kind = type(error.action).__name__
         same, count = self._failures
         self._failures = (kind, count + 1 if same == kind else 1)
-        final = isinstance(error.cause, RefusedError) and isinstance(error.action, _KUBERNETES_ACTIONS)
+        final = isinstance(error.cause, RefusedError) and isinstance(error.action, act.ClusterAction)
         if not final and self._failures[1] < PATIENCE:
             return
         self._failure = Finding(_reason(error.cause), f"{kind} fails: {error.cause.message}")
@@ -199,20 +199,6 @@ class Reconciler:
         _log.log(level, line, extra=fields)
         for finding in plan.findings:
             _log.debug(finding.message, extra={**fields, "reason": finding.reason, "generation": seen.facts.generation})
-
-
-_KUBERNETES_ACTIONS: Final = (
-    act.RecordIdentity,
-    act.AdoptIdentity,
-    act.CreateAuthority,
-    act.IssueCertificates,
-    act.CreateUser,
-    act.CreateMap,
-    act.ApplyObjects,
-    act.RepeatObjects,
-    act.LabelRoles,
-    act.GrowVolumes,
-)
 
 
 def _kinds(plan: Plan) -> list[str]:

@@ -2,6 +2,8 @@
 
 import base64
 
+import pytest
+
 from covet.controllers.act import ActionError
 from covet.core import events
 from covet.core.errors import CovetError
@@ -90,6 +92,23 @@ async def test_an_operator_that_dies_amid_a_rotation_is_followed_by_one_that_end
     assert "Done" == bench.status()["login"]["phase"]
     assert ["app_a"] == [*logins(bench, 0)]
     assert passwords.verifies(values(bench)["password"], logins(bench, 0)["app_a"])
+
+
+async def test_a_secret_that_must_not_be_changed_is_told_at_once(bench: Bench) -> None:
+    """Kubernetes refuses the operator the Secret: the first round after says what fails."""
+    bench.declare()
+    await bench.settle()
+    bench.server.denied.add(("patch", "secrets"))
+    bench.annotate(rotate="one")
+    await bench.reconciler.once()
+    with pytest.raises(ActionError, match="StageLogin"):
+        await bench.reconciler.once()
+    with pytest.raises(ActionError):
+        await bench.reconciler.once()
+    assert "StageLogin fails: " in bench.condition("Ready")["message"]
+    bench.server.denied.clear()
+    await rounds(bench, 4)
+    assert "app_a" == values(bench)["username"]
 
 
 async def test_a_password_edited_after_a_rotation_is_the_login_s(bench: Bench) -> None:

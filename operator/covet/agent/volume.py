@@ -56,6 +56,14 @@ class Identity:
     opened: bool = False
 
 
+def state_folder(root: Path) -> Path:
+    """Return the folder of the agent's files on a volume.
+
+    It lies beside PGDATA: pg_rewind would replace what a member promised, and who it is, by the leader's.
+    """
+    return root / "agent"
+
+
 class Volume:
     """The files of one volume.
 
@@ -66,7 +74,7 @@ class Volume:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.pgdata = root / "pgdata"
-        self.agent = root / "agent"
+        self.agent = state_folder(root)
         self._promising = threading.Lock()
 
     def read_identity(self) -> Identity | None:

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.e2e.process.benches import Benches
 from tests.e2e.process.shard import Shard
+from tests.e2e.process.verbs import Cohort
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,3 +82,14 @@ async def benches(origin: Benches) -> AsyncIterator[Benches]:
     """Three instances over copies of it."""
     async with Benches(origin) as fresh:
         yield fresh
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def born() -> AsyncIterator[Cohort]:
+    """Three members, born once."""
+    cohort = Cohort()
+    try:
+        await cohort.birth()
+        yield cohort
+    finally:
+        await cohort.close()

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from covet.agent import access, configuring, fencing, logs, positions, promoting, running
+from covet.agent import access, configuring, fencing, logs, positions, promoting, ruling, running
 from covet.agent.children import Children, adopt_orphans
 from covet.agent.instance import Instance
 from covet.agent.settings import read_settings
@@ -123,16 +123,20 @@ class Verbs:
 
     async def stream(self, leader: str, term: int) -> None:
         """Stream from a leader without asking anybody, and return once it does."""
+        await self.point(leader, term, self._inst.settings.instance)
+        async with asyncio.timeout(30.0):
+            while not await self._streams():  # noqa: ASYNC110  a view has no event
+                await asyncio.sleep(0.02)
+
+    async def point(self, leader: str, term: int, named: str) -> None:
+        """Have the server stream from a leader in the name, and by the slot, of an instance's member."""
         inst = self._inst
-        member = member_of(inst.settings.instance)
+        member = member_of(named)
         credentials = inst.volume.credentials(term)
         await asyncio.to_thread(inst.certificates.copy_to, credentials)
         role, slot = inst.role(inst.settings.instance), names.slot(member)
         inst.upstream = Upstream(inst.peer(leader), role, member, slot, credentials)
         await configuring.apply(inst)
-        async with asyncio.timeout(30.0):
-            while not await self._streams():  # noqa: ASYNC110  a view has no event
-                await asyncio.sleep(0.02)
 
     async def _streams(self) -> bool:
         async with self._inst.sql() as session:
@@ -166,6 +170,12 @@ class Verbs:
         prefix = f"covet_{inst.spec.shard}_{inst.letters(instance)}_"
         async with inst.sql() as session:
             await slots.admit(session, inst.role(instance), member, names.slot(member), prefix)
+
+    async def apply_setting(self, cohort: str, acks: int) -> None:
+        """Bring the setting of a rule into force whose cohort is given by its letters."""
+        me = member_of(self._inst.settings.instance)
+        members = tuple(member_of(f"shop-s0-{letter}") for letter in cohort)
+        await ruling.apply_setting(self._inst, Rule(1, 1, me, members, acks))
 
     async def open(self) -> None:
         """Let clients in."""

@@ -18,17 +18,6 @@ LIMIT = 20.0
 REWINDING = True
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def born() -> AsyncIterator[Cohort]:
-    """Three members, born once."""
-    cohort = Cohort()
-    try:
-        await cohort.birth()
-        yield cohort
-    finally:
-        await cohort.close()
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def cohort(born: Cohort) -> AsyncIterator[Cohort]:
     """The same three with `a` leading term 2, `b` and `c` streaming, and a table of one row."""

@@ -44,6 +44,7 @@ from covet.planner.election import machine
 from covet.planner.election.rules import Sworn
 from covet.planner.election.state import Reign
 from covet.planner.election.watch import Config, Role
+from tests.e2e.process import lapses
 
 Verb = Callable[..., Awaitable[object]]
 
@@ -236,4 +237,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[2]:
+        lapses.take_away(sys.argv[2])
     asyncio.run(main())

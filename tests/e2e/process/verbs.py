@@ -45,11 +45,13 @@ class Member(Agent):
 
     Attributes:
         name: its member name, once it has one.
+        without: the safeguard that a bench program started from now on leaves out; empty for none.
     """
 
     def __init__(self, folder: Path, peer: Peer, authority: Authority) -> None:
         super().__init__(folder, peer, authority)
         self.name = ""
+        self.without = ""
         self._bench: asyncio.subprocess.Process | None = None
         self._number = 0
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
@@ -69,6 +71,8 @@ class Member(Agent):
                 sys.executable,
                 "-m",
                 "tests.e2e.process.verbbench",
+                "--without",
+                self.without,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -33,6 +33,8 @@ class Agent:
 
     Attributes:
         metrics_port: port of the plain metrics; 0, for none, unless a test sets it before the start.
+        source: where the agent's modules lie, and
+        python: which finds the same ones without being told, for the voter: a test may take another commit's.
     """
 
     def __init__(self, folder: Path, peer: Peer, authority: Authority) -> None:
@@ -43,6 +45,8 @@ class Agent:
         self.tls = folder / "tls"
         self.log = folder / "agent.log"
         self.metrics_port = 0
+        self.source = ROOT / "operator"
+        self.python = Path(sys.executable)
         self.clock = folder / "clock"
         self._spec = folder / "spec.json"
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +67,7 @@ class Agent:
         return {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
-            "PYTHONPATH": str(ROOT / "operator"),
+            "PYTHONPATH": str(self.source),
             "PYTHONSAFEPATH": "1",
             "COVET_INSTANCE": self.peer.instance,
             "COVET_SPEC": str(self._spec),
@@ -108,7 +112,7 @@ class Agent:
             environment["COVERAGE_FILE"] = str(ROOT / ".coverage-parts" / "agent")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*unprivileged(), *self._false_clock(), sys.executable, "-m", "covet.agent"],
+                [*unprivileged(), *self._false_clock(), str(self.python), "-m", "covet.agent"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from covet.agent import durable, links
+from covet.core import fingerprints
 from covet.core.errors import SpecError
 
 LOG: Final = logging.getLogger("covet.certificates")
@@ -24,6 +25,7 @@ class Certificates:
 
     Attributes:
         loaded: digest of the files in use.
+        in_use: fingerprint of `ca.crt` and `tls.crt` that everybody here works with; the operator is told.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,6 +33,12 @@ class Certificates:
         self.loaded = ""
         self._files: Mapping[str, bytes] = {}
         self.answering, self.dialling = self.load()
+        self.in_use = ""
+        self.note_in_use()
+
+    def note_in_use(self) -> None:
+        """Note that API, voter, server and replication work with the files that were loaded last."""
+        self.in_use = fingerprints.of_credentials(self._files["ca.crt"], self._files["tls.crt"])
 
     @property
     def files(self) -> Mapping[str, bytes]:

@@ -33,6 +33,7 @@ def describe(inst: Instance) -> None:
     for name in ("ca.crt", "tls.crt"):
         gauge = inst.metrics.certificate_expiry.labels(name)
         gauge.set_function(lambda name=name: _expiry(inst, name))  # type: ignore[misc]  # a lambda's default is not inferred
+    inst.metrics.trusted_authorities.set_function(lambda: _authorities(inst))
 
 
 def _expiry(inst: Instance, name: str) -> float:
@@ -44,6 +45,14 @@ def _expiry(inst: Instance, name: str) -> float:
     if not found:
         return 0.0
     return found[0] if name == "tls.crt" else max(found)
+
+
+def _authorities(inst: Instance) -> float:
+    """Return how many authorities are trusted, 0 if the file cannot be read."""
+    try:
+        return len(validity.ends(inst.certificates.files["ca.crt"]))
+    except SpecError:
+        return 0.0
 
 
 class Exposition:

@@ -99,6 +99,7 @@ async def read(inst: Instance) -> AgentStatus:
         discarded=inst.chronicle.discarded,
         volume_problem=inst.ill,
         logins=known,
+        certificates=inst.certificates.in_use,
     )
 
 

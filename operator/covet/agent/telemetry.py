@@ -87,6 +87,7 @@ class Telemetry:
         self.voter_dropped = self._counter(metrics.VOTER_DROPPED)
         self.tick_seconds = cast("Histogram", metrics.register(metrics.AGENT_TICK_SECONDS, self.registry))
         self.certificate_expiry = self._gauge(metrics.AGENT_CERTIFICATE_EXPIRY)
+        self.trusted_authorities = self._gauge(metrics.AGENT_TRUSTED_AUTHORITIES)
         self.volume_size = self._gauge(metrics.AGENT_VOLUME_SIZE_BYTES)
         self.volume_available = self._gauge(metrics.AGENT_VOLUME_AVAILABLE_BYTES)
         self._totals: dict[Counter, int] = {}

@@ -107,6 +107,8 @@ class Watcher:
         if late:
             self._inst.metrics.certificate_loads.inc()
             LOG.info("Took up the renewed certificate.")
+        else:  # given at the last look: by now the server and the voter have read it, too
+            certificates.note_in_use()
 
     async def _renew_client(self) -> None:
         inst = self._inst

@@ -183,6 +183,18 @@ class LoginStatus(model.Model):
     """What is waited for."""
 
 
+class AuthorityStatus(model.Model):
+    """The authority that certificates are issued by, and the way to the next one."""
+
+    phase: Annotated[str, pydantic.Field(max_length=63)]
+    """Steady; Announced: the next one is trusted, and has issued nothing; Signing: it is the present one, and the
+    former one is trusted until nobody shows what it issued."""
+    ends: Annotated[str | None, pydantic.Field(json_schema_extra={"format": "date-time"})] = None
+    """When the present one stops being valid; another follows when a third of its life is left."""
+    message: Annotated[str | None, pydantic.Field(max_length=4096)] = None
+    """What is waited for, and for whom."""
+
+
 class Endpoints(model.Model):
     """Where applications connect."""
 
@@ -241,6 +253,8 @@ class ClusterStatus(model.Model):
     """The spec with every default filled in."""
     login: LoginStatus | None = None
     """Who the application logs in as."""
+    authority: AuthorityStatus | None = None
+    """The authority that certificates are issued by."""
     endpoints: Endpoints | None = None
     """Where applications connect."""
     map: MapStatus | None = None

@@ -20,9 +20,11 @@ from covet.core import names
 EXPIRES_SOON: Final = 0.25
 """Share of its life that is left of a certificate that nobody renewed: Covet does so with a third left."""
 AUTHORITY_ENDS_SOON: Final = dt.timedelta(days=90)
-"""An authority is not renewed by itself, and whatever it issued ends with it."""
+"""Time left of an authority of ten years, of another a sixth of its life: the next one should sign long since."""
 CERTIFICATE: Final = "tls.crt"
 TRUST: Final = "ca.crt"
+AUTHORITIES: Final = (CERTIFICATE, "next.crt", "former.crt")
+"""Keys of the authority's Secret: the present one, the one that follows, the one before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,7 @@ def inspect(secrets: Iterable[Manifest], trust: Manifest | None, now: dt.datetim
     """Yield the certificates of a cluster: of its authority, the operator, the instances, and those that are trusted.
 
     Args:
-        secrets: all Secrets of the cluster.
+        secrets: all Secrets of the cluster; the authority's may hold three.
         trust: the ConfigMap that clients verify the servers with.
         now: by the local clock, UTC.
     """
@@ -72,13 +74,14 @@ def inspect(secrets: Iterable[Manifest], trust: Manifest | None, now: dt.datetim
         data = secret.get("data") or {}
         if CERTIFICATE not in data:
             continue
-        where = f"Secret/{secret['metadata']['name']}"
-        chain = _read(_decoded(data[CERTIFICATE]))
         trusted = _read(_decoded(data.get(TRUST, "")))
-        if not chain:
-            yield Found(where, "", "", None, None, f"{CERTIFICATE} holds no certificate that can be read")
-            continue
-        yield _found(where, chain[0], now, _issued(chain[0], trusted) if TRUST in data else "")
+        for key in (key for key in AUTHORITIES if key in data):
+            where = f"Secret/{secret['metadata']['name']}" + ("" if key == CERTIFICATE else f":{key}")
+            chain = _read(_decoded(data[key]))
+            if not chain:
+                yield Found(where, "", "", None, None, f"{key} holds no certificate that can be read")
+                continue
+            yield _found(where, chain[0], now, _issued(chain[0], trusted) if TRUST in data else "", key)
     bundle = ((trust or {}).get("data") or {}).get(TRUST, "")
     for certificate in _read(bundle.encode()):
         yield _found(f"ConfigMap/{(trust or {})['metadata']['name']}", certificate, now, "")
@@ -97,7 +100,7 @@ def lacking(cluster: str, instances: Iterable[str], secrets: Iterable[Manifest])
     return [name for name in wanted if name not in there]
 
 
-def _found(where: str, certificate: x509.Certificate, now: dt.datetime, problem: str) -> Found:
+def _found(where: str, certificate: x509.Certificate, now: dt.datetime, problem: str, key: str = CERTIFICATE) -> Found:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     left = ends - now
     if left <= dt.timedelta():
@@ -105,7 +108,8 @@ def _found(where: str, certificate: x509.Certificate, now: dt.datetime, problem:
     elif now < begins:
         problem = "it is not valid yet: a clock is wrong"
     elif not problem and _is_authority(certificate):
-        problem = "it ends soon, and whatever it issued ends with it" if left < AUTHORITY_ENDS_SOON else ""
+        soon = key == CERTIFICATE and left < min(AUTHORITY_ENDS_SOON, (ends - begins) / 6)
+        problem = "it ends soon, and whatever it issued ends with it" if soon else ""
     elif not problem and left < (ends - begins) * EXPIRES_SOON:
         problem = "it should have been renewed: does the operator run?"
     return Found(where, _name(certificate.subject), _name(certificate.issuer), ends, left, problem)

@@ -10,11 +10,12 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from covet.controllers import freshness, making, obeying, ordering, replacing, rotating
+from covet.controllers import authorities, freshness, making, obeying, ordering, replacing, rotating
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core.errors import CovetError
 from covet.planner import actions as act
+from covet.planner import authorityactions
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.plan import Plan
 
@@ -45,6 +46,9 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     act.AdoptIdentity: making.adopt_identity,
     act.CreateAuthority: making.create_authority,
     act.IssueCertificates: making.issue_certificates,
+    authorityactions.AnnounceAuthority: authorities.announce,
+    authorityactions.SwitchAuthority: authorities.switch,
+    authorityactions.DropAuthority: authorities.drop,
     act.CreateUser: making.create_user,
     act.CreateMap: making.create_map,
     act.ApplyObjects: making.apply_objects,

@@ -16,6 +16,7 @@ from covet.kube import resources
 from covet.kube.client import Kube
 from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
+from covet.manifests.certificates import DEFAULT_LIFETIMES, Lifetimes
 from covet.planner import record
 from covet.planner.facts import InstanceFacts, ShardFacts
 from covet.planner.record import Identity, Rotation, ShardRecord
@@ -34,6 +35,7 @@ class Means:
         applied: told of every object that was applied.
         recording: held while the birth record is changed.
         news: what came of actions and is worth an Event; whoever sends them empties it.
+        lifetimes: of what is issued.
     """
 
     kube: Kube
@@ -42,6 +44,7 @@ class Means:
     applied: Ledger
     recording: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     news: list[News] = dataclasses.field(default_factory=list)
+    lifetimes: Lifetimes = DEFAULT_LIFETIMES
 
 
 async def still_wanted(means: Means, seen: Seen) -> None:

@@ -13,7 +13,7 @@ from covet.core import names
 from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.kube.resources import Manifest
-from covet.manifests import certificates, configs, passwords, secrets
+from covet.manifests import authorities, certificates, configs, passwords, secrets
 from covet.manifests.certificates import Authority
 from covet.planner import actions as act
 from covet.planner import record, rotation
@@ -45,13 +45,13 @@ async def adopt_identity(means: Means, seen: Seen, action: act.AdoptIdentity) ->
 
 async def create_authority(means: Means, seen: Seen, _action: act.CreateAuthority) -> None:
     """Make the certificate authority."""
-    made = await asyncio.to_thread(certificates.make_authority, seen.ref.name, means.clock.wall())
+    made = await asyncio.to_thread(certificates.make_authority, seen.ref.name, means.clock.wall(), means.lifetimes)
     await means.kube.create(secrets.authority(seen.ref, made, freshness.born(seen).deletion.volumes))
 
 
 async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertificates) -> None:
     """Issue certificates and write them."""
-    authority = await _authority(means, seen)
+    authority, trust = await _authority(means, seen)
     shards = {instance.name: shard.name for shard in seen.facts.shards for instance in shard.instances}
     now = means.clock.wall()
 
@@ -59,11 +59,12 @@ async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertific
         made: list[Manifest] = []
         for subject in action.subjects:
             if subject == names.OPERATOR_COMMON_NAME:
-                made.append(secrets.operator_certificate(seen.ref, certificates.issue_operator(authority, now)))
+                issued = certificates.issue_operator(authority, now, means.lifetimes, trust)
+                made.append(secrets.operator_certificate(seen.ref, issued))
                 continue
             shard = shards[subject]
             addresses = certificates.instance_addresses(seen.ref.name, shard, subject, seen.ref.namespace)
-            issued = certificates.issue_instance(authority, subject, addresses, now)
+            issued = certificates.issue_instance(authority, subject, addresses, now, means.lifetimes, trust)
             made.append(secrets.instance_certificate(seen.ref, shard, subject, issued))
         return made
 
@@ -74,7 +75,7 @@ async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertific
 
 async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None:
     """Make the Secret of the database's owner."""
-    authority = await _authority(means, seen)
+    _, trust = await _authority(means, seen)
     born = freshness.born(seen)
     await means.kube.create(
         secrets.user(
@@ -83,7 +84,7 @@ async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None
             username=born.database.owner,
             login=rotation.current(freshness.identity_of(seen)),
             password=passwords.generate(),
-            trust=authority.certificate,
+            trust=trust,
             shards=[known.name for known in freshness.identity_of(seen).shards],
             volumes=born.deletion.volumes,
         )
@@ -152,14 +153,15 @@ async def label_roles(means: Means, seen: Seen, action: act.LabelRoles) -> None:
     )
 
 
-async def _authority(means: Means, seen: Seen) -> Authority:
+async def _authority(means: Means, seen: Seen) -> tuple[Authority, str]:
+    """Return the authority that signs now, and all that are trusted."""
     name = names.authority_secret(seen.ref.name)
     found = await means.kube.get(resources.SECRET, seen.ref.namespace, name)
     if found is None:
         raise ConflictError("AuthorityGone", f"Secret {name} is gone.")
     try:
         values = secrets.values_of(found)
-        return Authority(values[secrets.CERTIFICATE], values[secrets.KEY])
+        return Authority(values[secrets.CERTIFICATE], values[secrets.KEY]), authorities.bundle(values)
     except (KeyError, ValueError, TypeError) as error:
         raise RefusedError("AuthorityInvalid", f"Secret {name} holds no authority: {error}.") from error
 

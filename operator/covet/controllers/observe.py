@@ -24,7 +24,7 @@ from covet.kube import ledger, resources
 from covet.kube.client import Kube
 from covet.kube.ledger import Key, Ledger
 from covet.kube.resources import Manifest
-from covet.manifests import secrets
+from covet.manifests import authorities, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.planner import checks, orders, rotation, specs
 from covet.planner.facts import ClusterFacts, Finding, ShardFacts
@@ -105,6 +105,7 @@ class Observer:
             identity=identity,
             identity_problem=identity_problem,
             authority=reading.authority(objects, ref, self._clock.wall()),
+            authorities=reading.reign(objects, ref, self._settings.certificate_lifetime / 3),
             certificates=reading.certificates_of(objects, ref, shards, self._clock.wall()),
             user_secret=in_force is not None
             and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
@@ -166,14 +167,13 @@ class Observer:
             for seen in facts.shards
             if (known := identity.shard(seen.name)) is not None
         }
-        authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
         blueprint = Blueprint(
             cluster=ref,
             spec=in_force,
             identity=identity,
             specs=shard_specs,
             endpoints={seen.name: reading.destination(seen, identity) for seen in facts.shards},
-            trust=reading.secret_values(authority).get(secrets.CERTIFICATE) if authority is not None else None,
+            trust=authorities.bundle(reading.authority_values(objects, ref)) or None,
         )
         everything = wanted.build(blueprint, self._settings, objects)
         now = self._clock.monotonic()

@@ -11,16 +11,25 @@ import pydantic
 
 from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
-from covet.core import events, names
+from covet.core import events, fingerprints, names
 from covet.core.agentapi import ShardSpec
 from covet.core.errors import CovetError, SpecError
 from covet.kube.ledger import Key
 from covet.kube.resources import Manifest
-from covet.manifests import certificates, configs, secrets
+from covet.manifests import authorities, certificates, configs, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.peers import codec
 from covet.planner import endpoints, layout, record
-from covet.planner.facts import CertificateFacts, Credentials, Endpoint, Finding, MapFacts, ShardFacts, Volumes
+from covet.planner.authorityfacts import Authorities, Reign
+from covet.planner.facts import (
+    CertificateFacts,
+    Credentials,
+    Endpoint,
+    Finding,
+    MapFacts,
+    ShardFacts,
+    Volumes,
+)
 from covet.planner.record import Identity
 
 
@@ -51,18 +60,42 @@ def secret_values(secret: Manifest) -> dict[str, str]:
         return {}
 
 
-def authority(objects: Mapping[Key, Manifest], ref: ClusterRef, now: dt.datetime) -> CertificateFacts | None:
-    """Read the certificate of the authority."""
+def authority_values(objects: Mapping[Key, Manifest], ref: ClusterRef) -> dict[str, str]:
+    """Return the values of the Secret of the authority, empty without one."""
     found = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
-    return _certificate(found, now, due=False) if found is not None else None
+    return secret_values(found) if found is not None else {}
+
+
+def authority(objects: Mapping[Key, Manifest], ref: ClusterRef, now: dt.datetime) -> CertificateFacts | None:
+    """Read the certificate of the authority; it is due when a third of its life is left."""
+    found = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
+    if found is None:
+        return None
+    text = secret_values(found).get(secrets.CERTIFICATE, "")
+    return _certificate(text, now, due=certificates.needs_renewal(text, now))
+
+
+def reign(objects: Mapping[Key, Manifest], ref: ClusterRef, notice: dt.timedelta) -> Authorities | None:
+    """Read where the authority stands between the one before and the one after it, None if it cannot be read."""
+    values = authority_values(objects, ref)
+    try:
+        made, _ = certificates.life(values.get(secrets.CERTIFICATE, ""))
+    except ValueError:
+        return None
+    announced = authorities.following(values)
+    if authorities.former(values) is not None:
+        return Authorities(Reign.SIGNING, made, None, notice)
+    if announced is not None:
+        return Authorities(Reign.ANNOUNCED, made, certificates.life(announced.certificate)[0], notice)
+    return Authorities(Reign.STEADY, made, None, notice)
 
 
 def certificates_of(
     objects: Mapping[Key, Manifest], ref: ClusterRef, shards: tuple[ShardFacts, ...], now: dt.datetime
 ) -> dict[str, CertificateFacts]:
     """Read every certificate, and judge whether it still is what it should be."""
-    authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
-    trust = secret_values(authority).get(secrets.CERTIFICATE) if authority is not None else None
+    known = authority_values(objects, ref)
+    issuers, trust = authorities.trusted(known), authorities.bundle(known)
     subjects: dict[str, tuple[str, tuple[str, ...] | None]] = {
         names.OPERATOR_COMMON_NAME: (names.operator_secret(ref.name), None)
     }
@@ -77,19 +110,23 @@ def certificates_of(
             continue
         values = secret_values(secret)
         text = values.get(secrets.CERTIFICATE, "")
-        ours = trust is None or (certificates.is_issued_by(text, trust) and values.get(secrets.TRUST) == trust)
-        due = not ours or certificates.needs_renewal(text, now, addresses)
-        read = _certificate(secret, now, due=due)
-        found[subject] = dataclasses.replace(read, valid=read.valid and ours)
+        beside = values.get(secrets.TRUST, "")
+        issued = [issuer for issuer in issuers if certificates.is_issued_by(text, issuer)]
+        # Amid a change of the authority a certificate of the other one is as good until it is issued anew.
+        ours = not issuers or any(issuer in beside for issuer in issued)
+        newest = not issuers or (issued[:1] == [issuers[0]] and beside == trust)
+        read = _certificate(text, now, due=not newest or certificates.needs_renewal(text, now, addresses))
+        fingerprint = fingerprints.of_credentials(beside.encode(), text.encode())
+        found[subject] = dataclasses.replace(read, valid=read.valid and ours, fingerprint=fingerprint)
     return found
 
 
-def _certificate(secret: Manifest, now: dt.datetime, *, due: bool) -> CertificateFacts:
+def _certificate(text: str, now: dt.datetime, *, due: bool) -> CertificateFacts:
     try:
-        ends = certificates.expiry(secret_values(secret).get(secrets.CERTIFICATE, ""))
+        made, ends = certificates.life(text)
     except ValueError:
         return CertificateFacts(now, valid=False, due=due)
-    return CertificateFacts(ends, valid=now < ends, due=due)
+    return CertificateFacts(ends, valid=now < ends, due=due, life=ends - made)
 
 
 def login_of(values: Mapping[str, str], owner: str) -> str:

@@ -23,6 +23,7 @@ from covet.kube import resources
 from covet.kube.client import Kube
 from covet.kube.ledger import Ledger
 from covet.kube.resources import Manifest
+from covet.manifests.certificates import Lifetimes
 from covet.manifests.metadata import ClusterRef
 from covet.planner import actions as act
 from covet.planner import cluster, status, telling
@@ -85,7 +86,8 @@ class Reconciler:
         self._agents = Agents(tools.clock)
         applied = Ledger()
         self._observer = Observer(tools.kube, tools.settings, tools.clock, self._agents, applied)
-        self._means = Means(tools.kube, tools.clock, self._agents, applied)
+        lifetimes = Lifetimes(tools.settings.certificate_lifetime, tools.settings.authority_lifetime)
+        self._means = Means(tools.kube, tools.clock, self._agents, applied, lifetimes=lifetimes)
         self._reporter = Reporter(tools.kube, tools.clock)
         self._failures: tuple[str, int] = ("", 0)
         self._failure: Finding | None = None

@@ -272,6 +272,7 @@ class AgentStatus:
             goes without a restart and `parameter_problem` lets it; None if the agent does not say.
         volume_problem: why the volume takes no writes in time, a CamelCase word; empty while it does.
         logins: the database's owner and its login roles, as far as they exist; None if the server did not say.
+        certificates: fingerprint of `ca.crt` and `tls.crt` that API, voter, server and replication all work with.
     """
 
     protocol: int
@@ -306,6 +307,7 @@ class AgentStatus:
     volume_problem: str = ""
     logins: tuple[Login, ...] | None = None
     lag_seconds: float | None = None
+    certificates: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,7 @@ SERVED_ELSEWHERE: Final = "ServedElsewhere"
 SWITCHOVER_REFUSED: Final = "SwitchoverRefused"
 PROMOTE_REFUSED: Final = "PromoteRefused"
 RESTART_REFUSED: Final = "RestartRefused"
+AUTHORITY_REFUSED: Final = "ReplaceAuthorityRefused"
 
 # What happened, and is worth a line.
 ADOPTED: Final = "Adopted"
@@ -53,6 +54,9 @@ PROMOTED_WITH_LOSS: Final = "PromotedWithLoss"
 INSTANCE_RESTARTED: Final = "InstanceRestarted"
 PASSWORD_ROTATED: Final = "PasswordRotated"  # noqa: S105 -- a fact, no password
 LOGIN_RETIRED: Final = "LoginRetired"
+AUTHORITY_ANNOUNCED: Final = "AuthorityAnnounced"
+AUTHORITY_REPLACED: Final = "AuthorityReplaced"
+AUTHORITY_RETIRED: Final = "AuthorityRetired"
 
 # Where a cluster or a shard stands.
 SETTLED: Final = "Settled"

@@ -98,6 +98,11 @@ AGENT_CERTIFICATE_EXPIRY: Final = Metric(
     "When the certificate in use, or the last of its authorities, stops being valid.",
     ("file",),
 )
+AGENT_TRUSTED_AUTHORITIES: Final = Metric(
+    "covet_agent_trusted_authorities",
+    Kind.GAUGE,
+    "Authorities whose certificates the agent trusts: 2 while one follows another.",
+)
 AGENT_VOLUME_SIZE_BYTES: Final = Metric("covet_agent_volume_size_bytes", Kind.GAUGE, "Size of the volume.")
 AGENT_VOLUME_AVAILABLE_BYTES: Final = Metric(
     "covet_agent_volume_available_bytes", Kind.GAUGE, "Room that is left on the volume for the server."

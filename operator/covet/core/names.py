@@ -34,6 +34,8 @@ ANNOTATION_RESTART: Final = f"{GROUP}/restart"
 """On a cluster: an RFC 3339 moment. Instances whose pods are older are restarted in order; it goes once none is."""
 ANNOTATION_ROTATE: Final = f"{GROUP}/rotate"
 """On a cluster: any text. Another one than that of the last rotation orders a new password; it may stay."""
+ANNOTATION_REPLACE_AUTHORITY: Final = f"{GROUP}/replace-authority"
+"""On a cluster: an RFC 3339 moment. An authority made before it is replaced; it goes once none is."""
 ANNOTATION_ASKED: Final = f"{GROUP}/asked"
 """On a database pod: digest of what its user asked of it. Another one than its StatefulSet's: the user's edit waits."""
 

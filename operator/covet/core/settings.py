@@ -5,7 +5,9 @@ cluster decides stands in the CovetCluster.
 """
 
 import dataclasses
+import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 
 from covet.core.errors import SpecError
@@ -33,6 +35,8 @@ class Settings:
         lease: name of the Lease; the processes of one installation share it, those of another have their own.
         api_ports: TCP ports of the API server behind its Service, which the primaries may reach.
         scraper_namespaces: namespaces that may scrape the agents' metrics.
+        certificate_lifetime: for how long certificates are valid that agents and the operator show.
+        authority_lifetime: for how long a cluster's authority is, at least three times that.
     """
 
     namespace: str = "covet-system"
@@ -46,6 +50,8 @@ class Settings:
     lease: str = "covet-operator"
     api_ports: tuple[int, ...] = API_PORTS
     scraper_namespaces: tuple[str, ...] = ()
+    certificate_lifetime: dt.timedelta = dt.timedelta(days=90)
+    authority_lifetime: dt.timedelta = dt.timedelta(days=3650)
 
     @property
     def operator(self) -> str:
@@ -63,6 +69,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         SpecError: a variable cannot be read; the message names it.
     """
     base = Settings()
+    certificate, authority = _lifetimes(environ, base)
     return Settings(
         namespace=environ.get("COVET_NAMESPACE") or base.namespace,
         identity=environ.get("COVET_POD_NAME") or base.identity,
@@ -76,11 +83,43 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         or base.api_ports,
         scraper_namespaces=_names(environ.get("COVET_SCRAPER_NAMESPACES", "")),
         lease=environ.get("COVET_LEASE") or base.lease,
+        certificate_lifetime=certificate,
+        authority_lifetime=authority,
     )
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_SHORTEST = dt.timedelta(minutes=10)
+"""The kubelet takes up to two minutes to bring a renewed certificate into a pod."""
+_LONGEST = dt.timedelta(days=36500)
+
+
+def _lifetimes(environ: Mapping[str, str], base: Settings) -> tuple[dt.timedelta, dt.timedelta]:
+    """Return for how long certificates and authorities are valid."""
+    certificate = _duration(environ, "COVET_CERTIFICATE_LIFETIME", base.certificate_lifetime)
+    authority = _duration(environ, "COVET_AUTHORITY_LIFETIME", base.authority_lifetime)
+    if authority < 3 * certificate:
+        raise SpecError(
+            "SettingInvalid",
+            "COVET_AUTHORITY_LIFETIME is less than three times COVET_CERTIFICATE_LIFETIME: an authority is replaced"
+            " when a third of its life is left, and nothing that it issued outlives it.",
+        )
+    return certificate, authority
+
+
+def _duration(environ: Mapping[str, str], variable: str, default: dt.timedelta) -> dt.timedelta:
+    text = environ.get(variable, "")
+    if not text:
+        return default
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
+    length = dt.timedelta(**{_UNITS[found[2]]: int(found[1])}) if found is not None else dt.timedelta()
+    if not _SHORTEST <= length <= _LONGEST:
+        raise SpecError("SettingInvalid", f"{variable} holds {text!r}: write between 10m and 36500d, as 90d or 36h.")
+    return length
 
 
 def _port(variable: str, text: str) -> int:

@@ -19,11 +19,19 @@ from cryptography.x509 import oid
 
 from covet.core import names
 
-LIFETIME: Final = dt.timedelta(days=90)
-RENEW_AFTER: Final = dt.timedelta(days=60)
-AUTHORITY_LIFETIME: Final = dt.timedelta(days=3650)
 BACKDATED: Final = dt.timedelta(minutes=5)
 """Certificates begin this long before they are made: clocks of nodes differ."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Lifetimes:
+    """For how long a certificate is valid from the moment it is made; it is renewed when a third of that is left."""
+
+    certificate: dt.timedelta = dt.timedelta(days=90)
+    authority: dt.timedelta = dt.timedelta(days=3650)
+
+
+DEFAULT_LIFETIMES: Final = Lifetimes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +44,32 @@ class Authority:
 
 @dataclasses.dataclass(frozen=True)
 class Issued:
-    """A certificate, its private key, and the certificate of the authority that issued it, as PEM."""
+    """A certificate, its private key, and the certificates of the authorities to trust beside it, as PEM."""
 
     certificate: str
     key: str
     trust: str
 
 
-def make_authority(cluster: str, now: dt.datetime) -> Authority:
-    """Make the authority of a cluster, valid for ten years from `now` (UTC)."""
+def make_authority(
+    cluster: str, now: dt.datetime, lifetimes: Lifetimes = DEFAULT_LIFETIMES, *, following: bool = False
+) -> Authority:
+    """Make an authority of a cluster.
+
+    Args:
+        cluster: name of the cluster.
+        now: the moment from which it is valid, UTC.
+        lifetimes: for how long.
+        following: there was one before it: its name gets an ending of its own, by which people and libraries that
+            choose by name tell the two apart.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(authority_name(cluster))
+    subject = authority_name(cluster)
+    if following:
+        subject += f" {x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex()[:6]}"
+    name = _name(subject)
     certificate = (
-        _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
+        _builder(name, name, key.public_key(), now, now + lifetimes.authority)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -58,16 +79,26 @@ def make_authority(cluster: str, now: dt.datetime) -> Authority:
 
 
 def authority_name(cluster: str) -> str:
-    """Return the common name in the certificate of a cluster's authority."""
+    """Return the common name in the certificate of a cluster's first authority; later ones add a space and more."""
     return f"covet authority {cluster}"
 
 
-def issue_operator(authority: Authority, now: dt.datetime) -> Issued:
-    """Issue the operator's client certificate, the one that agents take orders from."""
-    return _issue(authority, names.OPERATOR_COMMON_NAME, (), (oid.ExtendedKeyUsageOID.CLIENT_AUTH,), now)
+def issue_operator(
+    authority: Authority, now: dt.datetime, lifetimes: Lifetimes = DEFAULT_LIFETIMES, trust: str | None = None
+) -> Issued:
+    """Issue the operator's client certificate, the one that agents take orders from; `trust` as for instances."""
+    uses = (oid.ExtendedKeyUsageOID.CLIENT_AUTH,)
+    return _issue(authority, names.OPERATOR_COMMON_NAME, (), uses, _Validity(now, lifetimes), trust)
 
 
-def issue_instance(authority: Authority, instance: str, addresses: Iterable[str], now: dt.datetime) -> Issued:
+def issue_instance(  # noqa: PLR0917 -- who, for whom, and the three facts that it depends on
+    authority: Authority,
+    instance: str,
+    addresses: Iterable[str],
+    now: dt.datetime,
+    lifetimes: Lifetimes = DEFAULT_LIFETIMES,
+    trust: str | None = None,
+) -> Issued:
     """Issue an instance's certificate for server and client use.
 
     Args:
@@ -75,9 +106,11 @@ def issue_instance(authority: Authority, instance: str, addresses: Iterable[str]
         instance: name of the instance, which becomes the subject.
         addresses: DNS names and IP addresses that others reach it by.
         now: the moment of issue, UTC.
+        lifetimes: for how long it is valid; it ends with its authority at the latest.
+        trust: the authorities to trust beside it, None for its own alone.
     """
     uses = (oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.CLIENT_AUTH)
-    return _issue(authority, instance, tuple(addresses), uses, now)
+    return _issue(authority, instance, tuple(addresses), uses, _Validity(now, lifetimes), trust)
 
 
 def instance_addresses(cluster: str, shard: str, instance: str, namespace: str) -> tuple[str, ...]:
@@ -98,15 +131,26 @@ def instance_addresses(cluster: str, shard: str, instance: str, namespace: str) 
 def needs_renewal(certificate: str, now: dt.datetime, addresses: Collection[str] | None = None) -> bool:
     """Tell whether a certificate must be issued anew, whoever issued it.
 
-    True from 60 days after it begins, where it is unreadable, or where it lacks one of `addresses`.
+    True when a third of its life is left, where it is unreadable, or where it lacks one of `addresses`.
     """
     try:
         found = x509.load_pem_x509_certificate(certificate.encode())
+        made, ends = life(certificate)
     except ValueError:
         return True
-    if now >= found.not_valid_before_utc + BACKDATED + RENEW_AFTER or now >= found.not_valid_after_utc:
+    if now >= made + (ends - made) * 2 / 3:
         return True
     return addresses is not None and not set(addresses) <= alternative_names(found)
+
+
+def life(certificate: str) -> tuple[dt.datetime, dt.datetime]:
+    """Return the moments (UTC) when a certificate was made and from which it is no longer valid.
+
+    Raises:
+        ValueError: the text is no certificate.
+    """
+    found = x509.load_pem_x509_certificate(certificate.encode())
+    return found.not_valid_before_utc + BACKDATED, found.not_valid_after_utc
 
 
 def expiry(certificate: str) -> dt.datetime:
@@ -115,7 +159,7 @@ def expiry(certificate: str) -> dt.datetime:
     Raises:
         ValueError: the text is no certificate.
     """
-    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+    return life(certificate)[1]
 
 
 def alternative_names(certificate: x509.Certificate) -> set[str]:
@@ -137,12 +181,19 @@ def is_issued_by(certificate: str, trust: str) -> bool:
     return True
 
 
-def _issue(
+@dataclasses.dataclass(frozen=True)
+class _Validity:
+    now: dt.datetime
+    lifetimes: Lifetimes
+
+
+def _issue(  # noqa: PLR0917 -- the parts of one certificate
     authority: Authority,
     common_name: str,
     addresses: tuple[str, ...],
     uses: tuple[x509.ObjectIdentifier, ...],
-    now: dt.datetime,
+    validity: _Validity,
+    trust: str | None,
 ) -> Issued:
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
     issuer_key = serialization.load_pem_private_key(authority.key.encode(), password=None)
@@ -150,8 +201,9 @@ def _issue(
         raise TypeError("the authority's key must be an elliptic curve key: Covet makes no other")
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key()
+    ends = min(validity.now + validity.lifetimes.certificate, issuer.not_valid_after_utc)
     builder = (
-        _builder(_name(common_name), issuer.subject, public, now, LIFETIME)
+        _builder(_name(common_name), issuer.subject, public, validity.now, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
@@ -162,7 +214,7 @@ def _issue(
         entries = [_general_name(address) for address in dict.fromkeys(addresses)]
         builder = builder.add_extension(x509.SubjectAlternativeName(entries), critical=False)
     certificate = builder.sign(issuer_key, hashes.SHA256())
-    return Issued(_certificate_text(certificate), _key_text(key), authority.certificate)
+    return Issued(_certificate_text(certificate), _key_text(key), authority.certificate if trust is None else trust)
 
 
 def _builder(
@@ -170,7 +222,7 @@ def _builder(
     issuer: x509.Name,
     public: ec.EllipticCurvePublicKey,
     now: dt.datetime,
-    lifetime: dt.timedelta,
+    ends: dt.datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -179,7 +231,7 @@ def _builder(
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + lifetime)
+        .not_valid_after(ends)
     )
 
 

@@ -6,6 +6,7 @@ after it, and the next round sees what is there and plans again.
 
 import dataclasses
 
+from covet.planner.authorityactions import AnnounceAuthority, DropAuthority, SwitchAuthority
 from covet.planner.facts import ObjectKey
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.record import Identity
@@ -267,6 +268,9 @@ ClusterAction = (
     | AdoptIdentity
     | CreateAuthority
     | IssueCertificates
+    | AnnounceAuthority
+    | SwitchAuthority
+    | DropAuthority
     | CreateUser
     | CreateMap
     | BeginRotation

@@ -12,6 +12,7 @@ from covet.api.spec import WhenUnsafe
 from covet.core import events, names
 from covet.planner import (
     adoption,
+    authorities,
     endpoints,
     findings,
     forcing,
@@ -67,7 +68,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         *volumes.findings(facts),
         *(found for plan in shards for found in plan.findings),
     )
-    held = _held(facts, facts.identity)
+    held = _held(facts, facts.identity, now)
     if held is not None:
         actions, reason, message = held
         if facts.paused:
@@ -75,8 +76,8 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), wrong, pending)
     known = tuple(seen.name for seen in facts.shards)
     strays = orders.strays(orders.read(facts.annotations), known)
-    done = rollout.settle(facts, now)
-    actions = (*_foundation(facts), *_publish(facts), *strays, *((done,) if done is not None else ()))
+    done = tuple(found for found in (rollout.settle(facts, now), authorities.settle(facts, now)) if found is not None)
+    actions = (*_foundation(facts, now), *_publish(facts), *strays, *done)
     actions += turn.actions if turn is not None else ()
     reason, message = _waits_for(actions, shards)
     if reason == events.SETTLED and growing is not None:
@@ -86,7 +87,9 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     return Plan(actions, reason, message, shards, wrong, pending, beside, growing is not None)
 
 
-def _held(facts: ClusterFacts, identity: Identity) -> tuple[tuple[ClusterAction, ...], str, str] | None:
+def _held(
+    facts: ClusterFacts, identity: Identity, now: dt.datetime
+) -> tuple[tuple[ClusterAction, ...], str, str] | None:
     """Return the little that is done where shards get no orders, with the reason; None if they do."""
     if facts.paused:
         # What is there goes on: certificates are renewed and what leads to primaries is kept true.
@@ -94,7 +97,7 @@ def _held(facts: ClusterFacts, identity: Identity) -> tuple[tuple[ClusterAction,
         return actions, events.PAUSED, "maintenance.paused: nothing is changed but certificates and endpoints."
     if facts.problems:
         # Servers are left alone; whatever they and their clients need otherwise is healed.
-        actions = (*_foundation(facts), *_publish(facts, _kept_while_invalid))
+        actions = (*_foundation(facts, now), *_publish(facts, _kept_while_invalid))
         return actions, facts.problems[0].reason, facts.problems[0].message
     if facts.taken and all(known.system_id is None for known in identity.shards):
         # Nothing is born yet: a cluster that cannot be whole is not begun.
@@ -212,7 +215,7 @@ def _certify(facts: ClusterFacts) -> Iterator[ClusterAction]:
         yield IssueCertificates(due)
 
 
-def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
+def _foundation(facts: ClusterFacts, now: dt.datetime) -> Iterator[ClusterAction]:
     """What pods need before they can start."""
     lost = facts.authority is None and bool(facts.certificates)
     if facts.authority is None and not lost and not findings.is_authority_taken(facts):
@@ -220,6 +223,9 @@ def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
         yield IssueCertificates(tuple(_due_certificates(facts)))
     else:
         yield from _certify(facts)
+        verdict = authorities.decide(facts, now)
+        if verdict is not None and verdict.action is not None:
+            yield verdict.action
     if not facts.user_secret and not lost and not _is_user_taken(facts):
         yield CreateUser()
     map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken

@@ -10,6 +10,7 @@ from typing import Final
 from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
 from covet.core.agentapi import AgentStatus, ShardSpec
+from covet.planner.authorityfacts import Authorities
 from covet.planner.record import Identity
 
 ObjectKey = tuple[str, str, str]
@@ -134,13 +135,17 @@ class CertificateFacts:
 
     Args:
         ends: the moment from which it is no longer valid.
-        valid: False if it cannot be read, has ended, or another authority than the cluster's issued it.
-        due: True if it has to be issued anew: by its age, its authority or a name it lacks.
+        valid: False if it cannot be read, has ended, or no authority that the cluster trusts issued it.
+        due: True if it has to be issued anew: by its age, its authority, what it is to trust, or a name it lacks.
+        life: how long it is valid in all, None if it cannot be read.
+        fingerprint: of it and the `ca.crt` beside it, as an agent that works with them says it; empty for an authority.
     """
 
     ends: dt.datetime
     valid: bool = True
     due: bool = False
+    life: dt.timedelta | None = None
+    fingerprint: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,6 +218,8 @@ class ClusterFacts:
         identity: the birth record, None if there is none.
         identity_problem: why the record cannot be used, or why none may be made though there is none.
         problems: what is wrong with the spec or its surroundings, before anything is made.
+        authority: the present one; None without one.
+        authorities: where it stands between the one before and the one after it, None while it cannot be used.
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.
         password: keyed digest of the password in force in the owner's Secret, None if there is none.
@@ -239,6 +246,7 @@ class ClusterFacts:
     identity: Identity | None = None
     identity_problem: Finding | None = None
     authority: CertificateFacts | None = None
+    authorities: Authorities | None = None
     certificates: dict[str, CertificateFacts] = dataclasses.field(default_factory=dict)
     user_secret: bool = False
     password: str | None = None

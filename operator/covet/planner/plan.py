@@ -4,10 +4,20 @@ import dataclasses
 from typing import Final
 
 from covet.planner.actions import ClusterAction, RepeatObjects, ShardAction
+from covet.planner.authorityactions import AnnounceAuthority, DropAuthority, SwitchAuthority
 from covet.planner.facts import Finding
 from covet.planner.loginactions import BeginRotation, EndRotation, StageLogin, SwitchLogin
 
-ROUTINE: Final = (RepeatObjects, BeginRotation, StageLogin, SwitchLogin, EndRotation)
+ROUTINE: Final = (
+    RepeatObjects,
+    BeginRotation,
+    StageLogin,
+    SwitchLogin,
+    EndRotation,
+    AnnounceAuthority,
+    SwitchAuthority,
+    DropAuthority,
+)
 """Actions that say nothing against a cluster: it is as it was asked for before, during and after them."""
 
 

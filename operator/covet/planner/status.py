@@ -10,9 +10,9 @@ from typing import Final
 from covet.api import status as api
 from covet.api.effective import EffectiveSpec
 from covet.api.status import Condition, Truth
-from covet.core import names
+from covet.core import clock, names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
-from covet.planner import conditions, layout, rotation, telling
+from covet.planner import authorities, conditions, layout, rotation, telling
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
 from covet.planner.plan import Plan
 
@@ -54,6 +54,7 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding |
         conditions=stated,
         effective=_effective(facts),
         login=_login(facts),
+        authority=_authority(facts, now),
         endpoints=_endpoints(facts),
         map=_map(facts),
         primaries=f"{serving}/{len(facts.shards)}" if facts.shards else None,
@@ -102,6 +103,17 @@ def _login(facts: ClusterFacts) -> api.LoginStatus | None:
         phase=turn.phase.value,
         former=turn.former,
         message=conditions.shorten(turn.message, 4096),
+    )
+
+
+def _authority(facts: ClusterFacts, now: dt.datetime) -> api.AuthorityStatus | None:
+    verdict = authorities.decide(facts, now)
+    if verdict is None or facts.authority is None:
+        return None
+    return api.AuthorityStatus(
+        phase=verdict.reign.value,
+        ends=clock.rfc3339(facts.authority.ends),
+        message=conditions.shorten(verdict.message, 4096),
     )
 
 

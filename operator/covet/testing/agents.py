@@ -89,6 +89,7 @@ class FakeAgent:
         """Parameters that the server started with."""
         self.bootstraps = 0
         self.sessions: set[str] = set()
+        self.certificates = ""
 
     # What it says
 
@@ -139,6 +140,7 @@ class FakeAgent:
             parameter_problem=self.parameter_problem,
             quorum_missing=self.quorum_missing,
             logins=self._logins() if born else None,
+            certificates=self.certificates,
         )
 
     def streams(self) -> bool:

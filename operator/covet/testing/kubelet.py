@@ -1,6 +1,7 @@
 """Pods in this process: for each StatefulSet an agent behind real mTLS, on a loopback address of its own."""
 
 import base64
+import dataclasses
 import os
 import random
 import ssl
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from covet.core import names
+from covet.core import fingerprints, names
 from covet.core.agentapi import Problem, Serving, ShardSpec
 from covet.core.agentorders import (
     BootstrapOrder,
@@ -51,6 +52,20 @@ _ROUTES: Final[tuple[tuple[str, str, type[Any], Callable[[FakeAgent, Any], Any]]
 )
 
 
+@dataclasses.dataclass
+class _Mounted:
+    """The certificate that a pod shows now."""
+
+    context: ssl.SSLContext
+
+    def choose(self, secured: ssl.SSLObject, _host: str, _context: ssl.SSLContext) -> None:
+        """Go on with it in a handshake that begins."""
+        secured.context = self.context
+
+
+_MOUNTED: Final = web.AppKey("mounted", _Mounted)
+
+
 class Kubelet:
     """Starts a pod for each StatefulSet of an API server, and brings its status up to date when asked.
 
@@ -68,6 +83,8 @@ class Kubelet:
         self.unreachable: set[str] = set()
         self.slow_volumes: set[str] = set()
         """Instances whose volumes are asked to grow and do not yet."""
+        self.slow_secrets: set[str] = set()
+        """Instances whose pods have not got what their Secret holds now."""
         self.storage_class = "fast"
         """What the default class stands for."""
 
@@ -82,9 +99,19 @@ class Kubelet:
                 self._take_up(namespace, name)
                 self._provide(namespace, name)
                 await self._ensure_pod(namespace, name)
+                self._bring(namespace, name)
         for agent in self.agents.values():
             agent.tick()
         self._publish()
+
+    def _bring(self, namespace: str, instance: str) -> None:
+        """Have the agent of a pod that runs work with what its Secret holds now."""
+        secret = self._server.objects.get((resources.SECRET, namespace, names.instance_secret(instance)))
+        if secret is None or instance not in self._runners or instance in self.slow_secrets:
+            return
+        if self.agents[instance].certificates != _fingerprint(secret):
+            self.agents[instance].certificates = _fingerprint(secret)
+            self._runners[instance].app[_MOUNTED].context = _tls(secret)
 
     async def delete_pod(self, namespace: str, instance: str) -> None:
         """Delete a pod as a person would; its volume stays."""
@@ -201,9 +228,13 @@ class Kubelet:
         app.router.add_get("/v1/status", self._answer(agent, None, lambda found, _: found.status()))
         for method, path, kind, call in _ROUTES:
             app.router.add_route(method, path, self._answer(agent, kind, call))
+        context, agent.certificates = _tls(secret), _fingerprint(secret)
+        app[_MOUNTED] = _Mounted(context)
+        # Each handshake is made with what is mounted by then.
+        context.sni_callback = app[_MOUNTED].choose
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, address, names.AGENT_PORT, ssl_context=_tls(secret)).start()
+        await web.TCPSite(runner, address, names.AGENT_PORT, ssl_context=context).start()
         return runner
 
     def _answer(
@@ -224,6 +255,11 @@ class Kubelet:
                 return web.Response(status=409, body=codec.encode(Problem("Impossible", str(error))))
 
         return answer
+
+
+def _fingerprint(secret: Manifest) -> str:
+    values = {key: base64.b64decode(value) for key, value in secret["data"].items()}
+    return fingerprints.of_credentials(values["ca.crt"], values["tls.crt"])
 
 
 def _tls(secret: Manifest) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ import subprocess
 import asyncpg
 import pytest
 
+from covet.core import fingerprints
 from covet.core.agentapi import AgentStatus, Peer, Serving
 from covet.core.errors import RefusedError, UnreachableError
 from covet.peers.client import AgentClient
@@ -30,7 +31,7 @@ def served(address: str, port: int, tls: ssl.SSLContext, *, sql: bool = False) -
 
 
 async def test_a_renewed_certificate_reaches_everybody_without_a_restart(three: Shard) -> None:
-    """API, voter and server show the new certificate, streams go on, and no server is restarted."""
+    """API, voter and server show it, the operator is told so, streams go on, and no server is restarted."""
     agent, peer = three.followers[0], three.followers[0].peer
     tls = client_context(three.leader.tls)
     postmaster, pid = agent.postmaster, agent.pid
@@ -46,6 +47,8 @@ async def test_a_renewed_certificate_reaches_everybody_without_a_restart(three: 
             if len(shown) == 1 and before not in shown:
                 break
             await asyncio.sleep(0.2)
+    trust, certificate = ((agent.tls / name).read_bytes() for name in ("ca.crt", "tls.crt"))
+    await three.wait(agent, lambda s: s.certificates == fingerprints.of_credentials(trust, certificate))
     assert (postmaster, pid) == (agent.postmaster, agent.pid)
     term = (await three.status(agent)).promise
     copied = (agent.data / "agent" / "cred" / str(term) / "tls.crt").read_bytes()

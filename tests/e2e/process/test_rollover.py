@@ -17,9 +17,14 @@ WRITERS = 3
 
 
 class Writer:
-    """Opens a session per row, verifying the server's name; keeps whatever goes wrong."""
+    """Opens a session per row, verifying the server's name; keeps whatever goes wrong.
 
-    def __init__(self, shard: Shard, trust: ssl.SSLContext) -> None:
+    Args:
+        shard: where to.
+        trust: what it trusts all the time; None for what the shard's clients trust at each moment.
+    """
+
+    def __init__(self, shard: Shard, trust: ssl.SSLContext | None = None) -> None:
         self.written = 0
         self.failures: list[Exception] = []
         self._shard = shard
@@ -30,7 +35,7 @@ class Writer:
     async def _write(self) -> None:
         while not self._ends.is_set():
             try:
-                session = await self._shard.connect(ssl=self._trust, timeout=30.0)
+                session = await self._shard.connect(ssl=self._trust or self._shard.trust, timeout=30.0)
                 await session.execute("INSERT INTO t VALUES (1)", timeout=30.0)
                 await session.close(timeout=30.0)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

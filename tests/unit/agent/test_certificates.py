@@ -9,6 +9,7 @@ from covet.agent import fencing
 from covet.agent.certificates import FILES, Certificates
 from covet.agent.instance import Instance
 from covet.agent.watching import Watcher
+from covet.core import fingerprints
 from covet.core.errors import SpecError
 from covet.engines.configuration import Upstream
 from tests.e2e.process.authority import Authority
@@ -103,6 +104,25 @@ def test_a_renewal_amid_a_start_is_not_lost(tmp_path: Path) -> None:
 
     wanted, copied = asyncio.run(scenario())
     assert wanted == copied
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_the_operator_is_told_of_a_certificate_once_everybody_works_with_it(tmp_path: Path, failures: int) -> None:
+    """Not before the last one took it, and a look later: the server and the voter read it by themselves."""
+
+    async def scenario() -> tuple[list[bool], bool]:
+        inst = instances.make(tmp_path)
+        watcher = Watcher(inst, Listener(failures))  # type: ignore[arg-type]  # the watcher uses this part of it alone
+        before, told = inst.certificates.in_use, []
+        Authority().issue(inst.settings.tls, "shop-s0-a")
+        for _ in range(failures + 3):
+            await watcher._try(watcher._certificate)
+            told.append(inst.certificates.in_use != before)
+        await inst.client.close()
+        trust, certificate = ((inst.settings.tls / name).read_bytes() for name in ("ca.crt", "tls.crt"))
+        return told, inst.certificates.in_use == fingerprints.of_credentials(trust, certificate)
+
+    assert ([False] * (failures + 1) + [True] * 2, True) == asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])

@@ -12,6 +12,7 @@ from covet.agent.exposition import Exposition
 from covet.agent.settings import read_settings
 from covet.core import metrics, names
 from covet.core.errors import SpecError
+from tests.e2e.process.authority import Authority
 from tests.unit.agent import instances
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -116,6 +117,18 @@ async def test_the_end_of_the_certificates_is_told(tmp_path: Path) -> None:
         )
         assert wanted == float(told)
     await served.stop()
+
+
+def test_authorities_are_counted(tmp_path: Path) -> None:
+    """One, and two while one follows another."""
+    inst = instances.make(tmp_path)
+    exposition.describe(inst)
+    counted = []
+    for trust in (b"", Authority("next").pem):
+        Authority().issue(inst.settings.tls, "shop-s0-a", trust=trust)
+        inst.certificates.load()
+        counted.append(inst.metrics.registry.get_sample_value("covet_agent_trusted_authorities"))
+    assert [1.0, 2.0] == counted
 
 
 def test_the_port_is_a_setting() -> None:

@@ -1,5 +1,6 @@
 """The Helm charts: rendered by both majors of Helm, with the rights that the operator uses and no others."""
 
+import datetime as dt
 import functools
 import json
 import pathlib
@@ -196,6 +197,8 @@ def test_the_operator_reads_every_variable_that_the_chart_sets() -> None:
         "images.pullSecrets={one,two}",
         "watchNamespaces={store}",
         "logFormat=text",
+        "certificates.lifetime=12h",
+        "certificates.authorityLifetime=30d",
     )
     found = settings.from_environ(environment(*values))
     assert (
@@ -208,6 +211,8 @@ def test_the_operator_reads_every_variable_that_the_chart_sets() -> None:
             image_pull_secrets=("one", "two"),
             log_format="text",
             lease="covet",
+            certificate_lifetime=dt.timedelta(hours=12),
+            authority_lifetime=dt.timedelta(days=30),
         )
         == found
     )
@@ -299,6 +304,7 @@ def test_each_release_has_a_lease_of_its_own_and_may_touch_no_other(release: str
         ("watchNamespaces={Store}", "watchNamespaces"),
         ("watchNamespaces={store,store}", "watchNamespaces"),
         ("logFormat=xml", "logFormat"),
+        ("certificates.lifetime=90", "lifetime"),
         ("networkPolicy.apiServerPorts={0}", "apiServerPorts"),
     ],
 )

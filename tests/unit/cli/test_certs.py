@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from covet.api.spec import VolumeFate
 from covet.kube import resources
 from covet.manifests import certificates, secrets
 from tests.unit.cli import surroundings
@@ -86,6 +87,23 @@ async def test_an_authority_that_ends(caller: Caller, around: Surroundings) -> N
     around.put(surroundings.trust(authority.certificate))
     done = await caller.call("certs", "shop")
     assert "ConfigMap/shop-trust: it ends soon, and whatever it issued ends with it." in done.out
+
+
+async def test_one_authority_that_follows_another(caller: Caller, around: Surroundings) -> None:
+    """Each has a line, and below stands for whom the change waits."""
+    authority = certificates.make_authority("shop", NOW - dt.timedelta(days=10))
+    following = certificates.make_authority("shop", NOW, following=True)
+    manifest = secrets.authority(REF, authority, VolumeFate.KEEP)
+    manifest["data"] |= secrets.coded({"next.crt": following.certificate, "next.key": following.key})
+    around.put(manifest)
+    said = {"phase": "Announced", "ends": "2036-11-10T08:00:00Z", "message": "It waits for shop-s0-b."}
+    surroundings.change(around, "CovetCluster", "shop", lambda body: body["status"].update(authority=said))
+    done = await caller.call("certs", "shop")
+    assert done.out.endswith("\nAnnounced: It waits for shop-s0-b.\n")
+    found = json.loads((await caller.call("certs", "shop", "-o", "json")).out)
+    assert said == found["authority"]
+    objects = [one["object"] for one in found["certificates"]]
+    assert ["Secret/shop-ca", "Secret/shop-ca:next.crt"] == [name for name in objects if "shop-ca" in name]
 
 
 async def test_no_key_is_shown(caller: Caller, around: Surroundings) -> None:

@@ -1,6 +1,7 @@
 """A cluster in this process: a real adapter, an API server, and agents behind real mTLS."""
 
 import collections
+import datetime as dt
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,8 +34,10 @@ class Bench:
         self.actions: collections.Counter[tuple[str, str]] = collections.Counter()
         self.ready: dict[str, bool | None] = {}
         self.offset = 0.0
+        self.ahead = dt.timedelta()
+        """How far the operator's wall clock is ahead of that of the agents."""
         real = Clock()
-        clock = Clock(lambda: real.monotonic() + self.offset, real.wall)
+        clock = Clock(lambda: real.monotonic() + self.offset, lambda: real.wall() + self.ahead)
         settings = Settings(namespace="system", postgres_images={"15": "image:15"})
         self.witnessed: list[Observed] = []
         rivals = Rivals(kube, clock, settings.operator)
@@ -141,6 +144,15 @@ class Bench:
             if resource == resources.EVENT and item.get("type") == kind and "source" in item
         ]
 
+    def told(self, reason: str) -> str:
+        """Return the sentence of the only Event with a reason."""
+        (message,) = [
+            item["message"]
+            for (resource, _, _), item in self.server.objects.items()
+            if resource == resources.EVENT and item.get("reason") == reason
+        ]
+        return str(message)
+
     async def close(self) -> None:
         """End everything; no order may have been one that is never given."""
         await self.reconciler.close()
@@ -165,12 +177,3 @@ async def bench() -> AsyncIterator[Bench]:
     await bench.close()
     await kube.close()
     await server.stop()
-    def told(self, reason: str) -> str:
-        """Return the sentence of the only Event with a reason."""
-        (message,) = [
-            item["message"]
-            for (resource, _, _), item in self.server.objects.items()
-            if resource == resources.EVENT and item.get("reason") == reason
-        ]
-        return str(message)
-

@@ -1,5 +1,7 @@
 """Settings, logs and the command line."""
 
+import dataclasses
+import datetime as dt
 import json
 import logging
 from pathlib import Path
@@ -29,12 +31,15 @@ def test_settings_are_read_from_the_environment() -> None:
             "COVET_LOG": "text",
             "COVET_HEALTH_PORT": "9000",
             "COVET_LEASE": "canary",
+            "COVET_CERTIFICATE_LIFETIME": "36h",
+            "COVET_AUTHORITY_LIFETIME": "365d",
         }
     )
     expected = Settings(
         "system", "pod-1", ("a", "b"), {"15": "image"}, "Always", ("one", "two"), "text", 9000, "canary"
     )
-    assert expected == found
+    certificate, authority = dt.timedelta(hours=36), dt.timedelta(days=365)
+    assert dataclasses.replace(expected, certificate_lifetime=certificate, authority_lifetime=authority) == found
 
 
 def test_an_empty_environment_has_defaults() -> None:
@@ -49,6 +54,11 @@ def test_an_empty_environment_has_defaults() -> None:
         {"COVET_POSTGRES_IMAGES": '{"15": 3}'},
         {"COVET_HEALTH_PORT": "many"},
         {"COVET_HEALTH_PORT": "70000"},
+        {"COVET_CERTIFICATE_LIFETIME": "90"},
+        {"COVET_CERTIFICATE_LIFETIME": "9m"},
+        {"COVET_CERTIFICATE_LIFETIME": "2000d"},
+        {"COVET_AUTHORITY_LIFETIME": "200d"},
+        {"COVET_AUTHORITY_LIFETIME": "40000d"},
     ],
 )
 def test_a_bad_setting_is_named(

@@ -130,6 +130,45 @@ def test_a_certificate_is_renewed_a_month_before_it_ends(
     assert NOW + dt.timedelta(days=90) == certificates.expiry(instance.certificate)
 
 
+@pytest.mark.parametrize(("minutes", "renew"), [(0, False), (39, False), (40, True), (60, True)])
+def test_a_short_life_is_renewed_in_time_as_well(minutes: int, renew: bool) -> None:
+    """A third of it is left, however short it is, of the authority too."""
+    lives = certificates.Lifetimes(dt.timedelta(minutes=60), dt.timedelta(minutes=60))
+    authority = certificates.make_authority("shop", NOW, lives)
+    issued = certificates.issue_instance(authority, "shop-s0-a", ADDRESSES, NOW, lives)
+    for text in (issued.certificate, authority.certificate):
+        assert renew is certificates.needs_renewal(text, NOW + dt.timedelta(minutes=minutes))
+        assert (NOW, NOW + dt.timedelta(minutes=60)) == certificates.life(text)
+
+
+def test_nothing_outlives_its_authority() -> None:
+    """What it issues late ends with it."""
+    lives = certificates.Lifetimes(dt.timedelta(days=90), dt.timedelta(days=270))
+    authority = certificates.make_authority("shop", NOW, lives)
+    issued = certificates.issue_operator(authority, NOW + dt.timedelta(days=200), lives)
+    assert certificates.expiry(authority.certificate) == certificates.expiry(issued.certificate)
+
+
+def test_authorities_that_follow_have_names_of_their_own() -> None:
+    """Whoever chooses the issuer by its name finds the right one; the first keeps the plain name."""
+    made = [certificates.make_authority("c" * names.MAX_CLUSTER_NAME, NOW, following=True) for _ in range(2)]
+    subjects = [parsed(authority.certificate).subject.rfc4514_string() for authority in made]
+    assert 2 == len(set(subjects))
+    assert all(text.startswith(f"CN=covet authority {'c' * names.MAX_CLUSTER_NAME} ") for text in subjects)
+    assert "CN=covet authority shop" == parsed(samples.authority().certificate).subject.rfc4514_string()
+
+
+def test_a_certificate_stands_beside_all_that_are_trusted() -> None:
+    """While one authority follows another both are trusted, whoever issued."""
+    other = certificates.make_authority("shop", NOW, following=True)
+    trust = samples.authority().certificate + other.certificate
+    for issued in (
+        certificates.issue_operator(samples.authority(), NOW, trust=trust),
+        certificates.issue_instance(samples.authority(), "shop-s0-a", ADDRESSES, NOW, trust=trust),
+    ):
+        assert trust == issued.trust
+
+
 def test_clocks_may_differ_by_minutes(instance: certificates.Issued) -> None:
     """A node whose clock is behind accepts a certificate made this moment."""
     assert NOW - dt.timedelta(minutes=5) == parsed(instance.certificate).not_valid_before_utc

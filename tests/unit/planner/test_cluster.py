@@ -438,6 +438,14 @@ class TestCertificates:
         facts = dataclasses.replace(facts, authority=CertificateFacts(NOW + dt.timedelta(days=80)))
         assert [events.AUTHORITY_EXPIRING] == [finding.reason for finding in cluster.plan_cluster(facts, NOW).findings]
 
+    @pytest.mark.parametrize(("minutes", "told"), [(6, []), (5, [events.AUTHORITY_EXPIRING])])
+    def test_the_end_of_a_short_authority_is_announced_in_proportion(self, minutes: int, told: list[str]) -> None:
+        """Of half an hour, five minutes before: by then the next one should sign long since."""
+        facts = self.settled_facts()
+        short = CertificateFacts(NOW + dt.timedelta(minutes=minutes), life=dt.timedelta(minutes=30))
+        facts = dataclasses.replace(facts, authority=short)
+        assert told == [finding.reason for finding in cluster.plan_cluster(facts, NOW).findings]
+
 
 @pytest.mark.parametrize(("epoch", "made"), [(1, True), (2, False)])
 def test_a_lost_map_is_made_only_if_it_is_the_first(epoch: int, made: bool) -> None:

@@ -109,6 +109,7 @@ def test_every_metric_is_shown_or_alerted_on_or_known_to_be_for_investigations()
         "covet_agent_orphans_total",  # a sign of scripts in the container
         "covet_agent_task_bytes",  # there is no series before the first copy
         "covet_agent_certificate_loads_total",  # named by the runbook of its alert
+        "covet_agent_trusted_authorities",  # status.authority tells more
         "covet_operator_actions_total",  # what rounds did, read beside the log
         "covet_operator_clusters_elsewhere",  # two releases that serve the same namespaces
     }

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
+from covet.api.status import AuthorityStatus
 from covet.cli import access, certificates, completing, screen, session
 from covet.cli.certificates import Found
 from covet.core import names
+
+STEADY: Final = "Steady"
 
 
 @click.command("certs")
@@ -19,26 +23,30 @@ def command(called: session.Session, /, *, cluster: str, output: str, **options:
     """Show the certificates of a cluster; warn of what ends soon.
 
     Reads the Secrets of the cluster, which takes the right to list Secrets; nothing of a key is
-    shown. Covet renews a certificate when a third of its life is left.
+    shown. Covet renews a certificate when a third of its life is left, the authority as well; how
+    far it is with that stands below.
     """
     now = called.outside.clock.wall()
 
-    async def verb(opened: access.Access) -> tuple[list[Found], list[str]]:
+    async def verb(opened: access.Access) -> tuple[list[Found], list[str], AuthorityStatus | None]:
         seen = await opened.read(cluster)
         secrets = await opened.beside.list("secrets", seen.namespace, {names.LABEL_CLUSTER: cluster})
         trust = await opened.beside.get("configmaps", seen.namespace, names.trust_config(cluster))
         instances = [server.name for shard in seen.status.shards for server in shard.instances]
-        return list(certificates.inspect(secrets, trust, now)), certificates.lacking(cluster, instances, secrets)
+        missing = certificates.lacking(cluster, instances, secrets)
+        return list(certificates.inspect(secrets, trust, now)), missing, seen.status.authority
 
-    found, missing = called.run(session.target_of(options), verb)
+    found, missing, authority = called.run(session.target_of(options), verb)
     if output == "json":
-        click.echo(json.dumps({"certificates": [one.document() for one in found], "missing": missing}, indent=2))
+        said = authority.model_dump(mode="json", by_alias=True, exclude_none=True) if authority is not None else None
+        document = {"certificates": [one.document() for one in found], "missing": missing, "authority": said}
+        click.echo(json.dumps(document, indent=2))
         return
     if not found:
         click.echo(f"Cluster {cluster} has no certificate yet.")
         return
     heads = ("OBJECT", "SUBJECT", "ISSUER", "NOT AFTER", "DAYS LEFT")
-    session.show(screen.columns(heads, map(_row, found)), *_warnings(found, missing))
+    session.show(screen.columns(heads, map(_row, found)), *_change(authority), *_warnings(found, missing))
 
 
 def _row(found: Found) -> tuple[screen.Cell, ...]:
@@ -51,6 +59,13 @@ def _row(found: Found) -> tuple[screen.Cell, ...]:
         "-" if found.ends is None else f"{found.ends:%Y-%m-%d %H:%M}",
         screen.styled(days, screen.BAD if bad else screen.GOOD),
     )
+
+
+def _change(authority: AuthorityStatus | None) -> list[object]:
+    """Return what is said of a change of the authority, nothing without one."""
+    if authority is None or authority.phase == STEADY or not authority.message:
+        return []
+    return ["", f"{authority.phase}: {authority.message}"]
 
 
 def _warnings(found: Sequence[Found], missing: Sequence[str]) -> list[object]:

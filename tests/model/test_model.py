@@ -96,7 +96,7 @@ def test_five_members_lose_nothing_on_random_walks(walks: int) -> None:
 def test_random_walks_of_five_members_find_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     """The walks go far enough: if any member may lead, they lose a commit."""
     shard = Shard(FIVE, dataclasses.replace(Guards(), position=False))
-    _assert_found("position", "I2", checker.wander(shard, seed=4, walks=2000, length=60), capsys)
+    assert "I2" == _broken("position", checker.wander(shard, seed=4, walks=2000, length=60), capsys)
 
 
 @pytest.mark.parametrize("safeguard", CORE)
@@ -107,7 +107,7 @@ def test_without_a_safeguard_of_the_core_a_violation_is_found(
     invariant, bounds = CORE[safeguard]
     shard = Shard(bounds, dataclasses.replace(Guards(), **{safeguard: False}))
     shard.mirror = False
-    _assert_found(safeguard, invariant, checker.explore(shard, limit=400_000), capsys)
+    assert invariant == _broken(safeguard, checker.explore(shard, limit=400_000), capsys)
 
 
 @pytest.mark.parametrize("safeguard", EXECUTOR)
@@ -118,7 +118,7 @@ def test_without_a_safeguard_of_the_executor_a_violation_is_found(
     invariant, bounds = EXECUTOR[safeguard]
     shard = Shard(bounds, lapses=frozenset([safeguard]))
     shard.mirror = False
-    _assert_found(safeguard, invariant, checker.explore(shard, limit=400_000), capsys)
+    assert invariant == _broken(safeguard, checker.explore(shard, limit=400_000), capsys)
 
 
 def test_lowering_w_before_the_followers_leave_loses_a_commit() -> None:
@@ -148,8 +148,9 @@ def test_without_a_wait_a_reader_sees_the_past(safeguard: str) -> None:
     assert found
 
 
-def _assert_found(safeguard: str, invariant: str, verdict: checker.Verdict, capsys: pytest.CaptureFixture[str]) -> None:
+def _broken(safeguard: str, verdict: checker.Verdict, capsys: pytest.CaptureFixture[str]) -> str:
+    """Show a counterexample and return the invariant that it breaks."""
     with capsys.disabled():
         print(f"\nwithout {safeguard}: {verdict}")  # noqa: T201  the counterexample is meant to be read
     assert verdict.problem, f"without {safeguard} nothing goes wrong within the bounds: {verdict}"
-    assert invariant == verdict.problem.split()[0], str(verdict)
+    return verdict.problem.split()[0]

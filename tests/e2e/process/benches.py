@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-import uuid
 from pathlib import Path
 from typing import Self
 
-from covet.core import names
-from covet.core.agentapi import Durability, Peer, ShardSpec
+import asyncpg
+
 from tests.e2e.process.agents import give
 from tests.e2e.process.authority import Authority
 from tests.e2e.process.servercalls import Caller
-from tests.e2e.process.shard import free_ports
+from tests.e2e.process.shard import loopback_spec
 
 _RECEIVED = "SELECT (pg_last_wal_receive_lsn() - '0/0'::pg_lsn)::bigint"
 
@@ -31,26 +30,8 @@ class Benches:
         self.folder.chmod(0o755)
         give(self.folder)
         authority = Authority()
-        addresses = [f"127.0.1.{index + 1}" for index in range(3)]
-        ports = free_ports(addresses)
-        peers = tuple(
-            Peer(names.instance("shop", "s0", letter), address, *ports)
-            for letter, address in zip("abc", addresses, strict=True)
-        )
-        self.spec = ShardSpec(
-            generation=1,
-            cluster="shop",
-            cluster_uid=str(uuid.uuid4()),
-            namespace="default",
-            shard="s0",
-            shard_uid=str(uuid.uuid4()),
-            engine_version="15",
-            bootstrapped_by=peers[0].instance,
-            opened=False,
-            durability=Durability.QUORUM,
-            peers=peers,
-        )
-        self.all = [Caller(self.folder / peer.instance, peer, self.spec, authority) for peer in peers]
+        self.spec = loopback_spec(3)
+        self.all = [Caller(self.folder / peer.instance, peer, self.spec, authority) for peer in self.spec.peers]
         self.a, self.b, self.c = self.all
         self._open = contextlib.ExitStack()
         if origin is not None:
@@ -74,6 +55,25 @@ class Benches:
         for follower in followers:
             await follower.call("start_closed")
             await follower.call("stream", leader=self.a.peer.instance, term=1)
+
+    async def reader_of_b(self) -> asyncpg.Connection:
+        """Return a client's session of instance b, which is an open standby that led term 2 alone before."""
+        await self.b.call("start_closed")
+        await self.b.call("promote", term=2, cohort="b", acks=0)
+        await self.b.query("DO $$ BEGIN CREATE ROLE app LOGIN PASSWORD 'secret'; END $$")
+        await self.b.call("stop_at_once")
+        await self.b.call("start_closed")
+        await self.b.call("open")
+        return await self.connect(self.b)
+
+    async def connect(self, bench: Caller) -> asyncpg.Connection:
+        """Return a new session of the client that `reader_of_b` made a role for.
+
+        Raises:
+            asyncpg.PostgresError: the server refused it.
+        """
+        address = {"host": bench.peer.address, "port": bench.peer.sql_port, "user": "app", "password": "secret"}
+        return await asyncpg.connect(database="postgres", ssl="require", **address)
 
     async def write(self, bench: Caller, rows: int = 1000) -> int:
         """Insert rows on a primary and return the end of its log."""

@@ -65,27 +65,13 @@ class Shard:
         self.folder.chmod(0o755)
         give(self.folder)
         self.authority = Authority()
-        ports = free_ports([f"127.0.1.{index + 1}" for index in range(instances)])
-        peers = tuple(
-            Peer(names.instance(CLUSTER, "s0", names.letter(index)), f"127.0.1.{index + 1}", *ports)
-            for index in range(instances)
-        )
-        self.spec = ShardSpec(
-            generation=1,
-            cluster=CLUSTER,
-            cluster_uid=str(uuid.uuid4()),
-            namespace="default",
-            shard="s0",
-            shard_uid=str(uuid.uuid4()),
-            engine_version="15",
-            bootstrapped_by=peers[0].instance,
-            opened=False,
+        self.spec = dataclasses.replace(
+            loopback_spec(instances),
             durability=durability,
-            peers=peers,
             parameters=parameters or {},
             max_slot_wal_keep_bytes=slot_bytes,
         )
-        self.agents = [Agent(self.folder / peer.instance, peer, self.authority) for peer in peers]
+        self.agents = [Agent(self.folder / peer.instance, peer, self.authority) for peer in self.spec.peers]
         self.leader = self.agents[0]
         operator = self.authority.issue(self.folder / "operator", names.OPERATOR_COMMON_NAME)
         self.client = AgentClient(client_context(operator), 8.0)
@@ -310,6 +296,29 @@ class Shard:
             return await connection.fetchval(query, *values, timeout=10.0)
         finally:
             await connection.close(timeout=2.0)
+
+
+def loopback_spec(instances: int) -> ShardSpec:
+    """Return the spec of a new shard whose instances listen on loopback addresses of their own, on free ports."""
+    addresses = [f"127.0.1.{index + 1}" for index in range(instances)]
+    ports = free_ports(addresses)
+    peers = tuple(
+        Peer(names.instance(CLUSTER, "s0", names.letter(index)), address, *ports)
+        for index, address in enumerate(addresses)
+    )
+    return ShardSpec(
+        generation=1,
+        cluster=CLUSTER,
+        cluster_uid=str(uuid.uuid4()),
+        namespace="default",
+        shard="s0",
+        shard_uid=str(uuid.uuid4()),
+        engine_version="15",
+        bootstrapped_by=peers[0].instance,
+        opened=False,
+        durability=Durability.QUORUM,
+        peers=peers,
+    )
 
 
 def free_ports(addresses: list[str]) -> tuple[int, int, int]:

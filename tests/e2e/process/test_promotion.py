@@ -126,20 +126,13 @@ async def test_i2_a_candidate_replays_all_that_it_received(benches: Benches) -> 
 
 async def test_i3_clients_of_the_standby_are_out_before_it_is_promoted(benches: Benches) -> None:
     """A session that read from the standby is ended, and no new one comes in until somebody opens."""
-    await benches.b.call("start_closed")
-    await benches.b.call("promote", term=2, cohort="b", acks=0)
-    await benches.b.query("DO $$ BEGIN CREATE ROLE app LOGIN PASSWORD 'secret'; END $$")
-    await benches.b.call("stop_at_once")
-    await benches.b.call("start_closed")
-    await benches.b.call("open")
-    address = {"host": benches.b.peer.address, "port": benches.b.peer.sql_port, "user": "app", "password": "secret"}
-    client = await asyncpg.connect(database="postgres", ssl="require", **address)
+    client = await benches.reader_of_b()
     assert 1 == await client.fetchval("SELECT 1")
     await benches.b.call("promote", term=3, cohort="b", acks=0)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await client.execute("CREATE TEMP TABLE x ()")
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
-        await asyncpg.connect(database="postgres", ssl="require", **address)
+        await benches.connect(benches.b)
     assert not (await benches.b.call("state"))["gate"]
 
 

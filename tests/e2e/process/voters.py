@@ -15,15 +15,13 @@ from covet.agent import voter
 from covet.agent.children import Children
 from covet.agent.settings import Settings
 from covet.agent.voting import Voting, Word
-from covet.core import names
-from covet.core.agentapi import Durability, Peer, Rule, ShardSpec
+from covet.core.agentapi import Peer, Rule, ShardSpec
 from covet.core.clock import Clock
 from covet.planner.election import messages
 from covet.planner.election.watch import Config, Role, View, Watch
 from tests.e2e.process.authority import Authority
-from tests.e2e.process.shard import free_ports
+from tests.e2e.process.shard import loopback_spec
 
-CLUSTER = "shop"
 LEADS = messages.OPEN | messages.PROMOTED
 PROBE = 0.1
 W = TypeVar("W", bound=Word)
@@ -118,28 +116,10 @@ class Voters:
 
     def __init__(self, folder: Path) -> None:
         self.authority = Authority()
-        addresses = [f"127.0.1.{index + 1}" for index in range(3)]
-        ports = free_ports(addresses)
-        peers = tuple(
-            Peer(names.instance(CLUSTER, "s0", names.letter(index)), address, *ports)
-            for index, address in enumerate(addresses)
-        )
-        self.spec = ShardSpec(
-            1,
-            CLUSTER,
-            "c",
-            "ns",
-            "s0",
-            "s",
-            "15",
-            peers[0].instance,
-            opened=True,
-            durability=Durability.QUORUM,
-            peers=peers,
-        )
+        self.spec = dataclasses.replace(loopback_spec(3), opened=True)
         self.rule = Rule(1, 1, member("a"), tuple(member(letter) for letter in "abc"), 1)
         self.seats: list[Seat] = []
-        for peer in peers:
+        for peer in self.spec.peers:
             self.authority.issue(folder / peer.instance / "tls", peer.instance, (peer.address,))
             self.seats.append(Seat(folder / peer.instance, peer, self.spec))
 

@@ -5,23 +5,9 @@ import dataclasses
 import pytest
 
 from covet.agent import watching
-from covet.core.agentapi import Durability, Peer, ShardSpec
 from covet.core.errors import SpecError
 from covet.peers import codec
-
-SPEC = ShardSpec(
-    generation=3,
-    cluster="shop",
-    cluster_uid="c1",
-    namespace="ns",
-    shard="s0",
-    shard_uid="u1",
-    engine_version="15",
-    bootstrapped_by="shop-s0-a",
-    opened=True,
-    durability=Durability.QUORUM,
-    peers=(Peer("shop-s0-a", "a", 7443, 7444, 5432),),
-)
+from tests.unit.agent.instances import SPEC
 
 
 @pytest.mark.parametrize(("cached", "mounted", "believed"), [(3, 4, 4), (5, 4, 5), (None, 4, 4), (5, None, 5)])

@@ -65,6 +65,13 @@ async def line(reader: asyncio.StreamReader) -> topology.Topology:
     return codec.decode(found, topology.Topology)
 
 
+async def differing(reader: asyncio.StreamReader, former: topology.Topology) -> topology.Topology:
+    """Return the next line that says something else than a former one."""
+    while telling.essence(found := await line(reader)) == telling.essence(former):
+        pass
+    return found
+
+
 async def test_a_reader_gets_a_whole_line_at_once_and_another_without_news(tmp_path: Path) -> None:
     """The first names the shard and every instance; the next comes although nothing happened."""
     async with serving(tmp_path) as (_, _, port):
@@ -84,13 +91,12 @@ async def test_news_reach_every_reader_without_a_pause(tmp_path: Path) -> None:
     """A line that differs is written as soon as somebody says that there is news."""
     async with serving(tmp_path) as (inst, _, port):
         lines = [await read(port) for _ in range(2)]
-        for reader, _ in lines:
-            await line(reader)
+        before = [await line(reader) for reader, _ in lines]
         inst.map_epoch = 7
         inst.news.set()
-        for reader, writer in lines:
-            while (await line(reader)).map_epoch != 7:
-                pass
+        after = [await differing(reader, former) for (reader, _), former in zip(lines, before, strict=True)]
+        assert [7, 7] == [news.map_epoch for news in after]
+        for _, writer in lines:
             writer.close()
 
 
@@ -129,4 +135,11 @@ async def test_a_reader_that_takes_nothing_is_dropped_and_holds_up_nobody(tmp_pa
                     inst.map_epoch = (inst.map_epoch or 0) + 1
                     inst.news.set()
                     await line(reader)
+            assert 1 == hub.readers
+            inst.map_epoch = -1
+            inst.news.set()
+            async with asyncio.timeout(LIMIT):
+                while (read_on := await line(reader)).map_epoch != -1:
+                    pass
+            assert -1 == read_on.map_epoch
         writer.close()

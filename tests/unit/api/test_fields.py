@@ -1,6 +1,5 @@
 """Every field that a user can change is applied, listed as pending, or refused: none is ignored in silence."""
 
-import copy
 import dataclasses
 from typing import Any
 
@@ -20,6 +19,7 @@ from covet.planner import cluster, forcing, layout, status
 from covet.planner.facts import ClusterFacts, InstanceFacts, ObjectKey
 from covet.planner.plan import Plan
 from covet.testing.world import NOW, World
+from tests.unit.api import fields
 
 BEFORE: dict[str, Any] = {
     "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "4MB"}},
@@ -66,25 +66,6 @@ CHANGES: dict[str, tuple[Any, str]] = {
 }
 
 
-def leaves(schema: dict[str, Any], path: str = "") -> set[str]:
-    """Return the paths of all fields that hold a value."""
-    parts = schema.get("properties")
-    if not parts:
-        return {path.removeprefix(".")}
-    return {leaf for name, part in parts.items() for leaf in leaves(part, f"{path}.{name}")}
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """Return the spec with one field changed."""
-    found = copy.deepcopy(BEFORE)
-    *parents, last = path.split(".")
-    node = found
-    for part in parents:
-        node = node[part]
-    node[last] = value
-    return found
-
-
 def filled(document: dict[str, Any]) -> effective.EffectiveSpec:
     """Return the effective spec of a document."""
     return effective.effective(spec.ClusterSpec.model_validate(document))
@@ -118,7 +99,7 @@ def objects_of(facts: ClusterFacts, now: effective.EffectiveSpec) -> dict[Object
 
 def after(path: str, value: Any) -> tuple[Plan, ClusterStatus]:
     """Return what is planned and said of a living cluster right after one field was changed."""
-    facts = observed(changed(path, value))
+    facts = observed(fields.changed(BEFORE, path, value))
     plan = cluster.plan_cluster(facts, NOW)
     return plan, status.report(facts, plan, NOW)
 
@@ -153,7 +134,7 @@ def outcomes(path: str, value: Any) -> set[str]:
         found.add(AGENTS)
     if (plan.reason, said.phase) == (events.PAUSED, "Paused"):
         found.add(PLANNER)
-    if forces(changed(path, value)):
+    if forces(fields.changed(BEFORE, path, value)):
         found.add(OUTAGE)
     return found
 
@@ -181,7 +162,7 @@ def ready(said: ClusterStatus) -> tuple[str, int]:
 
 def test_every_field_of_the_definition_is_tried() -> None:
     """A new field has to say here what becomes of its changes."""
-    assert leaves(crd.schema()["properties"]["spec"]) == set(CHANGES)
+    assert sorted(CHANGES) == sorted(fields.leaves(crd.schema()["properties"]["spec"]))
 
 
 @pytest.mark.parametrize("path", CHANGES)
@@ -203,7 +184,7 @@ def test_the_effective_spec_follows_what_is_carried_out(path: str) -> None:
     """What waits does not show in the status; everything else does."""
     value, outcome = CHANGES[path]
     _, said = after(path, value)
-    expected = filled(BEFORE) if outcome == PENDING else filled(changed(path, value))
+    expected = filled(BEFORE) if outcome == PENDING else filled(fields.changed(BEFORE, path, value))
     assert expected == said.effective
 
 

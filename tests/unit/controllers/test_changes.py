@@ -10,6 +10,7 @@ from covet.api import crd, model
 from covet.kube import resources
 from covet.planner import changes
 from covet.planner.changes import Way
+from tests.unit.api import fields
 from tests.unit.controllers.conftest import NAMESPACE, Bench
 from tools import changes as page
 
@@ -73,25 +74,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 MADE_BY_OTHERS = {"Event", "Pod", "CovetCluster", "StorageClass", "Lease"}
 
 
-def leaves(schema: dict[str, Any], path: str = "") -> list[str]:
-    """Return the paths of all fields that hold a value."""
-    parts = schema.get("properties")
-    if not parts:
-        return [path.removeprefix(".")]
-    return [leaf for name, part in parts.items() for leaf in leaves(part, f"{path}.{name}")]
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """Return the spec with one field changed."""
-    found = copy.deepcopy(BEFORE)
-    *parents, last = path.split(".")
-    node = found
-    for part in parents:
-        node = node[part]
-    node[last] = value
-    return found
-
-
 def specs(bench: Bench) -> dict[tuple[str, str], Any]:
     """Return what was asked for of every object of the cluster, without what its own status says."""
     return {
@@ -139,7 +121,7 @@ async def rounds(bench: Bench, count: int) -> None:
 
 def test_every_field_of_the_definition_has_its_fate() -> None:
     """A new field has to say what becomes of its changes, and gets another value to try."""
-    found = leaves(crd.schema()["properties"]["spec"])
+    found = fields.leaves(crd.schema()["properties"]["spec"])
     assert sorted(found) == sorted(changes.FATES)
     assert sorted(found) == sorted(OTHERS)
 
@@ -154,7 +136,7 @@ async def test_what_is_applied_live_changes_what_the_table_names(bench: Bench, p
     """The objects of the table change, no pod is made anew, and nothing waits once it is in force."""
     await born(bench)
     before, pods, effective = specs(bench), bench.pods(), bench.status()["effective"]
-    bench.declare(**changed(path, OTHERS[path]))
+    bench.declare(**fields.changed(BEFORE, path, OTHERS[path]))
     await bench.settle()
     await bench.settle()
     assert changes.FATES[path].kinds == touched(before, specs(bench))
@@ -176,7 +158,7 @@ async def test_what_needs_a_restart_is_listed_until_every_pod_was_made_anew(
     """It is listed at first and Ready is False; in the end no old pod is left."""
     await born(bench)
     before, pods = specs(bench), bench.pods()
-    bench.declare(**changed(path, value))
+    bench.declare(**fields.changed(BEFORE, path, value))
     waited = set()
     for _ in range(40):
         await rounds(bench, 1)
@@ -195,7 +177,7 @@ async def test_what_waits_is_listed_and_nothing_changes(bench: Bench, path: str)
     """The entry names the field and the reason; every object stays as it is."""
     await born(bench)
     before, pods = specs(bench), bench.pods()
-    bench.declare(**changed(path, OTHERS[path]))
+    bench.declare(**fields.changed(BEFORE, path, OTHERS[path]))
     await rounds(bench, 3)
     assert {f"spec.{path}": changes.FATES[path].reason} == pending(bench)
     ready = bench.condition("Ready")
@@ -210,7 +192,7 @@ async def test_what_is_refused_is_refused_twice(bench: Bench, path: str) -> None
     assert path in immutable()
     await born(bench)
     before, pods = specs(bench), bench.pods()
-    bench.declare(**changed(path, OTHERS[path]))
+    bench.declare(**fields.changed(BEFORE, path, OTHERS[path]))
     await rounds(bench, 3)
     told = {bench.condition("Stalled").get("reason"), pending(bench).get(f"spec.{path}")}
     assert changes.FATES[path].reason in told

@@ -156,8 +156,11 @@ async def test_a_slow_cluster_holds_up_no_other(fleet: Fleet, script: Script) ->
     script.once = hang  # type: ignore[method-assign]  # the stand-in of this test
     fleet.ring("ns", "slow", found=True)
     fleet.ring("ns", "quick", found=True)
-    await until(lambda: script.rounds == {"quick": 1})
+    await until(lambda: "quick" in script.rounds)
+    assert {"quick": 1} == script.rounds
     gate.set()
+    await until(lambda: "slow" in script.rounds)
+    assert {"quick": 1, "slow": 1} == script.rounds
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ class TestTraps:
             site.declare(f"c{index}", storage={"size": "1Gi", "className": "none"})
         await site.start()
         await until(lambda: all(site.status(f"c{index}").get("phase") == "Stalled" for index in range(40)), 120)
+        assert ["Stalled"] * 40 == [site.status(f"c{index}")["phase"] for index in range(40)]
 
     async def test_watches_that_end_are_opened_again(self, site: Site) -> None:
         """After the API server dropped every watch, a new cluster is still noticed."""
@@ -119,6 +120,7 @@ class TestTraps:
         site.server.drop_watches()
         site.declare("shop")
         await until(lambda: bool(site.status("shop")))
+        assert site.status("shop")["conditions"]
 
     async def test_a_silent_watch_shows(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """A watch that delivers nothing any more makes the process not ready, and later not alive."""
@@ -149,6 +151,7 @@ class TestTraps:
         site.server.silent = True
         site.declare("shop")
         await until(lambda: bool(site.status("shop")))
+        assert site.status("shop")["conditions"]
 
     async def test_no_event_is_posted_by_kopf(self, site: Site) -> None:
         """Events about clusters are ours alone: kopf posts none of its own."""

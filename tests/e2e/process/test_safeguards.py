@@ -26,14 +26,7 @@ async def credentials_go(benches: Benches) -> bool:
 
 async def clients_go(benches: Benches) -> bool:
     """Tell whether a session of the standby cannot write once the standby is promoted."""
-    await benches.b.call("start_closed")
-    await benches.b.call("promote", term=2, cohort="b", acks=0)
-    await benches.b.query("DO $$ BEGIN CREATE ROLE app LOGIN PASSWORD 'secret'; END $$")
-    await benches.b.call("stop_at_once")
-    await benches.b.call("start_closed")
-    await benches.b.call("open")
-    address = {"host": benches.b.peer.address, "port": benches.b.peer.sql_port, "user": "app", "password": "secret"}
-    client = await asyncpg.connect(database="postgres", ssl="require", **address)
+    client = await benches.reader_of_b()
     try:
         await benches.b.call("promote", term=3, cohort="b", acks=0)
         await client.execute("CREATE TEMP TABLE x ()")

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,12 +10,16 @@ import pytest
 from tests.e2e import target
 from tests.e2e.cluster import shops
 from tests.e2e.cluster.shops import Shop
+from tests.e2e.cluster.writing import write_during
 from tests.e2e.installation import Installation, InstallationError
 from tests.e2e.target import Target
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 TERM = "covet.dev/term"
+SWITCHOVER_SECONDS = 10.0
+"""Bound of a switchover on a busy machine; benchmarks/nemesis measures what it takes."""
+PSQL = ("/usr/lib/postgresql/15/bin/psql", "-h", "/run/covet", "-U", "covet", "-d", "app", "-Atqc")
 
 
 @pytest.fixture
@@ -42,6 +47,11 @@ def shard(shop: Shop) -> dict[str, Any]:
 def leads(shop: Shop, instance: str) -> bool:
     """Return whether an instance is the primary, as the status and the slice say."""
     return shard(shop).get("primary") == instance and published(shop)[0] == f"{instance}-0"
+
+
+def ask(shop: Shop, instance: str, statement: str) -> str:
+    """Return what an instance's server answers to a statement in the application's database."""
+    return shop.kubectl("exec", f"{instance}-0", "--", *PSQL, statement).strip()
 
 
 def annotate(shop: Shop, order: str) -> None:
@@ -110,9 +120,8 @@ def test_orders_are_carried_out_and_removed(shop: Shop) -> None:
     shop.await_warning("SwitchoverRefused")
 
 
-@pytest.mark.parametrize("sizes", [(5, 3, 1, 3), pytest.param((7, 3), marks=pytest.mark.long)])
-def test_the_number_of_instances_changes_both_ways(shop: Shop, sizes: tuple[int, ...]) -> None:
-    """From 3 on, led by one that leaves; what was written stays, and leavers take their pods along."""
+def resize(shop: Shop, sizes: tuple[int, ...], record: Callable[[str, object], None]) -> None:
+    """Have the shard go through these sizes, each time led by the last instance, which leaves if it shrinks."""
     for size in sizes:
         names = {f"shop-s0-{letter}" for letter in "abcdefg"[:size]}
         last = max(entry["name"] for entry in shard(shop)["instances"])
@@ -120,11 +129,33 @@ def test_the_number_of_instances_changes_both_ways(shop: Shop, sizes: tuple[int,
             annotate(shop, f"switchover.s0={last}")
             shops.until(functools.partial(leads, shop, last), 30)
         shop.declare(shards={"count": 1, "instances": size})
-        shop.await_ready()
+        record(f"seconds until {size} vote", round(shop.await_ready(), 1))
         assert names == {entry["name"] for entry in shard(shop)["instances"]}
         assert size == len(shard(shop)["rule"]["cohort"])
         assert max(0, (size - 1) // 2) == shard(shop)["rule"]["acks"]
         shops.until(functools.partial(_only_pods_of, shop, names), 90)
+
+
+def test_the_number_of_instances_changes_both_ways(shop: Shop, record_property: Callable[[str, object], None]) -> None:
+    """From 3 on, led by one that leaves; what was written stays, and leavers take their pods along."""
+    ask(shop, shard(shop)["primary"], "CREATE TABLE kept AS SELECT 42 AS answer")
+    resize(shop, (5, 3, 1, 3), record_property)
+    assert "42" == ask(shop, shard(shop)["primary"], "SELECT answer FROM kept")
+
+
+@pytest.mark.long
+def test_seven_instances_and_back_under_writers(
+    shop: Shop, place: Target, record_property: Callable[[str, object], None]
+) -> None:
+    """On three nodes: nothing acknowledged is lost on the way, and writes stop for switchovers at most."""
+    devcluster = place.devcluster_name()
+    if devcluster is None:
+        pytest.skip("only a devcluster lets the writers in")
+    told = write_during(shop, devcluster, functools.partial(resize, shop, (7, 3), record_property))
+    record_property("silence", round(told.silence, 2))
+    record_property("acknowledged", told.acknowledged)
+    assert () == told.problems
+    assert told.silence < SWITCHOVER_SECONDS
 
 
 def _only_pods_of(shop: Shop, names: set[str]) -> bool:

@@ -29,7 +29,7 @@ class Judge:
         """Add to a result what was lost, and who acknowledged what it should not have."""
         leader = await health.await_whole(self._stage, self._patience)
         first = min(history.doubts.union(ack.number for ack in history.acks))
-        terms = oracle.judge_terms(history)
+        terms, stale = oracle.judge_terms(history), oracle.judge_reads(history)
         lost: list[str] = []
         position = str(await self._value(leader, "SELECT pg_current_wal_flush_lsn()::text"))
         for instance in self._stage.instances:
@@ -40,8 +40,8 @@ class Judge:
             lost += oracle.judge_earlier(self._left, earlier, instance)
             left = oracle.Rows(earlier.count + len(rows), earlier.total + sum(rows))
         self._left = left
-        result |= {"lost": lost, "second_leader": terms}
-        result["problems"] += [*lost, *terms]
+        result |= {"lost": lost, "second_leader": terms, "reads": len(history.reads), "stale": stale}
+        result["problems"] += [*lost, *terms, *stale]
 
     async def _await_replay(self, instance: str, position: str) -> None:
         deadline = time.monotonic() + CATCH_UP_SECONDS

@@ -29,16 +29,30 @@ class Ack:
 
 
 @dataclasses.dataclass(frozen=True)
+class Read:
+    """The numbers of writes, from one on, that a leader answered with; times as of an `Ack`."""
+
+    term: int
+    host: str
+    sent: int
+    at: int
+    since: int
+    numbers: frozenset[int]
+
+
+@dataclasses.dataclass(frozen=True)
 class History:
     """What the clients of one run saw.
 
     Args:
         acks: in the order of their answers.
         doubts: numbers of the writes that may be there or not.
+        reads: in the order of their answers.
     """
 
     acks: tuple[Ack, ...]
     doubts: frozenset[int]
+    reads: tuple[Read, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +81,19 @@ class Rows:
 
 
 def read(lines: Iterable[str]) -> History:
-    """Read a writers' log."""
-    acks, doubts = [], set()
+    """Read a log of the clients."""
+    acks, doubts, reads = [], set(), []
     for line in lines:
-        kind, number, writer, host, *rest = json.loads(line)
+        kind, *rest = json.loads(line)
         if kind == "ack":
-            acks.append(Ack(number, writer, host, *rest))
+            acks.append(Ack(*rest))
+        elif kind == "read":
+            term, host, sent, at, since, numbers = rest
+            reads.append(Read(term, host, sent, at, since, frozenset(numbers)))
         else:
-            doubts.add(number)
-    return History(tuple(sorted(acks, key=lambda ack: ack.at)), frozenset(doubts))
+            doubts.add(rest[0])
+    in_order = tuple(sorted(acks, key=lambda ack: ack.at)), tuple(sorted(reads, key=lambda read: read.at))
+    return History(in_order[0], frozenset(doubts), in_order[1])
 
 
 def over(history: History, way: str) -> History:
@@ -92,6 +110,8 @@ def judge_rows(history: History, rows: Sequence[int], member: str) -> list[str]:
         problems.append(f"{len(lost)} acknowledged writes are not on {member}, the first is {min(lost)}")
     if doubled := sorted(number for number, count in counts.items() if count > 1):
         problems.append(f"{len(doubled)} writes are more than once on {member}, the first is {doubled[0]}")
+    if unread := frozenset[int]().union(*(read.numbers for read in history.reads)) - counts.keys():
+        problems.append(f"{len(unread)} writes that were read are not on {member}, the first is {min(unread)}")
     if unknown := counts.keys() - acknowledged - history.doubts:
         problems.append(f"{len(unknown)} writes on {member} that nobody sent, the first is {min(unknown)}")
     return problems
@@ -114,6 +134,27 @@ def judge_terms(history: History) -> list[str]:
             problems.append(f"write {ack.number} was sent to term {ack.term} after term {min(newer)} had opened")
             break
     return problems
+
+
+def judge_reads(history: History) -> list[str]:
+    """Say where a read missed what had been acknowledged, or read, before it was sent: reads never go back.
+
+    A read of a leader is held against its own and older terms. Whoever is still in a session with a leader that
+    was succeeded may see the past; only reads under a lease are promised more.
+    """
+    answers = [(ack.at, ack.term, frozenset({ack.number})) for ack in history.acks]
+    answers += [(read.at, read.term, read.numbers) for read in history.reads]
+    waiting = collections.deque(sorted(answers, key=lambda one: one[0]))
+    known: dict[int, int] = {}
+    for read in sorted(history.reads, key=lambda one: one.sent):
+        while waiting and waiting[0][0] < read.sent:
+            _, term, numbers = waiting.popleft()
+            known |= {number: min(term, known.get(number, term)) for number in numbers}
+        known = {number: term for number, term in known.items() if number >= read.since}
+        if missing := {number for number, term in known.items() if term <= read.term} - read.numbers:
+            what = f"{len(missing)} writes that were acknowledged or read before, the first is {min(missing)}"
+            return [f"a read of term {read.term} on {read.host} misses {what}"]
+    return []
 
 
 def judge_earlier(before: Rows, now: Rows, member: str) -> list[str]:

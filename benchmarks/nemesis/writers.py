@@ -1,4 +1,4 @@
-"""The clients: sessions that write over the ways to a shard, and note when each write was acknowledged.
+"""The clients: sessions that write over the ways to a shard, and one that reads, and note what they were answered.
 
 A process of its own, so that neither the faults nor the checks of the bench delay a figure.
 It reads commands, one a line: `run PATH` writes into that log until `stop`; it answers on standard output
@@ -7,10 +7,12 @@ a term over a way, {"done": true}. The log has one JSON array a line, times in n
 
     ["ack", id, writer, host, term, sent, acknowledged, way]
     ["doubt", id, writer, host, sent, given up, what happened, way]
+    ["read", term, host, sent, answered, since, [id, ...]]
 
-The host of an acknowledgement is the server's own address, told by itself: a Service hides who answers.
+The host of an answer is the server's own address, told by itself: a Service hides who answers.
 """
 
+import abc
 import asyncio
 import dataclasses
 import io
@@ -32,6 +34,15 @@ INSERT: Final = (
     "host(inet_server_addr())"
 )
 """Answers the timeline, which is the term, and who answers."""
+SELECT: Final = (
+    "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int, "
+    "host(inet_server_addr()), array(SELECT id FROM nemesis WHERE id >= $1)"
+)
+"""Answers the same, and the writes from a number on."""
+WINDOW: Final = 200
+"""So many of the last numbers are read: what it costs does not rise, however long a run lasts."""
+READ_PACE: Final = 0.2
+"""Seconds between an answer and the next read: few beside the writes, whose figures they must not change."""
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What a session ends with when its server does, whatever it was amid."""
 
@@ -84,36 +95,46 @@ class Settings:
     resolver: str = ""
 
 
-class Writer:
+class Client(abc.ABC):
     """One session at a time, found again after each failure.
 
     Args:
         number: from 0.
         fleet: what it shares with the others.
+        pace: seconds between an answer and what it sends next.
     """
 
-    def __init__(self, number: int, fleet: "Fleet") -> None:
+    def __init__(self, number: int, fleet: "Fleet", pace: float) -> None:
         self._number = number
         self._fleet = fleet
+        self._pace = pace
         self._way = fleet.settings.ways[number % len(fleet.settings.ways)]
         self._next = number % len(self._way.hosts)
         self._session: Any = None
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Write until told to stop; the write under way is finished."""
-        pace = self._fleet.settings.pace
+        """Send one thing after another until told to stop; what is under way is finished."""
         while not stopping.is_set():
             if self._session is None and not await self._dial():
                 await asyncio.sleep(self._fleet.settings.pause * random.uniform(0.5, 1.5))
                 continue
-            await self._write()
-            await asyncio.sleep(pace * random.uniform(0.5, 1.5))
+            await self._send()
+            await asyncio.sleep(self._pace * random.uniform(0.5, 1.5))
 
     def leave(self) -> None:
         """Drop the session."""
         if self._session is not None:
             self._session.terminate()
             self._session = None
+
+    @abc.abstractmethod
+    async def _send(self) -> None:
+        """Send one thing, and note what came of it."""
+
+    def _fail(self) -> None:
+        """Drop a session that failed, and take the next host."""
+        self.leave()
+        self._turn()
 
     async def _dial(self) -> bool:
         """Go over the hosts once, from where it was last well; True with a session that takes writes."""
@@ -144,7 +165,11 @@ class Writer:
         """Take the next host."""
         self._next = (self._next + 1) % len(self._way.hosts)
 
-    async def _write(self) -> None:
+
+class Writer(Client):
+    """Writes numbers."""
+
+    async def _send(self) -> None:
         fleet, way = self._fleet, self._way.name
         host, _ = self._way.hosts[self._next]
         number = fleet.number()
@@ -155,16 +180,29 @@ class Writer:
         except FAILURES as error:
             cause = f"{type(error).__name__}: {error}"[:200]
             fleet.note(["doubt", number, self._number, host, sent, time.monotonic_ns(), cause, way])
-            self.leave()
-            self._turn()
+            self._fail()
             return
         acknowledged = time.monotonic_ns()
         fleet.note(["ack", number, self._number, server, term, sent, acknowledged, way])
         fleet.tell_term(way, term, acknowledged)
 
 
+class Reader(Client):
+    """Reads the run's last numbers at whoever takes writes."""
+
+    async def _send(self) -> None:
+        fleet, since, sent = self._fleet, self._fleet.recent(), time.monotonic_ns()
+        try:
+            async with asyncio.timeout(fleet.settings.deadline):
+                term, server, numbers = await self._session.fetchrow(SELECT, since)
+        except FAILURES:
+            self._fail()
+            return
+        fleet.note(["read", term, server, sent, time.monotonic_ns(), since, numbers])
+
+
 class Fleet:
-    """All writers, their log and their numbers.
+    """All clients, their log and the numbers of the writes.
 
     Args:
         settings: what they go by.
@@ -176,12 +214,17 @@ class Fleet:
         self._log: io.TextIOBase | None = None
         self._last = time.time_ns() // 1000
         """Numbers of writes go on from the clock, so that none comes twice however often we are started."""
+        self._first = self._last + 1
         self._terms: dict[str, int] = {}
 
     def number(self) -> int:
         """Return a number that no write had."""
         self._last += 1
         return self._last
+
+    def recent(self) -> int:
+        """Return the number from which on a read looks: of this run, and one of the last."""
+        return max(self._first, self._last - WINDOW)
 
     def note(self, line: list[object]) -> None:
         """Append to the log, at once."""
@@ -198,13 +241,15 @@ class Fleet:
         """Begin a log; each line is written at once."""
         self._log = pathlib.Path(path).open("a", buffering=1)  # noqa: SIM115  closed by `write`
         self._terms.clear()
+        self._first = self._last + 1
 
     async def write(self, stopping: asyncio.Event) -> None:
         """Write into the log until told to stop, and close it."""
-        writers = [Writer(number, self) for number in range(self.settings.writers)]
-        await asyncio.gather(*(writer.run(stopping) for writer in writers))
-        for writer in writers:
-            writer.leave()
+        clients: list[Client] = [Writer(n, self, self.settings.pace) for n in range(self.settings.writers)]
+        clients.append(Reader(0, self, READ_PACE))
+        await asyncio.gather(*(client.run(stopping) for client in clients))
+        for client in clients:
+            client.leave()
         assert self._log is not None
         self._log.close()
 

@@ -3,7 +3,7 @@
 import json
 
 from benchmarks.nemesis import oracle
-from benchmarks.nemesis.oracle import Ack, History
+from benchmarks.nemesis.oracle import Ack, History, Read
 
 MS = oracle.MILLISECOND
 
@@ -13,9 +13,14 @@ def ack(number: int, at: int, term: int = 1, *, writer: int = 0, host: str = "a"
     return Ack(number, writer, host, term, (at - 1 if sent is None else sent) * MS, at * MS)
 
 
-def history(*acks: Ack, doubts: frozenset[int] = frozenset()) -> History:
+def read(numbers: set[int], at: int, term: int = 1, *, sent: int | None = None, since: int = 1) -> Read:
+    """Return a read that was answered at a millisecond, sent one before."""
+    return Read(term, "a", (at - 1 if sent is None else sent) * MS, at * MS, since, frozenset(numbers))
+
+
+def history(*acks: Ack, doubts: frozenset[int] = frozenset(), reads: tuple[Read, ...] = ()) -> History:
     """Return a history of acknowledgements in their order."""
-    return History(tuple(sorted(acks, key=lambda one: one.at)), doubts)
+    return History(tuple(sorted(acks, key=lambda one: one.at)), doubts, reads)
 
 
 def test_a_log_is_read_as_it_was_written() -> None:
@@ -23,9 +28,11 @@ def test_a_log_is_read_as_it_was_written() -> None:
     lines = [
         ["ack", 2, 1, "b", 3, 20, 30, "rw"],
         ["doubt", 3, 1, "b", 30, 40, "TimeoutError", "rw"],
+        ["read", 3, "b", 31, 33, 1, [1, 2]],
         ["ack", 1, 0, "a", 2, 5, 9, "dsn"],
     ]
-    expected = History((Ack(1, 0, "a", 2, 5, 9, "dsn"), Ack(2, 1, "b", 3, 20, 30, "rw")), frozenset({3}))
+    acks = Ack(1, 0, "a", 2, 5, 9, "dsn"), Ack(2, 1, "b", 3, 20, 30, "rw")
+    expected = History(acks, frozenset({3}), (Read(3, "b", 31, 33, 1, frozenset({1, 2})),))
     assert expected == oracle.read(json.dumps(line) for line in lines)
 
 
@@ -68,6 +75,37 @@ def test_i3_an_old_leader_that_acknowledges_after_a_new_one_opened_is_seen() -> 
 def test_i3_an_answer_that_travelled_late_is_no_second_leader() -> None:
     """A write that was under way when the newer term opened may be answered late."""
     assert [] == oracle.judge_terms(history(ack(1, 10), ack(2, 20, 2, host="b"), ack(3, 40, 1, sent=15)))
+
+
+def test_i12_a_read_that_misses_an_acknowledged_write_is_seen() -> None:
+    """What was acknowledged before the read was sent, by its leader or an earlier one, is in the answer."""
+    seen = history(ack(1, 10), ack(2, 20, 2), reads=(read({2}, 30, 2),))
+    expected = "a read of term 2 on a misses 1 writes that were acknowledged or read before, the first is 1"
+    assert [expected] == oracle.judge_reads(seen)
+
+
+def test_i12_reads_that_go_back_are_seen() -> None:
+    """A write in doubt that one read showed is in every later one, of that leader and of the next."""
+    seen = history(ack(1, 10), doubts=frozenset({2}), reads=(read({1, 2}, 30), read({1}, 40, 2)))
+    expected = "a read of term 2 on a misses 1 writes that were acknowledged or read before, the first is 2"
+    assert [expected] == oracle.judge_reads(seen)
+
+
+def test_a_read_beside_a_write_may_show_it_or_not() -> None:
+    """What was answered after the read was sent has no order with it; a leader that was succeeded shows the past."""
+    seen = history(ack(1, 10), ack(2, 20), ack(3, 30, 2), reads=(read({1}, 25, sent=15), read({1, 2}, 40)))
+    assert [] == oracle.judge_reads(seen)
+
+
+def test_a_read_is_held_to_what_it_asked_for() -> None:
+    """It asks for the last writes only; those before are looked at in the end."""
+    assert [] == oracle.judge_reads(history(ack(1, 10), ack(2, 20), reads=(read({2}, 30, since=2),)))
+
+
+def test_i2_a_write_that_was_read_and_is_gone_is_seen() -> None:
+    """What a leader showed stays, acknowledged or not."""
+    seen = history(ack(1, 10), doubts=frozenset({2}), reads=(read({1, 2}, 30),))
+    assert ["1 writes that were read are not on c, the first is 2"] == oracle.judge_rows(seen, [1], "c")
 
 
 def test_rows_of_earlier_runs_that_vanish_are_seen() -> None:

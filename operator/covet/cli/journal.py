@@ -125,8 +125,9 @@ def clean(text: str) -> str:
 
 
 def _value(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) if " " in value or not value else value
 
 
 def _moment(text: str) -> dt.datetime | None:

@@ -213,3 +213,11 @@ def test_a_line_of_no_known_form_is_kept_as_it_is() -> None:
             journal.parse("a", f"2026-11-23T08:00:00Z {text}").level,
         )
     assert "unable to retrieve container logs" == journal.parse("a", "unable to retrieve container logs").message
+
+
+def test_what_a_line_says_beside_its_words_is_quoted_where_that_helps() -> None:
+    """A word as it is, words in quotes, a list as it is written in JSON."""
+    text = '{"msg": "Opening.", "cluster": "ns/shop", "action": "Open(a, b)", "next": ["PushSpec", "s0:Open"], "n": 3}'
+    parsed = journal.parse("op", f"2026-11-23T08:00:00Z {text}")
+    shown = journal.lay_out(parsed, 2, "", lambda words, _: words)
+    assert shown.endswith('Opening.  cluster=ns/shop action="Open(a, b)" next=["PushSpec", "s0:Open"] n=3')

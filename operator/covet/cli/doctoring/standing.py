@@ -34,7 +34,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             finding.doubtful(
                 AREA,
                 "It is paused.",
-                "The operator carries nothing out: no orders, no renewals of certificates, no new passwords.",
+                "The operator renews certificates and keeps endpoints true; orders, edits and lost objects wait.",
                 f"`kubectl covet resume {facts.seen.name}`, once the maintenance is over.",
             )
         )

@@ -6,7 +6,7 @@ python -m benchmarks [NAME ...]
 import subprocess
 import sys
 
-BENCHES = ("ring", "agent_footprint", "first_write", "operator_idle")
+BENCHES = ("ring", "agent_footprint", "first_write", "operator_idle", "fleet")
 
 
 def main() -> None:

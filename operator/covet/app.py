@@ -1,27 +1,26 @@
 """The operator put together: adapters, tasks, probes; and the order in which they start and stop.
 
 Watches run only while this process holds the Lease. Losing it, losing the watches or a signal
-ends the process; the next one finds everything as this one left it.
+ends all work; the next operator finds everything as this one left it.
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
+import time
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import prometheus_client
-
 from covet.controllers.fleet import Fleet
 from covet.controllers.rivals import Rivals
 from covet.controllers.round import Observed, Tools
-from covet.core import metrics, names
+from covet.core import names
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
 from covet.core.settings import Settings
 from covet.handlers import thread, watching, wiring
+from covet.handlers.figures import Figures
 from covet.handlers.health import Health, Verdict
 from covet.handlers.watching import WatchMeter
 from covet.kube import client, resources
@@ -32,8 +31,12 @@ _log = logging.getLogger(__name__)
 
 RESCAN_EVERY: Final = 60.0
 """Seconds between lists of all clusters, which find what a watch may have missed."""
+RESCAN_AGAIN: Final = 5.0
+"""Seconds until the next list after one that failed."""
 DEFINITION_EVERY: Final = 2.0
 """Seconds between looks for the CustomResourceDefinition while it is missing."""
+AGAIN_AFTER: Final = 10.0
+"""Seconds that an operator has to have lasted to begin anew in the same process."""
 _TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -49,7 +52,7 @@ class Operator:
         self._settings = settings
         self._kubeconfig = kubeconfig
         self._clock = clock or Clock()
-        self._metrics = _Metrics()
+        self._figures = Figures()
         self._meter = WatchMeter(self._clock.monotonic)
         self._stopping = asyncio.Event()
         self._definition = Verdict(good=False, message="starting")
@@ -69,8 +72,8 @@ class Operator:
             SpecError: the API server's address cannot be loaded.
         """
         loaded = await client.load_configuration(self._kubeconfig)
-        kube = Kube(loaded, self._metrics.count_write)
-        health = Health(self._metrics.registry, self._alive, self._ready, self._collect)
+        kube = Kube(loaded, self._figures.count_write)
+        health = Health(self._figures.registry, self._alive, self._ready, self._collect)
         self.port = await health.start(self._settings.health_port)
         ticking = asyncio.create_task(health.tick())
         loop = asyncio.get_running_loop()
@@ -99,9 +102,9 @@ class Operator:
         rivals = Rivals(kube, self._clock, self._settings.operator)
         self._rivals = rivals
         tools = Tools(
-            kube, self._settings, self._clock, self._metrics.count_action, self._meter.read, self._note_ready, rivals
+            kube, self._settings, self._clock, self._figures.count_action, self._meter.read, self._note_ready, rivals
         )
-        fleet = Fleet(tools, self._metrics.count_round)
+        fleet = Fleet(tools, self._figures.count_round)
         self._fleet = fleet
         token = None if self._kubeconfig is not None else _TOKEN
         registry = wiring.register(
@@ -181,13 +184,15 @@ class Operator:
                     for item in found:
                         metadata = item["metadata"]
                         fleet.ring(metadata["namespace"], metadata["name"], found=True)
-                self._metrics.note_shards(listed)
+                self._figures.note_shards(listed)
+                wait = RESCAN_EVERY
             except CovetError as error:
                 _log.warning(f"cannot list the clusters: {error}")
-            await asyncio.sleep(RESCAN_EVERY)
+                wait = RESCAN_AGAIN
+            await asyncio.sleep(wait)
 
     def _note_ready(self, namespace: str, name: str, ready: bool | None) -> None:
-        self._metrics.note_ready(namespace, name, ready)
+        self._figures.note_ready(namespace, name, ready)
         if ready is None:
             self._meter.forget(namespace, name)
 
@@ -211,7 +216,7 @@ class Operator:
         held = self._holder is not None and self._holder.held()
         lags = {watched.plural: self._meter.lag(watched) for watched in wiring.WATCHED}
         clusters = len(self._fleet) if self._fleet is not None else 0
-        self._metrics.set_state(held, clusters, len(self._rivals) if self._rivals is not None else 0, lags)
+        self._figures.set_state(held, clusters, len(self._rivals) if self._rivals is not None else 0, lags)
 
 
 def judge_definition(found: resources.Manifest | None) -> Verdict:
@@ -237,80 +242,16 @@ def _as_observed(found: Iterable[resources.Manifest]) -> Iterable[Observed]:
         yield Observed(resources.CLUSTER, key, metadata.get("resourceVersion", ""), metadata["name"])
 
 
-class _Metrics:
-    """The operator's counters, in a registry of its own."""
-
-    def __init__(self) -> None:
-        self.registry = prometheus_client.CollectorRegistry()
-        prometheus_client.ProcessCollector(registry=self.registry)
-        self._writes = metrics.register(metrics.OPERATOR_WRITES, self.registry)
-        self._rounds = metrics.register(metrics.OPERATOR_ROUNDS, self.registry)
-        self._seconds = metrics.register(metrics.OPERATOR_ROUND_SECONDS, self.registry)
-        self._actions = metrics.register(metrics.OPERATOR_ACTIONS, self.registry)
-        self._clusters = metrics.register(metrics.OPERATOR_CLUSTERS, self.registry)
-        self._elsewhere = metrics.register(metrics.OPERATOR_ELSEWHERE, self.registry)
-        self._held = metrics.register(metrics.OPERATOR_LEASE_HELD, self.registry)
-        self._lag = metrics.register(metrics.OPERATOR_WATCH_LAG_SECONDS, self.registry)
-        self._ready = metrics.register(metrics.CLUSTER_READY, self.registry)
-        self._instances = metrics.register(metrics.SHARD_INSTANCES, self.registry)
-
-    def count_write(self, verb: str, resource: str) -> None:
-        _counter(self._writes).labels(verb, resource).inc()
-
-    def count_action(self, action: str, outcome: str) -> None:
-        _counter(self._actions).labels(action, outcome).inc()
-
-    def count_round(self, outcome: str, seconds: float) -> None:
-        _counter(self._rounds).labels(outcome).inc()
-        if isinstance(self._seconds, prometheus_client.Histogram):
-            self._seconds.observe(seconds)
-
-    def note_ready(self, namespace: str, name: str, ready: bool | None) -> None:
-        if ready is not None:
-            _gauge(self._ready).labels(namespace, name).set(1 if ready else 0)
-            return
-        with contextlib.suppress(KeyError):
-            self._ready.remove(namespace, name)
-
-    def note_shards(self, clusters: Iterable[resources.Manifest]) -> None:
-        """Take note of what shards are to be there: of every cluster that was born, by its status."""
-        self._instances.clear()
-        for body in clusters:
-            said = body.get("status") or {}
-            wanted = (said.get("effective") or {}).get("shards") or {}
-            if said.get("phase") in {None, "Creating", "Deleting"}:
-                continue
-            labels = (body["metadata"]["namespace"], body["metadata"]["name"])
-            for index in range(wanted.get("count") or 0):
-                _gauge(self._instances).labels(*labels, names.shard(index)).set(wanted.get("instances") or 0)
-
-    def set_state(self, held: bool, clusters: int, elsewhere: int, lags: dict[str, float]) -> None:
-        _gauge(self._held).set(1 if held else 0)
-        _gauge(self._clusters).set(clusters)
-        _gauge(self._elsewhere).set(elsewhere)
-        for resource, lag in lags.items():
-            _gauge(self._lag).labels(resource).set(lag)
-
-
-_Collector = prometheus_client.Counter | prometheus_client.Gauge | prometheus_client.Histogram
-
-
-def _counter(collector: _Collector) -> prometheus_client.Counter:
-    if not isinstance(collector, prometheus_client.Counter):
-        raise TypeError("the table of metrics names another kind")
-    return collector
-
-
-def _gauge(collector: _Collector) -> prometheus_client.Gauge:
-    if not isinstance(collector, prometheus_client.Gauge):
-        raise TypeError("the table of metrics names another kind")
-    return collector
-
-
 def run(settings: Settings, kubeconfig: str | None) -> int:
-    """Run the operator until it ends; return its exit code."""
+    """Run the operator until it ends; return its exit code.
 
-    async def main() -> int:
-        return await Operator(settings, kubeconfig).run()
-
-    return asyncio.run(main())
+    Whoever lost the Lease or the watches begins anew, with nothing kept: were the process to end each time, Kubernetes
+    would soon wait for minutes before it starts the container again, long after the API server is back. One that does
+    not get far ends for good: what is wrong then may be the process itself.
+    """
+    while True:
+        began = time.monotonic()
+        code = asyncio.run(Operator(settings, kubeconfig).run())
+        if code == 0 or time.monotonic() - began < AGAIN_AFTER:
+            return code
+        _log.warning("beginning anew, as a new process would")

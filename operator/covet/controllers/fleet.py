@@ -23,6 +23,9 @@ GAP = 0.1
 ROUND_LIMIT = 120.0
 """Seconds after which a round is given up; every call in it has a shorter limit of its own."""
 
+SERVER_LONGEST = 20.0
+"""Longest wait in seconds after the API server failed: soon after it is well again, every cluster is looked after."""
+
 CountRound = Callable[[str, float], None]
 """Called with the outcome of a round and its seconds."""
 
@@ -126,6 +129,8 @@ def _wait_after(error: Exception, cause: CovetError, pace: Pace) -> float:
         return pace.after_failure(first=0.2, longest=10.0)
     if isinstance(error, ActionError) and getattr(error.action, "shard", None) is not None:
         return pace.after_failure(first=0.3, longest=5.0)
+    if cause.reason == "ApiServerUnreachable":
+        return pace.after_failure(longest=SERVER_LONGEST)
     return pace.after_failure()
 
 

@@ -16,7 +16,8 @@ from covet.kube.resources import Manifest
 from covet.manifests import authorities, certificates, configs, passwords, secrets
 from covet.manifests.certificates import Authority
 from covet.planner import actions as act
-from covet.planner import record, rotation
+from covet.planner import drift, record, rotation
+from covet.planner.facts import ObjectKey
 
 
 async def record_identity(means: Means, seen: Seen, action: act.RecordIdentity) -> None:
@@ -111,14 +112,18 @@ async def create_map(means: Means, seen: Seen, _action: act.CreateMap) -> None:
 
 
 async def apply_objects(means: Means, seen: Seen, action: act.ApplyObjects | act.RepeatObjects) -> None:
-    """Apply what is stale: StatefulSets last, for their pods need the rest."""
+    """Apply what is stale: StatefulSets last, for their pods need the rest. What others had changed is told."""
     first = [key for key in action.keys if key[0] != resources.STATEFUL_SET.kind]
     last = [key for key in action.keys if key[0] == resources.STATEFUL_SET.kind]
-    await freshness.bounded(functools.partial(_apply, means, seen, key) for key in first)
-    await freshness.bounded(functools.partial(_apply, means, seen, key) for key in last)
+    done: set[ObjectKey] = set()
+    try:
+        await freshness.bounded(functools.partial(_apply, means, seen, key, done) for key in first)
+        await freshness.bounded(functools.partial(_apply, means, seen, key, done) for key in last)
+    finally:
+        means.news.extend(drift.news({key: found for key, found in seen.facts.drifted.items() if key in done}))
 
 
-async def _apply(means: Means, seen: Seen, key: tuple[str, str, str]) -> None:
+async def _apply(means: Means, seen: Seen, key: ObjectKey, done: set[ObjectKey]) -> None:
     entry = seen.wanted[key]
     manifest = entry.manifest
     if entry.metadata_only:
@@ -129,6 +134,7 @@ async def _apply(means: Means, seen: Seen, key: tuple[str, str, str]) -> None:
     else:
         answer = await means.kube.apply(_guarded(manifest, seen.objects.get(key)))
     means.applied.remember(manifest, answer, means.clock.monotonic())
+    done.add(key)
 
 
 def _guarded(manifest: Manifest, observed: Manifest | None) -> Manifest:

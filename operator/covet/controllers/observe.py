@@ -6,7 +6,7 @@ the objects themselves for whoever carries out the plan.
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from covet.api import cluster as api
@@ -27,10 +27,12 @@ from covet.kube.resources import Manifest
 from covet.manifests import authorities, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.planner import checks, orders, rotation, specs
-from covet.planner.facts import ClusterFacts, Finding, ShardFacts
+from covet.planner.facts import ClusterFacts, Drift, Finding, ShardFacts
 from covet.planner.record import Identity
 
 _LISTED: Final = (*resources.OWNED, resources.CLAIM, resources.POD)
+_WRITTEN_BY_AGENTS: Final = frozenset({resources.ENDPOINT_SLICE.kind})
+"""Kinds that others change by right, too: no drift."""
 _PARALLEL: Final = 8
 """Reads of single objects at a time."""
 
@@ -138,22 +140,31 @@ class Observer:
         ref, gate = seen.ref, asyncio.Semaphore(_PARALLEL)
         keys = dict.fromkeys((*ownership.made_once(ref, owner, seen.facts.shards), *seen.wanted))
 
-        async def look(key: Key) -> tuple[Key, Finding | None]:
+        async def look(key: Key) -> tuple[Key, Manifest | None]:
             found = seen.objects.get(key)
             if found is None:
                 async with gate:
                     found = await self._kube.get(ownership.resource_of(key), key[1], key[2])
-            return key, ownership.finding(found, ref) if found is not None else None
+            return key, found
 
-        answers = await asyncio.gather(*(look(key) for key in keys))
-        taken = {key: finding for key, finding in answers if finding is not None}
+        present = dict(await asyncio.gather(*(look(key) for key in keys)))
+        judged = {key: ownership.finding(found, ref) for key, found in present.items() if found is not None}
+        taken = {key: finding for key, finding in judged.items() if finding is not None}
+        stale = tuple(key for key in seen.facts.stale if key not in taken)
         facts = dataclasses.replace(
             seen.facts,
             taken=taken,
-            stale=tuple(key for key in seen.facts.stale if key not in taken),
+            stale=stale,
+            drifted=self._drifted(seen, stale, present),
             repeatable=tuple(key for key in seen.facts.repeatable if key not in taken),
         )
         return dataclasses.replace(seen, facts=facts)
+
+    def _drifted(self, seen: Seen, stale: Iterable[Key], present: Mapping[Key, Manifest | None]) -> dict[Key, Drift]:
+        """Return what others made of the objects that differ, also of those that lost their label."""
+        told = (key for key in stale if key[0] not in _WRITTEN_BY_AGENTS)
+        found = ((key, self._applied.drift(seen.wanted[key].manifest, present[key])) for key in told)
+        return {key: drift for key, drift in found if drift is not None}
 
     def _compare(
         self, facts: ClusterFacts, ref: ClusterRef, objects: Mapping[Key, Manifest], identity: Identity,
@@ -176,6 +187,7 @@ class Observer:
             trust=authorities.bundle(reading.authority_values(objects, ref)) or None,
         )
         everything = wanted.build(blueprint, self._settings, objects)
+        self._applied.keep(ref.uid, everything)
         now = self._clock.monotonic()
         # A paused cluster is compared, not repeated: a new process has applied nothing, and that is no difference.
         differs = self._applied.differs if facts.paused else self._applied.stale

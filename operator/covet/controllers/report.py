@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from covet.api.status import ClusterStatus
-from covet.core import clock, names
+from covet.core import clock, events, names
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
 from covet.kube import resources
@@ -22,6 +22,8 @@ REPEAT_AFTER: Final = 600.0
 """Seconds after which an Event about the same fact is sent again; it is the same object, counted up."""
 BURST: Final = 20
 """New Events about one cluster within `REPEAT_AFTER`; what is above is in the conditions anyway."""
+SHARES: Final = {events.DRIFT_HEALED: 8}
+"""How many of them may be about one reason: what somebody fights over leaves room for what matters more."""
 SOURCE: Final = "covet-operator"
 
 
@@ -66,9 +68,11 @@ class Reporter:
         last = self._sent.get(key)
         if last is not None and now - last.at < REPEAT_AFTER:
             return
-        if last is None and self._recent(now) >= BURST:
+        if last is None and self._is_full(finding.reason, now):
             return
-        sent = _Sent(now, last.count + 1 if last is not None else 1, last.first if last is not None else moment)
+        sent = _Sent(
+            finding.reason, now, last.count + 1 if last is not None else 1, last.first if last is not None else moment
+        )
         self._sent[key] = sent
         try:
             await self._kube.apply(_event(ref, kind, finding, sent, moment))
@@ -76,9 +80,10 @@ class Reporter:
             # An Event is a courtesy: the condition says the same, and nothing waits for either.
             _log.info(f"could not send the Event {finding.reason}: {error}")
 
-    def _recent(self, now: float) -> int:
+    def _is_full(self, reason: str, now: float) -> bool:
         self._sent = {key: entry for key, entry in self._sent.items() if now - entry.at < 6 * REPEAT_AFTER}
-        return sum(1 for entry in self._sent.values() if now - entry.at < REPEAT_AFTER)
+        recent = [entry.reason for entry in self._sent.values() if now - entry.at < REPEAT_AFTER]
+        return len(recent) >= BURST or recent.count(reason) >= SHARES.get(reason, BURST)
 
 
 def difference(before: Manifest, after: Manifest) -> Manifest:
@@ -97,8 +102,9 @@ def difference(before: Manifest, after: Manifest) -> Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class _Sent:
-    """An Event that was sent: when (monotonic seconds), how often, and when first."""
+    """An Event that was sent: why, when (monotonic seconds), how often, and when first."""
 
+    reason: str
     at: float
     count: int
     first: str

@@ -126,7 +126,11 @@ class Reconciler:
         return _moment(seen, plan, acted=bool(done))
 
     async def _leave_alone(self, body: Manifest, rival: Finding) -> Moment:
-        """Tell people that another operator serves the cluster; its status is the other one's to write."""
+        """Tell people that another operator serves the cluster; its status is the other one's to write.
+
+        What was applied is forgotten: whatever the other one makes of the objects is no drift.
+        """
+        self._means.applied.forget()
         if self._told != rival.message:
             self._told = rival.message
             _log.warning(rival.message, extra={"cluster": f"{self._namespace}/{self._name}", "reason": rival.reason})

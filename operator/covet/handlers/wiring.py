@@ -19,6 +19,8 @@ from covet.kube.resources import Resource
 CHILDREN: Final = (resources.STATEFUL_SET, resources.POD, resources.ENDPOINT_SLICE)
 """Labelled objects whose changes ring the bell of their cluster; a new primary writes the slice of `-rw`."""
 WATCHED: Final = (resources.CLUSTER, *CHILDREN)
+RETRY_AFTER: Final = (1, 1, 2, 3, *(5,) * 60)
+"""Seconds between attempts of a watch that the API server refuses; never long, so that its end is noticed soon."""
 LOGIN_EVERY: Final = dt.timedelta(minutes=10)
 """Tokens of a pod are renewed on disk; a login that is this old is made again."""
 
@@ -40,6 +42,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.client_timeout = 330
     chosen.watching.connect_timeout = 10
     chosen.networking.request_timeout = 30
+    chosen.networking.error_backoffs = RETRY_AFTER
     for child in CHILDREN:
         chosen.watching.label_selectors[child.group, child.version, child.plural] = names.LABEL_CLUSTER
     return chosen

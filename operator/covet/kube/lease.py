@@ -3,7 +3,7 @@
 A standby takes over when it saw no renewal for `DURATION` seconds of its own monotonic clock,
 whatever times stand in the object (clocks of two nodes differ). The holder gives up earlier than
 that: `GIVE_UP` seconds after its last renewal it no longer believes that it holds the Lease, and
-the process ends.
+its work ends.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ GIVE_UP: Final = 6.0
 """Seconds after which a holder that cannot renew stops to work."""
 RENEW_EVERY: Final = 2.0
 """Seconds between renewals, and between looks of a standby."""
+RETRY_EVERY: Final = 0.5
+"""Seconds from a renewal that failed to the next one: where not every call fails, one of them gets through in time."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,40 +49,46 @@ class LeaseHolder:
         self._seen: tuple[str, str] | None = None
         self._seen_at = 0.0
         self._held = False
+        self._written: Manifest | None = None
+        """The Lease as we wrote it last: renewed without being read, so that a slow server takes one call's time."""
 
     def held(self) -> bool:
         """Return whether this process may work at this moment."""
         return self._held and self._clock.monotonic() - self._renewed_at < GIVE_UP
 
     async def acquire(self) -> None:
-        """Wait until the Lease is ours; the API server may be away meanwhile."""
-        while not await self._attempt():  # noqa: ASYNC110 -- polls another process, not this one
+        """Wait until the Lease is ours; the API server may be away meanwhile, or too slow to keep it."""
+        while not await self._attempt() or self._left() < GIVE_UP / 2:  # noqa: ASYNC110 -- polls another process
             await asyncio.sleep(RENEW_EVERY / 2)
         _log.info("holding the lease: starting to work", extra={"holder": self._identity})
 
     async def keep(self) -> None:
         """Renew the Lease; return when it is lost."""
+        renewed = True
         while True:
-            left = GIVE_UP - (self._clock.monotonic() - self._renewed_at)
-            await asyncio.sleep(max(0.0, min(RENEW_EVERY, left)))
-            left = GIVE_UP - (self._clock.monotonic() - self._renewed_at)
+            wait = RENEW_EVERY - GIVE_UP + self._left() if renewed else RETRY_EVERY
+            await asyncio.sleep(max(0.0, min(wait, self._left())))
+            renewed = False
             try:
                 # A call that hangs must not outlast our belief to hold the Lease.
-                async with asyncio.timeout(max(0.0, left)):
-                    if await self._attempt():
-                        continue
+                async with asyncio.timeout(max(0.0, self._left())):
+                    renewed = await self._attempt()
             except TimeoutError:
                 _log.warning("the lease was not renewed in time", extra={"holder": self._identity})
             if not self.held():
                 self._held = False
-                _log.error("lost the lease: ending the process", extra={"holder": self._identity})
+                _log.error("lost the lease: ending the work", extra={"holder": self._identity})
                 return
+
+    def _left(self) -> float:
+        """Return the seconds for which the last renewal is still good."""
+        return GIVE_UP - (self._clock.monotonic() - self._renewed_at)
 
     async def release(self) -> None:
         """Give the Lease back, so that a standby need not wait; errors are of no consequence."""
         if not self._held:
             return
-        self._held = False
+        self._held, self._written = False, None
         try:
             async with asyncio.timeout(RENEW_EVERY):
                 found = await self._kube.get(resources.LEASE, self._namespace, self._name)
@@ -93,22 +101,38 @@ class LeaseHolder:
         """Take or renew the Lease once; return whether that worked."""
         asked_at = self._clock.monotonic()
         try:
-            found = await self._kube.get(resources.LEASE, self._namespace, self._name)
-            if found is None:
-                await self._kube.create(self._manifest(None, self._identity))
-            elif self._may_take(found, asked_at):
-                await self._kube.replace(self._manifest(found, self._identity))
-            else:
-                self._held = False
-                return False
+            written = await self._renew() or await self._take(asked_at)
         except ConflictError:
             return False
         except CovetError as error:
             _log.warning(f"cannot renew the lease: {error}", extra={"holder": self._identity})
             return False
+        self._written = written
+        if written is None:
+            self._held = False
+            return False
         self._renewed_at = asked_at
         self._held = True
         return True
+
+    async def _renew(self) -> Manifest | None:
+        """Write the Lease over what we wrote last; return None if that is not the newest."""
+        if self._written is None:
+            return None
+        try:
+            return await self._kube.replace(self._manifest(self._written, self._identity))
+        except ConflictError:
+            self._written = None
+            return None
+
+    async def _take(self, now: float) -> Manifest | None:
+        """Read the Lease and write it if we may; return None if it is another's."""
+        found = await self._kube.get(resources.LEASE, self._namespace, self._name)
+        if found is None:
+            return await self._kube.create(self._manifest(None, self._identity))
+        if self._may_take(found, now):
+            return await self._kube.replace(self._manifest(found, self._identity))
+        return None
 
     def _may_take(self, found: Manifest, now: float) -> bool:
         holder = _holder(found)

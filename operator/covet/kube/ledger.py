@@ -9,15 +9,16 @@ when either differs now, or after ten minutes.
 import dataclasses
 import hashlib
 import json
+import zlib
+from collections.abc import Container
 from typing import Any, Final
 
+from covet.kube import drift
 from covet.kube.resources import Manifest
+from covet.planner.facts import Drift
 
 REPEAT_AFTER: Final = 600.0
 """Seconds after which an unchanged object is applied again."""
-
-_MERGE_KEYS: Final = ("name", "containerPort", "port", "key", "topologyKey", "ip", "uid", "type")
-"""Fields that tell the items of a list apart, most telling first."""
 
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -25,12 +26,13 @@ Key = tuple[str, str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One object as it was after it was applied."""
+    """One object as it was after it was applied; `left` is what the API server made of our fields, packed."""
 
     wanted: str
     settled: str
     version: str
     applied_at: float
+    left: bytes
 
 
 class Ledger:
@@ -38,6 +40,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
+        self._owner = ""
 
     def stale(self, wanted: Manifest, observed: Manifest | None) -> bool:
         """Return whether an object differs from what it should be, or was never applied by this process.
@@ -61,6 +64,28 @@ class Ledger:
             return digest(projection(observed, wanted)) != digest(wanted)
         return self.stale(wanted, observed)
 
+    def drift(self, wanted: Manifest, observed: Manifest | None) -> Drift | None:
+        """Return what somebody else made of an object since this process applied it, None if nothing."""
+        entry = self._entries.get(key_of(wanted))
+        if entry is None:
+            return None
+        return drift.find(json.loads(zlib.decompress(entry.left)), wanted, observed)
+
+    def keep(self, owner: str, wanted: Container[Key]) -> None:
+        """Forget what is wanted no more: we delete it ourselves, and that is no drift should it be wanted again.
+
+        Args:
+            owner: uid of the cluster; what was applied for another one of the name is forgotten as well.
+            wanted: the objects that it should have.
+        """
+        same = owner == self._owner
+        self._owner = owner
+        self._entries = {key: entry for key, entry in self._entries.items() if same and key in wanted}
+
+    def forget(self) -> None:
+        """Forget everything, as a new process would."""
+        self._entries = {}
+
     def due(self, wanted: Manifest, now: float) -> bool:
         """Return whether an object that does not differ is to be applied again; `now` in monotonic seconds."""
         entry = self._entries.get(key_of(wanted))
@@ -68,11 +93,13 @@ class Ledger:
 
     def remember(self, wanted: Manifest, answered: Manifest, now: float) -> None:
         """Note what the API server answered to an apply."""
+        left = _text(projection(answered, wanted))
         self._entries[key_of(wanted)] = Entry(
             wanted=digest(wanted),
-            settled=digest(projection(answered, wanted)),
+            settled=hashlib.sha256(left).hexdigest(),
             version=answered["metadata"].get("resourceVersion", ""),
             applied_at=now,
+            left=zlib.compress(left),
         )
 
 
@@ -84,8 +111,11 @@ def key_of(manifest: Manifest) -> Key:
 
 def digest(value: Any) -> str:  # noqa: ANN401 -- any JSON value
     """Return a digest of a JSON value that does not depend on the order of keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_text(value)).hexdigest()
+
+
+def _text(value: Any) -> bytes:  # noqa: ANN401 -- any JSON value
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def projection(observed: Any, wanted: Any) -> Any:  # noqa: ANN401 -- any JSON value
@@ -98,8 +128,8 @@ def projection(observed: Any, wanted: Any) -> Any:  # noqa: ANN401 -- any JSON v
 
 
 def _project_list(observed: list[Any], wanted: list[Any]) -> list[Any]:
-    keys = [key for key in _MERGE_KEYS if all(isinstance(item, dict) and key in item for item in wanted)]
-    if not wanted or not keys:
+    key = drift.merge_key(wanted)
+    if key is None:
         return observed
-    by_key = {item.get(keys[0]): item for item in observed if isinstance(item, dict)}
-    return [projection(by_key.get(item[keys[0]]), item) for item in wanted]
+    by_key = {item.get(key): item for item in observed if isinstance(item, dict)}
+    return [projection(by_key.get(item[key]), item) for item in wanted]

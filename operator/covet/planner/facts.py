@@ -35,6 +35,19 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
+class Drift:
+    """What somebody else made of an object of the cluster since it was applied.
+
+    Args:
+        fields: paths of our fields that changed; empty if the object was deleted.
+        managers: field managers that wrote them, as far as the API server tells; never our own.
+    """
+
+    fields: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Unreachable:
     """An agent that did not answer.
 
@@ -229,7 +242,8 @@ class ClusterFacts:
         taken: names that an object of another owner has, with what to say of it; it is never touched.
         volumes: of its instances.
         stale: objects that differ from what they should be.
-        repeatable: objects that do not, and were applied long ago.
+        drifted: those of them that somebody else deleted or changed since this process applied them.
+        repeatable: objects that do not differ, and were applied long ago.
         status: what was reported last.
         annotations: of the object, ours only: orders, and who is fenced.
         operator: who observed it, as namespace and Lease.
@@ -258,6 +272,7 @@ class ClusterFacts:
     taken: dict[ObjectKey, Finding] = dataclasses.field(default_factory=dict)
     volumes: Volumes = NO_VOLUMES
     stale: tuple[ObjectKey, ...] = ()
+    drifted: dict[ObjectKey, Drift] = dataclasses.field(default_factory=dict)
     repeatable: tuple[ObjectKey, ...] = ()
     status: ClusterStatus | None = None
     annotations: dict[str, str] = dataclasses.field(default_factory=dict)

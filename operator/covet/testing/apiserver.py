@@ -20,11 +20,13 @@ from covet.kube import resources
 from covet.kube.resources import Manifest, Resource
 from covet.testing import merging, requests, strictness
 from covet.testing.requests import Refusal
+from covet.testing.trouble import Trouble
 
 Key = tuple[Resource, str, str]
 """Resource, namespace, name."""
 
 _SUBRESOURCES: Final = {resources.CLUSTER: ("status",)}
+NO_TROUBLE: Final = Trouble()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,8 @@ class ApiServer:
         self.missing: set[str] = set()
         self.silent = False
         """True: watches say nothing any more, without ending."""
+        self.trouble = NO_TROUBLE
+        """What happens to calls."""
         self._applied: dict[tuple[Key, str], Manifest] = {}
         self._version = 100
         self._watchers: list[tuple[Resource, asyncio.Queue[Manifest]]] = []
@@ -114,11 +118,14 @@ class ApiServer:
             if discovered is not None:
                 return web.json_response(discovered)
             resource, namespace, name, subresource = requests.parse(request.path)
+            trouble = self.trouble
+            await trouble.before(request.method)
             self._permit(request, resource, namespace, name)
             if request.method == "GET" and "watch" in request.query:
                 return await self._watch(request, resource, namespace)
             body: Manifest = json.loads(await request.read()) if request.can_read_body else {}
             answer = self._dispatch(request, resource, (namespace, name, subresource), body)
+            trouble.after(request.method)
             return web.json_response(answer, status=201 if request.method == "POST" else 200)
         except Refusal as refusal:
             status = {
@@ -176,7 +183,8 @@ class ApiServer:
         items = [
             item
             for (kind, place, _), item in self.objects.items()
-            if kind == resource and (not namespace or place == namespace) and requests.is_selected(item, request.query)
+            # Of thousands of objects few are in the namespace: what is cheap to tell comes first.
+            if (not namespace or place == namespace) and kind == resource and requests.is_selected(item, request.query)
         ]
         # The real server leaves kind and version out of the items.
         bare = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items]

@@ -75,10 +75,11 @@ class Kubelet:
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
-        self._network = f"127.{100 + os.getpid() % 100}.{random.randrange(1, 250)}"
+        self._network = (100 + os.getpid() % 100, random.randrange(256))
         self._runners: dict[str, web.AppRunner] = {}
         self._shards: dict[tuple[str, str], dict[str, FakeAgent]] = {}
         self.agents: dict[str, FakeAgent] = {}
+        self._numbers: dict[str, int] = {}
         self.violations: list[str] = []
         self.unreachable: set[str] = set()
         self.slow_volumes: set[str] = set()
@@ -95,7 +96,8 @@ class Kubelet:
             self.agents[instance].restart()
             await self._runners.pop(instance).cleanup()
         for resource, namespace, name in list(self._server.objects):
-            if resource == resources.STATEFUL_SET:
+            # An operator that runs beside this may have deleted it meanwhile.
+            if resource == resources.STATEFUL_SET and self._server.get(resource, namespace, name) is not None:
                 self._take_up(namespace, name)
                 self._provide(namespace, name)
                 await self._ensure_pod(namespace, name)
@@ -173,7 +175,7 @@ class Kubelet:
         ):
             return
         agent = self.agents.get(instance) or self._new_agent(namespace, cluster, shard, instance)
-        address = f"{self._network}.{list(self.agents).index(instance) + 1}"
+        address = self._address(instance)
         self._runners[instance] = await self._serve(agent, address, secret)
         agent.put_spec(self._published(namespace, cluster, shard))
         self._server.put(
@@ -195,6 +197,12 @@ class Kubelet:
                 },
             }
         )
+
+    def _address(self, instance: str) -> str:
+        """Return the loopback address of an instance: one for each that was ever seen."""
+        number = self._numbers.setdefault(instance, len(self._numbers))
+        first, second = self._network
+        return f"127.{first}.{(second + number // 250) % 256}.{number % 250 + 1}"
 
     def _new_agent(self, namespace: str, cluster: str, shard: str, instance: str) -> FakeAgent:
         siblings = self._shards.setdefault((cluster, shard), {})

@@ -104,8 +104,14 @@ def test_an_unchanged_round_writes_nothing(shop: Shop, place: target.Target) -> 
     assert [] == [(entry["verb"], entry["requestURI"]) for entry in written]
 
 
+def drifts(shop: Shop) -> list[str]:
+    """Return what Events say of drift."""
+    return [event["message"] for event in shop.items("events") if event["reason"] == "DriftHealed"]
+
+
 def test_drift_is_healed(shop: Shop) -> None:
-    """Objects that somebody deleted or edited are as they should be within a round."""
+    """Objects that somebody deleted or edited are as they should be within a round, and Events name what and who."""
+    assert "DriftHealed" not in shop.warnings(), "nobody has changed anything yet"
     shop.kubectl("delete", "service/shop-s0-rw", "poddisruptionbudget/shop-s1", "configmap/shop-trust")
     shop.kubectl("patch", "service/shop-s1", "--type=merge", "-p", '{"spec":{"publishNotReadyAddresses":false}}')
     shop.kubectl("label", "statefulset/shop-s0-a", "covet.dev/shard-")
@@ -124,6 +130,16 @@ def test_drift_is_healed(shop: Shop) -> None:
     shops.until(healed, 60)
     shop.await_ready()
     assert healed()
+    wanted = (
+        "Service shop-s1: spec.publishNotReadyAddresses had been changed by kubectl-patch and is put back.",
+        "ConfigMap shop-trust had been deleted",
+        "StatefulSet shop-s0-a: metadata.labels[covet.dev/shard]",
+    )
+
+    def told() -> bool:
+        return all(any(text in said for said in drifts(shop)) for text in wanted)
+
+    shops.until(told, 30, lambda: str(drifts(shop)))
 
 
 @pytest.mark.parametrize("letter", ["b", "a"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,14 +13,8 @@ import pytest
 from covet.app import Operator
 from covet.core.settings import Settings
 from covet.kube import resources
+from covet.testing import operating
 from covet.testing.apiserver import ApiServer
-
-DEFINITION: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "covetclusters.covet.dev"},
-    "spec": {"versions": [{"name": "v1alpha1", "served": True, "storage": True}]},
-}
 
 
 class Running:
@@ -48,11 +41,7 @@ class Site:
 
     def define(self) -> None:
         """Install the definition of CovetCluster and a default StorageClass."""
-        self.server.put(DEFINITION)
-        annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
-        metadata = {"name": "fast", "annotations": annotations}
-        made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata}
-        self.server.put({**made, "allowVolumeExpansion": True})
+        operating.define(self.server)
 
     def declare(self, name: str, **spec: Any) -> dict[str, Any]:
         """Create a CovetCluster."""
@@ -91,18 +80,7 @@ class Site:
     async def start(self, identity: str = "one") -> Running:
         """Start an operator."""
         path = self._folder / f"{identity}.json"
-        path.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "c",
-                    "clusters": [{"name": "c", "cluster": {"server": self.server.url}}],
-                    "users": [{"name": "c", "user": {"token": "secret"}}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-                }
-            )
-        )
+        operating.write_kubeconfig(path, self.server.url)
         settings = Settings(namespace="system", identity=identity, postgres_images={"15": "image:15"}, health_port=0)
         operator = Operator(settings, str(path))
         task = asyncio.create_task(operator.run())

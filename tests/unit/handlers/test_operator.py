@@ -9,7 +9,8 @@ from covet import app
 from covet.core import names
 from covet.handlers import watching, wiring
 from covet.kube import lease, resources
-from tests.unit.handlers.conftest import DEFINITION, Site, until
+from covet.testing.operating import DEFINITION
+from tests.unit.handlers.conftest import Site, until
 
 
 async def test_a_new_cluster_is_noticed_at_once(site: Site) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import prometheus_client
 import pytest
 
-from covet import app
 from covet.agent import chronicle, disk, telemetry
 from covet.core import metrics
+from covet.handlers.figures import Figures
 from tools.telemetry import reference
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -36,7 +36,7 @@ def test_an_agent_exports_its_rows_and_no_other() -> None:
 def test_the_operator_exports_its_rows_and_no_other() -> None:
     """The operator's part of the page is what the operator writes."""
     wanted = {row.name: row.kind.value for row in metrics.table() if not metrics.of_agent(row)}
-    assert wanted == exported(prometheus_client.generate_latest(app._Metrics().registry))
+    assert wanted == exported(prometheus_client.generate_latest(Figures().registry))
 
 
 def test_no_label_is_called_cluster() -> None:
@@ -70,7 +70,7 @@ def test_failovers_are_counted_from_0() -> None:
 
 def test_shards_are_told_once_their_cluster_is_born() -> None:
     """What is being created or deleted misses nothing; what is gone is forgotten."""
-    made = app._Metrics()
+    made = Figures()
 
     def cluster(name: str, phase: str) -> dict[str, Any]:
         said = {"phase": phase, "effective": {"shards": {"count": 2, "instances": 3}}}

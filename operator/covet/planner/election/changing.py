@@ -36,16 +36,17 @@ def confirmed(rule: Rule, step: Step | None, members: frozenset[str]) -> bool:
 def plan(rule: Rule, cohort: tuple[str, ...], acks: int, ready: Collection[str] = ()) -> Step | None:
     """Return the next safe step towards a cohort and W.
 
-    `quorum.next_step` orders the steps, with two exceptions. Towards a cohort of one W is lowered to 0 with the
+    `quorum.next_step` orders the steps, with three exceptions. Towards a cohort of one W is lowered to 0 with the
     last follower's leave and not before, or the leader would acknowledge alone while others may elect; on the
-    way it is never more than half of a cohort, so that one member may be lost. And of several members that
-    leave, one that is not ready goes first, so that the others still acknowledge.
+    way it is never more than half of a cohort, so that one member may be lost. Of several members that leave, one
+    that is not ready goes first, so that the others still acknowledge. And of several that join, one that is ready
+    does, so that nobody waits for a member that may need another leader first.
 
     Args:
         rule: in force.
         cohort: wanted, the leader among them.
         acks: W wanted.
-        ready: followers that stream close behind.
+        ready: members that stream close behind.
 
     Raises:
         SpecError: the leader is not in the cohort, or W does not fit it.
@@ -61,6 +62,9 @@ def plan(rule: Rule, cohort: tuple[str, ...], acks: int, ready: Collection[str] 
             return _change(rule, smaller, lower)
         return Step(Rule(rule.term, rule.seq + 1, rule.leader, wanted, 0), Order.ROW_FIRST, tuple(leaving), 1)
     step = quorum.next_step(rule, cohort, acks)
+    joining = sorted((member for member in wanted if member not in rule.cohort), key=lambda name: name not in ready)
+    if step is not None and joining:
+        return _change(rule, tuple(sorted((*rule.cohort, joining[0]))), step.rule.acks)
     if step is None or len(step.rule.cohort) >= len(rule.cohort):
         return step
     return _change(rule, tuple(member for member in rule.cohort if member != leaving[0]), rule.acks)

@@ -65,6 +65,12 @@ def test_i6_a_cohort_does_not_shrink_to_members_that_could_not_acknowledge(close
         assert (None, ["QuorumWouldBreak"]) == (step, reasons)
 
 
+def test_who_has_caught_up_joins_first() -> None:
+    """A member that lags holds up itself: it may have promised a term that this leader never leads."""
+    step, reasons = order(("a", "b"), ("a", "b", "c", "d"), ("b", "c", "d"), ("c",))
+    assert (("a", "b", "d"), []) == (step.cohort if step is not None else None, reasons)
+
+
 @pytest.mark.parametrize(("strays", "expected"), [((), ["c"]), (("b",), ["c"]), (("c",), ["b"])])
 def test_i6_who_promised_a_higher_term_leaves_first(strays: tuple[str, ...], expected: list[str]) -> None:
     """It was seen close behind a moment ago and acknowledges nothing any more."""

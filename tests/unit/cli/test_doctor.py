@@ -249,6 +249,14 @@ async def test_each_fault_is_found_and_nothing_else(caller: Caller, around: Surr
     assert [True, True] == [len(found[0][part]) > 20 for part in ("why", "todo")]
 
 
+async def test_a_pod_that_is_fenced_is_no_riddle(caller: Caller, around: Surroundings) -> None:
+    """It is not ready because somebody wanted so; nobody is sent looking for another cause."""
+    edited("CovetCluster", "shop", put("metadata", annotations={"covet.dev/fenced": "shop-s0-c"}))(around)
+    edited("Pod", "shop-s0-c-0", unready)(around)
+    told = [(one["grade"], one["what"]) for one in await findings(caller, "shop") if one["area"] == "Pods"]
+    assert [("doubtful", "shop-s0-c-0 is not ready: its instance is fenced.")] == told
+
+
 async def test_what_may_not_be_seen_is_said_with_the_rule(caller: Caller, around: Surroundings) -> None:
     """It is no fault of the cluster's; the rest is judged all the same."""
     around.denied |= {("list", "storageclasses"), ("list", "podmonitors"), ("get", "leases")}

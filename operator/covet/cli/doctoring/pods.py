@@ -1,6 +1,6 @@
 """Are the database pods there and ready?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from covet.cli.doctoring import finding
@@ -16,7 +16,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     """Yield what there is to say about pods."""
     yield from finding.seen_or_not(AREA, facts.pods)
     there = finding.objects(facts.pods)
-    found = [*_missing(facts), *(one for pod in there for one in _pod(pod))]
+    fenced = facts.seen.fenced if facts.seen is not None else ()
+    found = [*_missing(facts), *(one for pod in there for one in _pod(pod, fenced))]
     yield from found
     if there and not found:
         yield finding.good(AREA, f"All {len(there)} are ready.")
@@ -45,11 +46,19 @@ def _missing(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def _pod(pod: Manifest) -> Iterator[Finding]:
+def _pod(pod: Manifest, fenced: Sequence[str]) -> Iterator[Finding]:
     name, status = finding.name_of(pod), pod.get("status") or {}
     conditions = {str(entry["type"]): entry for entry in status.get("conditions") or []}
     containers = status.get("containerStatuses") or []
-    if (conditions.get("Ready") or {}).get("status") != "True":
+    ready = (conditions.get("Ready") or {}).get("status") == "True"
+    if not ready and (pod["metadata"].get("labels") or {}).get(names.LABEL_INSTANCE) in fenced:
+        yield finding.doubtful(
+            AREA,
+            f"{name} is not ready: its instance is fenced.",
+            "That is what was asked for: its server is stopped.",
+            "Let it back when it may serve again, as said above.",
+        )
+    elif not ready:
         why, todo = _cause(pod, conditions, containers)
         leaving = " and is being deleted" if pod["metadata"].get("deletionTimestamp") else ""
         yield finding.bad(AREA, f"{name} is not ready ({status.get('phase') or 'Unknown'}){leaving}.", why, todo)

@@ -1,18 +1,21 @@
 """One cluster's life on a real Kubernetes: born, left in peace, disturbed, upgraded, deleted, refused its old name."""
 
+import base64
+import concurrent.futures
 import datetime as dt
 import functools
 import json
 import pathlib
 import secrets
 import time
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.e2e import installation, target
-from tests.e2e.cluster import shops
+from tests.e2e.cluster import plugin, scraping, shops
 from tests.e2e.cluster.shops import Shop
 from tests.e2e.installation import Installation
 
@@ -82,6 +85,41 @@ def test_kubectl_shows_it(shop: Shop) -> None:
     """The printer columns say what one looks for first."""
     line = shop.kubectl("get", "cc", shop.name, "--no-headers").split()
     assert [shop.name, "True", "2", "2/2", "PostgreSQL"] == line[:5]
+
+
+def test_kubectl_covet_shows_it(shop: Shop, tmp_path: pathlib.Path) -> None:
+    """Every verb that looks ends well on a cluster that is well, and none of them shows the password."""
+    clear = base64.b64decode(password(shop)).decode()
+    calls = {
+        "status": (),
+        "shards": (),
+        "why": ("--shard", "s1"),
+        "logs": ("--shard", "s0", "--tail", "20"),
+        "certs": (),
+        "doctor": (),
+        "reload": ("--instance", "shop-s0-a"),
+        "psql": ("--shard", "s0", "--", "-Atc", "SELECT 'at ' || current_database()"),
+        "report": ("--to", str(tmp_path / "report.zip")),
+    }
+    with concurrent.futures.ThreadPoolExecutor(max_workers=3) as threads:
+        texts = threads.map(lambda verb: plugin.run(shop, verb, shop.name, *calls[verb]), calls)
+        told = dict(zip(calls, texts, strict=True))
+    wanted = {
+        "status": "2 of 2 shards take writes",
+        "shards": "shop-s1-c",
+        "why": "2 of 3 promises elect",
+        "logs": "postgres: ",
+        "certs": "Secret/shop-s1-c-tls",
+        "doctor": "Operator 0.1.0 of chart covet-0.1.0",
+        "reload": "shop-s0-a",
+        "psql": "at app",
+        "report": "doctor.txt",
+    }
+    assert {} == {verb: text for verb, text in told.items() if wanted[verb] not in text}
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        told |= {name: archive.read(name).decode() for name in archive.namelist()}
+    assert {"report/logs/shop-s0-a.log", "report/why-s1.txt", "report/pods.json"} <= told.keys()
+    assert [] == [name for name, text in told.items() if clear in text or "PRIVATE KEY" in text]
 
 
 def test_roles_and_endpoints_lead_to_the_servers(shop: Shop) -> None:
@@ -191,6 +229,21 @@ def rounds_or_none(covet: Installation) -> float:
         return rounds(covet)
     except (installation.InstallationError, ValueError):
         return 0.0
+
+
+def test_every_panel_has_data(shop: Shop, place: target.Target, tmp_path: pathlib.Path) -> None:
+    """Prometheus finds all as the chart's monitors say; after a switchover no query of a dashboard is empty."""
+    owner = place.devcluster_name()
+    if owner is None:
+        pytest.skip("only the pods of a devcluster are reached from here")
+    entries = shop.status()["shards"][0]["instances"]
+    second = next(entry["name"] for entry in entries if entry["role"] == "Replica")
+
+    def switch_over() -> None:
+        plugin.run(shop, "switchover", shop.name, "--shard", "s0", "--to", second, "--wait")
+
+    assert [] == scraping.without_data(shop, owner, tmp_path, switch_over)
+    shop.await_ready()
 
 
 def test_a_paused_cluster_is_left_alone(shop: Shop, place: target.Target) -> None:

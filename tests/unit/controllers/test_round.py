@@ -1,4 +1,4 @@
-"""Rounds against an API server and agents: births, repairs, and what a bad wish leads to."""
+"""Rounds against an API server and agents: births and repairs."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,13 @@ from typing import Any
 import covet_hasher
 import pytest
 
-from covet.controllers import freshness, report
+from covet.controllers import report
 from covet.controllers.act import ActionError
 from covet.controllers.round import Reconciler
 from covet.core import events, names
-from covet.core.errors import ConflictError, CovetError
+from covet.core.errors import CovetError
 from covet.kube import resources
 from covet.testing.apiserver import Write
-from covet.testing.requests import Refusal
 from tests.unit.controllers.conftest import NAMESPACE, Bench
 
 
@@ -233,213 +232,6 @@ async def test_a_foreign_volume_is_refused_in_words(bench: Bench) -> None:
         await bench.kubelet.sync()
     assert events.VOLUME_FOREIGN == bench.condition("Stalled")["reason"]
     assert [events.VOLUME_FOREIGN] == bench.events()
-
-
-def _full(_verb: str, resource: resources.Resource, _manifest: dict[str, Any]) -> None:
-    """Refuse every new Service for its quota."""
-    if resource == resources.SERVICE:
-        raise Refusal(403, "Forbidden", "services is forbidden: exceeded quota: small")
-
-
-class TestBadInput:
-    """What cannot be honoured becomes a reason, a sentence and one Event, and nothing is made."""
-
-    @pytest.mark.parametrize(
-        ("spec", "reason"),
-        [
-            ({"engine": {"name": "PostgreSQL", "version": "99"}}, events.VERSION_UNKNOWN),
-            ({"shards": {"count": 1, "instances": 2}}, events.SPEC_INVALID),
-            (
-                {"engine": {"name": "PostgreSQL", "version": "15", "parameters": {"fsync": "off"}}},
-                events.PARAMETER_REFUSED,
-            ),
-            ({"storage": {"size": "1Gi", "className": "none"}}, events.STORAGE_CLASS_MISSING),
-            ({"engine": {"name": "Oracle", "version": "15"}}, events.SPEC_INVALID),
-        ],
-    )
-    async def test_a_wish_that_cannot_be_honoured(self, bench: Bench, spec: dict[str, Any], reason: str) -> None:
-        """The condition Stalled and a Warning name the reason, again and again the same, and no object is made."""
-        bench.declare(**spec)
-        for _ in range(5):
-            await bench.reconciler.once()
-        assert reason == bench.condition("Stalled")["reason"]
-        assert "False" == bench.condition("Ready")["status"]
-        assert [reason] == bench.events()
-        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
-
-    async def test_it_says_so_once(self, bench: Bench) -> None:
-        """Rounds that find the same problem write nothing more."""
-        bench.declare(storage={"size": "1Gi", "className": "none"})
-        await bench.reconciler.once()
-        bench.server.writes.clear()
-        for _ in range(5):
-            await bench.reconciler.once()
-        assert [] == bench.server.writes
-
-    async def test_an_event_is_counted_up_later(self, bench: Bench) -> None:
-        """Ten minutes later the same Event is sent again, with a higher count."""
-        bench.declare(storage={"size": "1Gi", "className": "none"})
-        await bench.reconciler.once()
-        bench.offset += report.REPEAT_AFTER
-        await bench.reconciler.once()
-        found = [item for (kind, _, _), item in bench.server.objects.items() if kind == resources.EVENT]
-        assert [2] == [item["count"] for item in found]
-
-    async def test_it_heals_when_the_cause_is_gone(self, bench: Bench) -> None:
-        """Once the class exists the cluster is made, without anybody touching the object."""
-        bench.declare(storage={"size": "1Gi", "className": "slow"})
-        await bench.reconciler.once()
-        bench.server.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "slow"}})
-        await bench.settle()
-        assert {} == bench.condition("Stalled")
-
-    async def test_an_edit_that_is_refused_leaves_the_databases_alone(self, bench: Bench) -> None:
-        """A bad edit of a running cluster stalls it, and it goes on serving."""
-        bench.declare()
-        await bench.settle()
-        bench.declare(engine={"name": "PostgreSQL", "version": "15", "parameters": {"fsync": "off"}})
-        await bench.reconciler.once()
-        assert events.PARAMETER_REFUSED == bench.condition("Stalled")["reason"]
-        assert "True" == bench.condition("Available")["status"]
-        assert [{}] * 3 == [agent.spec.parameters for agent in bench.kubelet.agents.values() if agent.spec is not None]
-
-    async def test_a_full_quota(self, bench: Bench) -> None:
-        """Kubernetes refuses an object for its quota: the reason is the quota, and it heals."""
-        bench.server.refuse = _full
-        bench.declare()
-        for _ in range(4):
-            try:
-                await bench.reconciler.once()
-            except ActionError:
-                continue
-        assert events.QUOTA_EXCEEDED == bench.condition("Ready")["reason"]
-        assert [events.QUOTA_EXCEEDED] == bench.events()
-        bench.server.refuse = lambda _verb, _resource, _manifest: None
-        await bench.settle()
-        assert "True" == bench.condition("Ready")["status"]
-
-    async def test_a_failure_that_is_over_is_not_told(self, bench: Bench) -> None:
-        """Somebody else put right what an action failed at: the very next round is ready again."""
-        bench.declare()
-        await bench.settle()
-        service = bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0")
-        assert service is not None
-        bench.server.refuse = _full
-        bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0")
-        for _ in range(2):
-            with pytest.raises(ActionError):
-                await bench.reconciler.once()
-        assert events.QUOTA_EXCEEDED == bench.condition("Ready")["reason"]
-        bench.server.put(service)
-        await bench.reconciler.once()
-        assert "True" == bench.condition("Ready")["status"]
-
-    async def test_no_pod_for_lack_of_quota(self, bench: Bench) -> None:
-        """The StatefulSet controller's Event about the quota becomes our reason."""
-        bench.declare()
-        await bench.reconciler.once()
-        await bench.reconciler.once()
-        bench.server.put(
-            {
-                "apiVersion": "v1",
-                "kind": "Event",
-                "metadata": {"name": "e", "namespace": NAMESPACE},
-                "involvedObject": {"kind": "StatefulSet", "name": "shop-s0-b"},
-                "type": "Warning",
-                "reason": "FailedCreate",
-                "message": "create Pod shop-s0-b-0 failed error: pods is forbidden: exceeded quota: small",
-            }
-        )
-        await bench.reconciler.once()
-        assert events.QUOTA_EXCEEDED == bench.condition("Ready")["reason"]
-
-
-class TestIdentity:
-    """Who a cluster is outlives its object."""
-
-    async def test_a_new_object_of_an_old_name_is_refused(self, bench: Bench) -> None:
-        """Kept volumes belong to the earlier object: nothing is touched, its uid is named."""
-        old = bench.declare()
-        await bench.settle()
-        bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
-        kept = {name for (_, _, name) in bench.server.objects}
-        assert {"shop-identity", "shop-map", "shop-ca", "shop-app"} <= kept
-        bench.declare()
-        bench.server.writes.clear()
-        await bench.reconciler.once()
-        assert events.KEPT_IDENTITY == bench.condition("Stalled")["reason"]
-        assert old["metadata"]["uid"] in bench.condition("Stalled")["message"]
-        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
-
-    async def test_volumes_that_go_take_everything_along(self, bench: Bench) -> None:
-        """With deletion.volumes Delete, the object's end is the end of everything it made."""
-        bench.declare(deletion={"volumes": "Delete"})
-        await bench.settle()
-        bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
-        left = {name for (kind, _, name) in bench.server.objects if kind not in {resources.EVENT, resources.POD}}
-        assert {"fast"} == left
-
-    async def test_a_change_of_mind_about_volumes_is_carried_out(self, bench: Bench) -> None:
-        """Keep to Delete and back: the owners of the kept objects follow."""
-        bench.declare()
-        await bench.settle()
-        seen = []
-        for fate in ("Delete", "Keep"):
-            bench.declare(deletion={"volumes": fate})
-            await bench.settle()
-            found = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
-            assert found is not None
-            seen.append(len(found["metadata"].get("ownerReferences") or []))
-        assert [1, 0] == seen
-
-    async def test_a_lost_record_is_not_made_anew(self, bench: Bench) -> None:
-        """Somebody deletes the record of a running cluster: it is asked for, and databases go on."""
-        bench.declare()
-        await bench.settle()
-        bench.server.delete(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
-        bench.server.writes.clear()
-        for _ in range(3):
-            await bench.reconciler.once()
-        assert events.IDENTITY_CONTRADICTED == bench.condition("Stalled")["reason"]
-        assert "Unknown" == bench.condition("Available")["status"]
-        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
-
-    async def test_an_unreadable_record_stops_everything(self, bench: Bench) -> None:
-        """A damaged record is not written anew; a person is asked."""
-        bench.declare()
-        await bench.settle()
-        found = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-identity")
-        assert found is not None
-        bench.server.put({**found, "data": {"identity.json": "{"}})
-        bench.server.writes.clear()
-        await bench.reconciler.once()
-        assert events.IDENTITY_UNREADABLE == bench.condition("Stalled")["reason"]
-        assert [] == [write for write in bench.server.writes if write.resource not in {"covetclusters", "events"}]
-
-
-class TestFreshness:
-    """What cannot be taken back is decided on what is true now."""
-
-    async def test_an_edit_between_plan_and_act_stops_the_act(self, bench: Bench) -> None:
-        """The object is deleted after it was observed: no bootstrap is ordered."""
-        bench.declare()
-        for _ in range(3):
-            await bench.reconciler.once()
-            await bench.kubelet.sync()
-        body = bench.server.get(resources.CLUSTER, NAMESPACE, "shop")
-        assert body is not None
-        seen = await bench.reconciler._observer.look(body)
-        bench.server.delete(resources.CLUSTER, NAMESPACE, "shop")
-        with pytest.raises(ConflictError):
-            await freshness.still_wanted(bench.reconciler._means, seen)
-
-    async def test_pausing_counts_as_an_edit(self, bench: Bench) -> None:
-        """Somebody pauses the cluster while a round is under way: nothing irreversible follows."""
-        body = bench.declare()
-        seen = await bench.reconciler._observer.look(body)
-        bench.declare(maintenance={"paused": True})
-        with pytest.raises(ConflictError):
-            await freshness.still_wanted(bench.reconciler._means, seen)
 
 
 async def test_a_paused_cluster_is_left_alone(bench: Bench) -> None:

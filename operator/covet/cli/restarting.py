@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from covet.cli import access as api
-from covet.cli import failures
+from covet.cli import failures, patience
 from covet.cli.access import Access, Seen
 from covet.core import events, names
 
@@ -30,21 +30,18 @@ async def until_done(access: Access, ordered: Seen, moment: str, limit: float, t
     Raises:
         Failure: refused, withdrawn, or still under way at the limit; then the order stands.
     """
-    try:
-        async with asyncio.timeout(limit):
-            seen = await _until_gone(access, ordered, moment, tell)
-            await _judge(access, seen, moment)
-    except TimeoutError:
-        raise failures.Failure(
-            failures.Exit.WAITING,
-            f"{ordered.name} is not restarted after {limit:g} s; the order stands."
-            f" `kubectl covet status {ordered.name}` says what it waits for; to withdraw it: `kubectl annotate"
-            f" {names.PLURAL} {ordered.name} -n {ordered.namespace} {names.ANNOTATION_RESTART}-`.",
-        ) from None
+    late = (
+        f"{ordered.name} is not restarted after {limit:g} s; the order stands."
+        f" `kubectl covet status {ordered.name}` says what it waits for; to withdraw it: `kubectl annotate"
+        f" {names.PLURAL} {ordered.name} -n {ordered.namespace} {names.ANNOTATION_RESTART}-`."
+    )
+    async with patience.within(limit, late):
+        seen = await _until_gone(access, ordered, moment, tell)
+        await _judge(access, seen, moment)
 
 
 async def _until_gone(access: Access, ordered: Seen, moment: str, tell: Callable[[str], None]) -> Seen:
-    said = ""
+    told = patience.news(tell)
     async for seen in api.follow_patiently(access, ordered.name, tell):
         standing = seen.annotations.get(names.ANNOTATION_RESTART)
         if standing is None:
@@ -53,23 +50,14 @@ async def _until_gone(access: Access, ordered: Seen, moment: str, tell: Callable
             raise failures.Failure(
                 failures.Exit.REFUSED, f"Somebody ordered a restart of what is older than {standing} in its place."
             )
-        line = _progress(seen)
-        if line != said:
-            tell(line)
-            said = line
+        told(_progress(seen))
     raise failures.no_cluster(ordered.name, ordered.namespace, ())
 
 
 async def _judge(access: Access, seen: Seen, moment: str) -> None:
     """Return if the operator says that it is done; fail with its words if it refused, or said nothing."""
     for _ in range(_LOOKS):
-        try:
-            words = await access.words(seen)
-        except failures.Failure as failure:
-            if failure.code is not failures.Exit.UNREACHABLE:
-                raise
-            words = ()
-        for word in words:
+        for word in await patience.words(access, seen):
             if moment not in word.message:
                 continue
             if word.reason == events.RESTART_REFUSED:

@@ -1,11 +1,10 @@
 """Waiting until a Secret holds the password that was ordered."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from covet.cli import access as api
-from covet.cli import failures
+from covet.cli import failures, patience
 from covet.cli.access import Access, Seen
 from covet.core import names
 
@@ -26,19 +25,16 @@ async def until_named(access: Access, ordered: Seen, token: str, limit: float, t
     Raises:
         Failure: withdrawn, or still under way at the limit; then the order stands.
     """
-    try:
-        async with asyncio.timeout(limit):
-            return await _follow(access, ordered, token, tell)
-    except TimeoutError:
-        raise failures.Failure(
-            failures.Exit.WAITING,
-            f"The password of {ordered.name} is not replaced after {limit:g} s; the order stands. `kubectl covet status"
-            f" {ordered.name}` says what it waits for.",
-        ) from None
+    late = (
+        f"The password of {ordered.name} is not replaced after {limit:g} s; the order stands. `kubectl covet status"
+        f" {ordered.name}` says what it waits for."
+    )
+    async with patience.within(limit, late):
+        return await _follow(access, ordered, token, tell)
 
 
 async def _follow(access: Access, ordered: Seen, token: str, tell: Callable[[str], None]) -> str:
-    said = ""
+    told = patience.news(tell)
     async for seen in api.follow_patiently(access, ordered.name, tell):
         login = seen.status.login
         if login is not None and login.rotation == token and login.phase in NAMED:
@@ -47,8 +43,5 @@ async def _follow(access: Access, ordered: Seen, token: str, tell: Callable[[str
         if standing != token:
             instead = f"another one stands ({standing})" if standing else "it was withdrawn"
             raise failures.Failure(failures.Exit.REFUSED, f"The order was not carried out: {instead}.")
-        line = (login.message if login is not None else None) or "Ordered; the operator has not taken it up yet."
-        if line != said:
-            tell(line)
-            said = line
+        told((login.message if login is not None else None) or "Ordered; the operator has not taken it up yet.")
     raise failures.no_cluster(ordered.name, ordered.namespace, ())

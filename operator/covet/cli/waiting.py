@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from covet.cli import access as api
-from covet.cli import failures
+from covet.cli import failures, patience
 from covet.cli.access import Access, Seen, Word
 
 _LOOKS: Final = 10
@@ -57,20 +57,17 @@ async def until_done(access: Access, cluster: str, awaited: Awaited, limit: floa
     Raises:
         Failure: refused by the operator, or still under way at the limit; then the order stands.
     """
-    try:
-        async with asyncio.timeout(limit):
-            return await _follow(access, cluster, awaited, tell)
-    except TimeoutError:
-        raise failures.Failure(
-            failures.Exit.WAITING,
-            f"{awaited.instance} does not lead {awaited.shard} after {limit:g} s; the order stands. `kubectl covet why"
-            f" {cluster} --shard {awaited.shard}` says what it waits for; to withdraw it: `kubectl annotate"
-            f" covetclusters {cluster} -n {access.namespace} {awaited.annotation}-`.",
-        ) from None
+    late = (
+        f"{awaited.instance} does not lead {awaited.shard} after {limit:g} s; the order stands. `kubectl covet why"
+        f" {cluster} --shard {awaited.shard}` says what it waits for; to withdraw it: `kubectl annotate"
+        f" covetclusters {cluster} -n {access.namespace} {awaited.annotation}-`."
+    )
+    async with patience.within(limit, late):
+        return await _follow(access, cluster, awaited, tell)
 
 
 async def _follow(access: Access, cluster: str, awaited: Awaited, tell: Callable[[str], None]) -> Seen:
-    said = ""
+    told = patience.news(tell)
     judging: asyncio.Task[None] | None = None
     stream = api.follow_patiently(access, cluster, tell)
     following = asyncio.ensure_future(anext(stream))
@@ -82,10 +79,7 @@ async def _follow(access: Access, cluster: str, awaited: Awaited, tell: Callable
                 seen = following.result()
                 if _leads(seen, awaited):
                     return seen
-                line = _progress(seen, awaited)
-                if line != said:
-                    tell(line)
-                    said = line
+                told(_progress(seen, awaited))
                 if judging is None and awaited.annotation not in seen.annotations:
                     judging = asyncio.create_task(_judge(access, seen, awaited))
                 following = asyncio.ensure_future(anext(stream))
@@ -103,7 +97,7 @@ async def _judge(access: Access, seen: Seen, awaited: Awaited) -> None:
     """Fail with the operator's words once they are there; without any, when they should have come."""
     last: Word | None = None
     for _ in range(_LOOKS):
-        for word in await _heard(access, seen):
+        for word in await patience.words(access, seen):
             if word.reason != awaited.refusal or not word.message.startswith(awaited.shard):
                 continue
             if word.version not in awaited.before:
@@ -116,16 +110,6 @@ async def _judge(access: Access, seen: Seen, awaited: Awaited) -> None:
         f"The order was removed and {awaited.instance} does not lead {awaited.shard}: the operator refused it, or"
         f" somebody withdrew it.{heard}",
     )
-
-
-async def _heard(access: Access, seen: Seen) -> tuple[Word, ...]:
-    """Return the Events, none while the API server does not answer."""
-    try:
-        return await access.words(seen)
-    except failures.Failure as failure:
-        if failure.code is not failures.Exit.UNREACHABLE:
-            raise
-        return ()
 
 
 def _leads(seen: Seen, awaited: Awaited) -> bool:

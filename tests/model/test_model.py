@@ -84,12 +84,19 @@ def test_no_acknowledged_commit_is_lost_within_larger_bounds(bounds: Bounds) -> 
 
 
 FIVE = Bounds(members=5, cohort=5, acks=2, term=5, crashes=3, writes=3, switchovers=True)
+TO_ONE_AND_BACK = Bounds(members=5, cohort=5, acks=2, term=4, crashes=2, writes=2, orders=((1, 0), (5, 2)))
 
 
 @pytest.mark.parametrize("walks", [300, pytest.param(10_000, marks=pytest.mark.long)])
 def test_five_members_lose_nothing_on_random_walks(walks: int) -> None:
     """Five members with W=2 have too many states to visit all; random walks break nothing."""
     verdict = checker.wander(Shard(FIVE), seed=4, walks=walks, length=60)
+    assert "" == verdict.problem, str(verdict)
+
+
+def test_five_members_shrink_to_one_and_grow_again_without_a_loss_on_random_walks() -> None:
+    """Every step of the way, with crashes and elections between."""
+    verdict = checker.wander(Shard(TO_ONE_AND_BACK), seed=4, walks=200, length=80)
     assert "" == verdict.problem, str(verdict)
 
 

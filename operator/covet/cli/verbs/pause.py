@@ -12,7 +12,8 @@ from covet.cli import access, completing, orders, session
 def command(called: session.Session, /, *, cluster: str, **options: str | None) -> None:
     """Let the operator change nothing, until resumed.
 
-    It goes on to look and to report. The databases run on, and fail over: that needs no operator.
+    It goes on to look and to report, and renews certificates. The databases run on, and fail over: that
+    needs no operator.
     Sets spec.maintenance.paused, which whatever applies the object from a repository may take back.
     """
     _, written = called.run(session.target_of(options), lambda opened: access.amend(opened, cluster, orders.pause))

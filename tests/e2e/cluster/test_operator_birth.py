@@ -56,5 +56,6 @@ def test_a_namespace_goes_while_the_operator_is_away(shop: Shop) -> None:
     shops.scale_operator(shop.covet, 0)
     try:
         shop.covet.kubectl("delete", "namespace", shop.namespace, "--wait", "--timeout=150s", timeout=200)
+        assert f"namespace/{shop.namespace}" not in shop.covet.kubectl("get", "namespaces", "-o", "name").split()
     finally:
         shops.scale_operator(shop.covet, 1)

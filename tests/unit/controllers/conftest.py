@@ -20,6 +20,7 @@ from covet.kube.client import Kube
 from covet.testing import reach
 from covet.testing.apiserver import ApiServer
 from covet.testing.kubelet import Kubelet
+from tests.unit.controllers import births
 
 NAMESPACE = "ns"
 
@@ -109,6 +110,26 @@ class Bench:
                 last = str(error)
             await self.kubelet.sync()
         raise AssertionError(f"not settled: {last}")
+
+    async def born(self, **spec: Any) -> None:
+        """Declare the cluster and have it settled, as a new operator process finds it.
+
+        The first one of a spec is born in fact, all others of the same process are copies of it.
+        """
+        key = births.key(self.server, self.tools.settings, spec)
+        if key in births.KNOWN:
+            await births.revive(births.KNOWN[key], self.server, self.kubelet, NAMESPACE)
+        else:
+            self.declare(**spec)
+            await self.settle()
+            births.KNOWN[key] = births.keep(self.server, self.kubelet)
+        await self.reconciler.close()
+        self.restart()
+        await self.settle()
+        self.actions.clear()
+        self.counted.clear()
+        self.witnessed.clear()
+        self.server.writes.clear()
 
     def restart(self) -> None:
         """Go on as a new operator process that remembers nothing."""

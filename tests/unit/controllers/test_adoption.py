@@ -112,8 +112,7 @@ async def test_where_nothing_is_left_no_empty_cluster_is_made_instead(bench: Ben
 
 async def test_a_living_cluster_is_never_given_anothers_data(bench: Bench) -> None:
     """The wish is listed with its reason; it neither stops nor restarts anything."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     pods = bench.pods()
     bench.declare(adopt=STRANGER)
     await bench.settle()

@@ -107,9 +107,7 @@ def pending(bench: Bench) -> dict[str, str]:
 async def born(bench: Bench) -> None:
     """Make the cluster that is changed."""
     bench.server.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "slow"}})
-    bench.declare(**BEFORE)
-    await bench.settle()
-    await bench.settle()
+    await bench.born(**BEFORE)
 
 
 async def rounds(bench: Bench, count: int) -> None:

@@ -34,8 +34,7 @@ async def later(bench: Bench, days: int) -> None:
 @pytest.mark.parametrize("wish", [BAD, PAUSED])
 async def test_endpoints_stay_true(bench: Bench, wish: dict[str, Any]) -> None:
     """A primary that is gone is no longer led to, and one that is back is."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = address(bench)
     bench.declare(**wish)
     await bench.kubelet.delete_pod(NAMESPACE, "shop-s0-a")
@@ -50,8 +49,7 @@ async def test_endpoints_stay_true(bench: Bench, wish: dict[str, Any]) -> None:
 @pytest.mark.parametrize("wish", [BAD, PAUSED])
 async def test_certificates_are_renewed(bench: Bench, wish: dict[str, Any]) -> None:
     """Two months later every certificate is a new one."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     names = ["shop-operator-tls", "shop-s0-a-tls", "shop-s0-c-tls"]
     before = [(bench.server.get(resources.SECRET, NAMESPACE, name) or {})["data"] for name in names]
     bench.declare(**wish)
@@ -77,8 +75,7 @@ async def test_an_invalid_wish_heals_what_servers_need(
     bench: Bench, version: str, resource: Resource, name: str
 ) -> None:
     """What pods and clients need comes back whatever the spec says."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.declare(engine={"name": "PostgreSQL", "version": version, "parameters": {"fsync": "off"}})
     bench.server.delete(resource, NAMESPACE, name)
     for _ in range(2):
@@ -88,8 +85,7 @@ async def test_an_invalid_wish_heals_what_servers_need(
 
 async def test_what_was_accepted_last_stays_in_force(bench: Bench) -> None:
     """An invalid edit shows in no object and not in the effective spec, whatever a new process makes of it."""
-    bench.declare(engine={"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "7MB"}})
-    await bench.settle()
+    await bench.born(engine={"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "7MB"}})
     before = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-s0-config")
     bench.declare(**BAD)
     await bench.reconciler.close()
@@ -102,8 +98,7 @@ async def test_what_was_accepted_last_stays_in_force(bench: Bench) -> None:
 
 async def test_an_edit_amid_a_pause_is_pending(bench: Bench) -> None:
     """It is listed, Ready is False, and with the end of the pause it is carried out."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     edit = {"engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "7MB"}}}
     bench.declare(**PAUSED, **edit)
     await bench.reconciler.once()
@@ -118,8 +113,7 @@ async def test_an_edit_amid_a_pause_is_pending(bench: Bench) -> None:
 
 async def test_a_new_process_finds_nothing_pending_in_a_pause(bench: Bench) -> None:
     """A cluster in order stays ready through a pause, also for an operator that has applied nothing itself."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.declare(**PAUSED)
     await bench.reconciler.close()
     bench.restart()

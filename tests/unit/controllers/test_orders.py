@@ -8,8 +8,7 @@ from tests.unit.controllers.conftest import Bench
 
 async def test_a_switchover_is_carried_out_and_its_order_removed(bench: Bench) -> None:
     """The instance leads, the annotation is gone, and Events say both."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(switchover_s0="shop-s0-b")
     await bench.settle()
     assert {} == bench.annotations()
@@ -30,8 +29,7 @@ async def test_an_order_that_makes_no_sense_is_refused_and_removed(
     bench: Bench, order: dict[str, str], says: str
 ) -> None:
     """Nothing changes but the annotation, and a Warning says why."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(**order)
     await bench.settle()
     assert {} == bench.annotations()
@@ -41,8 +39,7 @@ async def test_an_order_that_makes_no_sense_is_refused_and_removed(
 
 async def test_a_fenced_instance_is_told_in_the_spec_and_stays_told(bench: Bench) -> None:
     """The level stands in the annotation, reaches every agent of the shard, and ends with it."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(fenced="shop-s0-c, shop-s0-b,other")
     await bench.settle()
     told = {name: agent.spec.fenced for name, agent in bench.kubelet.agents.items() if agent.spec is not None}
@@ -55,8 +52,7 @@ async def test_a_fenced_instance_is_told_in_the_spec_and_stays_told(bench: Bench
 
 async def test_a_fenced_instance_is_not_made_the_primary(bench: Bench) -> None:
     """Who is kept out of service cannot be handed anything."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(fenced="shop-s0-b", switchover_s0="shop-s0-b")
     await bench.settle()
     assert {"covet.dev/fenced": "shop-s0-b"} == bench.annotations()
@@ -65,8 +61,7 @@ async def test_a_fenced_instance_is_not_made_the_primary(bench: Bench) -> None:
 
 async def test_an_order_written_meanwhile_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is removed is the order that was carried out, not the next one."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(switchover_s0="shop-s0-b")
     settle = obeying.settle
 

@@ -66,8 +66,7 @@ async def test_a_birth_goes_on_when_the_name_is_free(bench: Bench, resource: Res
 
 async def test_a_living_cluster_heals_everything_else(bench: Bench) -> None:
     """Somebody puts a Service of their own in the place of ours: it stays, and the rest is still healed."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-ro")
     bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-rw")
     before = dict(occupy(bench, resources.SERVICE, "shop-s0-ro"))
@@ -105,8 +104,7 @@ async def test_what_an_earlier_cluster_left_is_waited_for(bench: Bench) -> None:
 
 async def test_an_object_of_ours_that_lost_its_labels_gets_them_back(bench: Bench) -> None:
     """Its owner still says whose it is."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     found = bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0")
     assert found is not None
     bench.server.put({**found, "metadata": {**found["metadata"], "labels": {}}})

@@ -37,8 +37,7 @@ async def said(bench: Bench, rounds: int) -> list[str]:
 
 async def test_a_setting_is_ready_once_servers_go_by_it(bench: Bench) -> None:
     """Published, handed over, taken up: Ready turns False once and True once."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.declare(**SETTING)
     assert ["WaitingForSpec"] == await said(bench, 5)
     await bench.kubelet.sync()
@@ -47,8 +46,7 @@ async def test_a_setting_is_ready_once_servers_go_by_it(bench: Bench) -> None:
 
 async def test_an_agent_that_does_not_say_is_given_time(bench: Bench) -> None:
     """Where an agent tells no more than which spec it has, it goes by that a few seconds later, restart and all."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     for agent in bench.kubelet.agents.values():
         agent.tells_applied = False
     assert ["True"] == await said(bench, 2)
@@ -60,8 +58,7 @@ async def test_an_agent_that_does_not_say_is_given_time(bench: Bench) -> None:
 
 async def test_a_new_operator_does_not_doubt_what_it_finds(bench: Bench) -> None:
     """An agent that does not say what it applied keeps nobody waiting when only the operator is new."""
-    bench.declare(**SETTING)
-    await bench.settle()
+    await bench.born(**SETTING)
     for agent in bench.kubelet.agents.values():
         agent.tells_applied = False
     await bench.reconciler.close()
@@ -72,8 +69,7 @@ async def test_a_new_operator_does_not_doubt_what_it_finds(bench: Bench) -> None
 
 async def test_a_template_is_ready_once_pods_have_it(bench: Bench) -> None:
     """Applied, taken up by Kubernetes, and in force in no pod: not ready until the last pod was made anew."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.declare(**BIGGER)
     assert ["Repairing", "WaitingForStatefulSet"] == await said(bench, 4)
     await bench.kubelet.sync()
@@ -92,8 +88,7 @@ async def test_a_template_is_ready_once_pods_have_it(bench: Bench) -> None:
 
 async def test_a_setting_that_needs_a_restart_gets_one(bench: Bench) -> None:
     """The pod is made anew while the others serve, and Ready is claimed afterwards."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = bench.pods()
     bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
     assert [events.RESTARTING] == await said(bench, 1)
@@ -104,8 +99,7 @@ async def test_a_setting_that_needs_a_restart_gets_one(bench: Bench) -> None:
 
 async def test_a_restart_that_a_pause_holds_up_is_said_once(bench: Bench) -> None:
     """A setting waits for a restart: Ready says so, again and again the same, and no pod is touched."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = bench.pods()
     bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
     bench.declare(maintenance={"paused": True})
@@ -118,8 +112,7 @@ async def test_a_restart_that_a_pause_holds_up_is_said_once(bench: Bench) -> Non
 
 async def test_a_drain_and_a_restart_do_not_take_two(bench: Bench) -> None:
     """The disruption budget is asked: where a drain was quicker than the last look, the restart waits."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.kubelet.agents["shop-s0-b"].pending_restart = ("shared_buffers",)
 
     def drain(verb: str, _resource: resources.Resource, _manifest: dict[str, Any]) -> None:
@@ -136,8 +129,7 @@ async def test_a_drain_and_a_restart_do_not_take_two(bench: Bench) -> None:
 
 async def test_parameters_that_servers_refuse_are_an_event(bench: Bench) -> None:
     """The servers' own word stalls the cluster with one Warning, and is gone when they go by the parameters again."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     for agent in bench.kubelet.agents.values():
         agent.parameter_problem = "invalid value for parameter"
     assert [events.PARAMETERS_UNUSABLE] == await said(bench, 3)

@@ -104,8 +104,7 @@ async def test_what_this_object_owns_says_that_the_record_was_lost(bench: Bench,
 async def test_a_secret_that_a_person_labelled_hinders_nothing(bench: Bench) -> None:
     """What Covet makes carries more labels than the one that a person may put on a Secret."""
     bench.server.put(secret("shop-backup", {"covet.dev/cluster": "shop"}))
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     assert "True" == bench.condition("Ready")["status"]
 
 
@@ -148,8 +147,7 @@ async def test_a_record_that_is_there_is_never_written_over(bench: Bench) -> Non
 
 async def test_an_instance_that_leaves_takes_its_certificate_along(bench: Bench) -> None:
     """A shard gets smaller: no key of an instance that is gone stays; grown again, it has a new one."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = bench.server.objects[resources.SECRET, NAMESPACE, "shop-s0-c-tls"]["metadata"]["uid"]
     bench.declare(shards={"count": 1, "instances": 1})
     await bench.settle()

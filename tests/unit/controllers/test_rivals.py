@@ -71,8 +71,7 @@ def admitted(bench: Bench) -> Any:
 
 async def test_a_cluster_is_left_to_the_operator_that_serves_it(bench: Bench, second: Second) -> None:
     """The second release sends one Warning, writes nothing else, and the first one's objects and status stand still."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     renew(bench)
     before = bench.status()
     for _ in range(5):
@@ -89,8 +88,7 @@ async def test_a_cluster_is_left_to_the_operator_that_serves_it(bench: Bench, se
 
 async def test_unchanged_rounds_of_both_write_nothing(bench: Bench, second: Second) -> None:
     """After the Warning neither of the two sends a write."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     await second.reconciler.once()
     await bench.reconciler.once()
     bench.server.writes.clear()
@@ -102,8 +100,7 @@ async def test_unchanged_rounds_of_both_write_nothing(bench: Bench, second: Seco
 
 async def test_it_is_taken_over_once_its_operator_is_gone(bench: Bench, second: Second) -> None:
     """The Lease is renewed no more: a while later the second release serves the cluster, and the first stays away."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     renew(bench)
     await second.reconciler.once()
     bench.offset += GONE_AFTER - 1.0
@@ -120,8 +117,7 @@ async def test_it_is_taken_over_once_its_operator_is_gone(bench: Bench, second: 
 
 async def test_a_lease_that_is_given_back_is_a_matter_of_time_too(bench: Bench, second: Second) -> None:
     """Between two processes of a release, as in an upgrade, nobody takes its clusters."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     renew(bench)
     await second.reconciler.once()
     found = bench.server.get(resources.LEASE, "system", "covet-operator")
@@ -181,8 +177,7 @@ async def test_a_name_that_is_none_hinders_nobody(bench: Bench, named: object) -
 
 async def test_a_lease_that_cannot_be_read_proves_nothing(bench: Bench, second: Second) -> None:
     """Without an answer about the other operator nothing is done."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.server.writes.clear()
     await bench.server.stop()
     with pytest.raises((CovetError, ActionError)):

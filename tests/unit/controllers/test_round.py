@@ -50,8 +50,7 @@ async def test_an_unchanged_round_writes_nothing(bench: Bench) -> None:
 
 async def test_everything_is_applied_again_after_ten_minutes(bench: Bench) -> None:
     """Against drift that no comparison sees, applies are repeated; they change nothing."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     versions = {key: item["metadata"]["resourceVersion"] for key, item in bench.server.objects.items()}
     bench.server.writes.clear()
     bench.offset += 601.0
@@ -78,8 +77,7 @@ async def test_everything_is_applied_again_after_ten_minutes(bench: Bench) -> No
 )
 async def test_a_deleted_object_comes_back(bench: Bench, resource: resources.Resource, name: str) -> None:
     """Whatever somebody deletes of a running cluster is there again after a round."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.server.delete(resource, NAMESPACE, name)
     await bench.settle()
     assert bench.server.get(resource, NAMESPACE, name) is not None
@@ -87,8 +85,7 @@ async def test_a_deleted_object_comes_back(bench: Bench, resource: resources.Res
 
 async def test_an_edit_of_ours_is_put_back(bench: Bench) -> None:
     """A hand-made change of a field of ours is undone; one of another field stays."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     service = bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0")
     assert service is not None
     edited = {**service, "spec": {**service["spec"], "publishNotReadyAddresses": False, "sessionAffinity": "None"}}
@@ -101,8 +98,7 @@ async def test_an_edit_of_ours_is_put_back(bench: Bench) -> None:
 
 async def test_the_published_map_comes_back_the_same(bench: Bench) -> None:
     """The map is made from the record: deleted, it returns byte for byte."""
-    bench.declare(shards={"count": 2, "weights": {"s1": 3}})
-    await bench.settle()
+    await bench.born(shards={"count": 2, "weights": {"s1": 3}})
     before = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
     bench.server.delete(resources.CONFIG_MAP, NAMESPACE, "shop-map")
     await bench.settle()
@@ -115,8 +111,7 @@ async def test_the_published_map_comes_back_the_same(bench: Bench) -> None:
 
 async def test_a_damaged_map_is_written_anew(bench: Bench) -> None:
     """Somebody edits the published map: it is put back byte for byte."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = bench.server.get(resources.CONFIG_MAP, NAMESPACE, "shop-map")
     assert before is not None
     bench.server.put({**before, "data": {"map.json": before["data"]["map.json"].replace("16383", "16000")}})
@@ -175,8 +170,7 @@ async def test_two_operators_at_once_do_no_harm(bench: Bench) -> None:
 
 async def test_a_primary_pod_comes_back(bench: Bench) -> None:
     """After the primary's pod was deleted it leads again and `-rw` leads to it."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     await bench.kubelet.delete_pod(NAMESPACE, "shop-s0-a")
     await bench.reconciler.once()
     slice_ = bench.server.get(resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw")
@@ -191,8 +185,7 @@ async def test_a_primary_pod_comes_back(bench: Bench) -> None:
 
 async def test_a_lost_replica_volume_is_cloned_anew(bench: Bench) -> None:
     """A replica with a new volume is cloned and voted in as a new member."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.kubelet.agents["shop-s0-c"].lose_volume()
     await bench.settle()
     leader = bench.kubelet.agents["shop-s0-a"].volume
@@ -206,8 +199,7 @@ async def test_a_lost_replica_volume_is_cloned_anew(bench: Bench) -> None:
 
 async def test_a_silent_agent_is_reported_after_a_while(bench: Bench) -> None:
     """At once it is not ready; after twenty seconds there is a warning that says what to look at."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.kubelet.unreachable.add("shop-s0-b")
     await bench.reconciler.once()
     assert ("False", "True") == (bench.condition("Ready")["status"], bench.condition("Available")["status"])
@@ -236,8 +228,7 @@ async def test_a_foreign_volume_is_refused_in_words(bench: Bench) -> None:
 
 async def test_a_paused_cluster_is_left_alone(bench: Bench) -> None:
     """Paused: a deleted Service stays away until the pause ends."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.declare(maintenance={"paused": True})
     bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-rw")
     await bench.reconciler.once()
@@ -250,8 +241,7 @@ async def test_a_paused_cluster_is_left_alone(bench: Bench) -> None:
 
 async def test_an_api_server_that_is_away_costs_a_round(bench: Bench) -> None:
     """Without an API server a round ends with an error, and the next one is as good as new."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     await bench.server.stop()
     with pytest.raises(CovetError):
         await bench.reconciler.once()
@@ -259,8 +249,7 @@ async def test_an_api_server_that_is_away_costs_a_round(bench: Bench) -> None:
 
 async def test_a_map_in_the_status_may_become_empty_again(bench: Bench) -> None:
     """A parameter comes and goes, and the status follows: what is empty is an empty map, never null."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     for parameters in ({"work_mem": "7MB"}, {}):
         bench.declare(engine={"name": "PostgreSQL", "version": "15", "parameters": parameters})
         await bench.settle()
@@ -311,8 +300,7 @@ async def test_the_slice_of_a_primary_has_the_family_of_its_service(bench: Bench
 
 async def test_pods_of_another_family_than_the_slice_are_a_finding(bench: Bench) -> None:
     """Nobody is led anywhere by it, and the message says what to delete."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     found = bench.server.objects[resources.ENDPOINT_SLICE, NAMESPACE, "shop-s0-rw"]
     bench.server.put({**found, "addressType": "IPv6"})
     await bench.reconciler.once()

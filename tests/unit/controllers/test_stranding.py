@@ -69,8 +69,7 @@ def claim_of(bench: Bench, instance: str) -> dict[str, Any] | None:
 
 async def test_a_replica_whose_node_is_gone_is_copied_anew_elsewhere(bench: Bench) -> None:
     """Claim and pod go, the next pod has an empty volume, and the instance votes again as a new member."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = bench.kubelet.agents["shop-s0-b"].volume
     assert before is not None
     await strand(bench, "shop-s0-b", "gone")
@@ -86,8 +85,7 @@ async def test_a_replica_whose_node_is_gone_is_copied_anew_elsewhere(bench: Benc
 
 async def test_a_volume_whose_node_may_come_back_is_left_alone(bench: Bench) -> None:
     """A node that Kubernetes knows is not gone, however long it is away."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     await strand(bench, "shop-s0-b", "n")
     for _ in range(3):
         await bench.reconciler.once()
@@ -96,8 +94,7 @@ async def test_a_volume_whose_node_may_come_back_is_left_alone(bench: Bench) -> 
 
 async def test_without_enough_replicas_no_volume_is_given_up(bench: Bench) -> None:
     """What the lost volume holds may be on no other one then."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     await strand(bench, "shop-s0-b", "gone")
     bench.kubelet.unreachable.add("shop-s0-c")
     for _ in range(3):

@@ -26,9 +26,7 @@ def pending(bench: Bench) -> dict[str, str]:
 
 async def born(bench: Bench) -> None:
     """Make a shard of three with 1Gi each."""
-    bench.declare()
-    await bench.settle()
-    await bench.settle()
+    await bench.born()
 
 
 async def test_volumes_grow_under_running_pods(bench: Bench) -> None:

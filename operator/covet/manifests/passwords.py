@@ -40,16 +40,5 @@ def verifier(password: str, salt: bytes | None = None, iterations: int = ITERATI
     return f"SCRAM-SHA-256${iterations}:{_text(used)}${_text(stored_key)}:{_text(server_key)}"
 
 
-def verifies(password: str, stored: str) -> bool:
-    """Tell whether a stored verifier belongs to this password."""
-    try:
-        _, parameters, _ = stored.split("$")
-        iterations, salt = parameters.split(":")
-        expected = verifier(password, base64.b64decode(salt, validate=True), int(iterations))
-    except ValueError:
-        return False
-    return hmac.compare_digest(expected, stored)
-
-
 def _text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()

@@ -105,8 +105,3 @@ def _step(old: Rule, cohort: tuple[str, ...], acks: int) -> Step:
     if old.acks == 0 and acks > 0:
         voters = tuple(member for member in cohort if member != old.leader)
     return Step(rule, order, voters, min(max(old.acks, acks), len(voters)))
-
-
-def setting_during(old: Rule, step: Step) -> Rule:
-    """Return the rule whose setting is safe however much of a step was done: the half that came first."""
-    return step.rule if step.order is Order.SETTING_FIRST else old

@@ -8,9 +8,9 @@ from covet.controllers.act import ActionError
 from covet.core import events
 from covet.core.errors import CovetError
 from covet.kube import resources
-from covet.manifests import passwords
 from covet.planner import rotation
 from tests.unit.controllers.conftest import NAMESPACE, Bench
+from tests.unit.manifests import scram
 
 
 def values(bench: Bench) -> dict[str, str]:
@@ -45,8 +45,7 @@ async def die(bench: Bench) -> None:
 
 async def test_a_rotation_from_order_to_end(bench: Bench) -> None:
     """Secret, shards, record, status and Events agree at each stage; then nothing is written any more."""
-    bench.declare(shards={"count": 2})
-    await bench.settle()
+    await bench.born(shards={"count": 2})
     before = values(bench)
     bench.kubelet.agents["shop-s1-b"].sessions.add("app")
     bench.annotate(rotate="2026-11-23T12:00:00Z")
@@ -56,7 +55,7 @@ async def test_a_rotation_from_order_to_end(bench: Bench) -> None:
     assert before["password"] != after["password"]
     assert after["uri-s1"] == before["uri-s1"].replace(f"app:{before['password']}", f"app_a:{after['password']}")
     assert {*before} == {*after}
-    assert [True, True] == [passwords.verifies(after["password"], logins(bench, index)["app_a"]) for index in (0, 1)]
+    assert [True, True] == [scram.verifies(after["password"], logins(bench, index)["app_a"]) for index in (0, 1)]
     login = bench.status()["login"]
     assert ("app_a", "Draining", "app") == (login["username"], login["phase"], login["former"])
     assert "shop-s1-b" in login["message"]
@@ -78,8 +77,7 @@ async def test_a_rotation_from_order_to_end(bench: Bench) -> None:
 
 async def test_an_operator_that_dies_amid_a_rotation_is_followed_by_one_that_ends_it(bench: Bench) -> None:
     """Every round is done by a new process, and one Secret is deleted on the way: it ends all the same."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(rotate="one")
     for turn in range(6):
         await die(bench)
@@ -91,7 +89,7 @@ async def test_an_operator_that_dies_amid_a_rotation_is_followed_by_one_that_end
     await rounds(bench, 4)
     assert "Done" == bench.status()["login"]["phase"]
     assert ["app_a"] == [*logins(bench, 0)]
-    assert passwords.verifies(values(bench)["password"], logins(bench, 0)["app_a"])
+    assert scram.verifies(values(bench)["password"], logins(bench, 0)["app_a"])
 
 
 async def test_a_secret_that_must_not_be_changed_is_told_at_once(bench: Bench) -> None:
@@ -113,8 +111,7 @@ async def test_a_secret_that_must_not_be_changed_is_told_at_once(bench: Bench) -
 
 async def test_a_password_edited_after_a_rotation_is_the_login_s(bench: Bench) -> None:
     """What a person writes into the Secret becomes the password of the role that it names."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     bench.annotate(rotate="one")
     await rounds(bench, 6)
     found = bench.server.get(resources.SECRET, NAMESPACE, "shop-app")
@@ -122,5 +119,5 @@ async def test_a_password_edited_after_a_rotation_is_the_login_s(bench: Bench) -
     coded = base64.b64encode(b"by-hand").decode()
     bench.server.put({**found, "data": {**found["data"], "password": coded}})
     await rounds(bench, 3)
-    assert passwords.verifies("by-hand", logins(bench, 0)["app_a"])
+    assert scram.verifies("by-hand", logins(bench, 0)["app_a"])
     assert "app_a:by-hand@" in values(bench)["uri"]

@@ -13,9 +13,10 @@ from covet.core import events, names
 from covet.core.errors import ConflictError
 from covet.kube import resources
 from covet.kube.resources import Resource
-from covet.manifests import certificates, passwords, secrets
+from covet.manifests import certificates, secrets
 from covet.testing.requests import Refusal
 from tests.unit.controllers.conftest import NAMESPACE, Bench
+from tests.unit.manifests import scram
 
 
 def secret(bench: Bench, name: str) -> dict[str, Any]:
@@ -40,13 +41,12 @@ def set_password(bench: Bench, password: str) -> None:
 def in_force(bench: Bench, password: str) -> bool:
     """Return whether every shard's primary takes a password."""
     volumes = [bench.kubelet.agents[f"shop-s{index}-a"].volume for index in range(2)]
-    return all(passwords.verifies(password, volume.verifier or "") for volume in volumes if volume is not None)
+    return all(scram.verifies(password, volume.verifier or "") for volume in volumes if volume is not None)
 
 
 async def test_an_edited_password_reaches_every_shard(bench: Bench) -> None:
     """The databases take the new password, the addresses in the Secret carry it, and then nothing is written."""
-    bench.declare(shards={"count": 2})
-    await bench.settle()
+    await bench.born(shards={"count": 2})
     set_password(bench, "new-one")
     await bench.settle()
     assert in_force(bench, "new-one")
@@ -59,8 +59,7 @@ async def test_an_edited_password_reaches_every_shard(bench: Bench) -> None:
 
 async def test_a_deleted_user_secret_gets_a_password_that_works(bench: Bench) -> None:
     """The new Secret's password is the databases' password."""
-    bench.declare(shards={"count": 2})
-    await bench.settle()
+    await bench.born(shards={"count": 2})
     before = value(bench, "password")
     bench.server.delete(resources.SECRET, NAMESPACE, "shop-app")
     await bench.settle()
@@ -70,8 +69,7 @@ async def test_a_deleted_user_secret_gets_a_password_that_works(bench: Bench) ->
 
 async def test_a_password_is_not_in_the_record(bench: Bench) -> None:
     """The record, which more people read than Secrets, holds a keyed digest and nothing to guess against."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     set_password(bench, "guess")
     await bench.settle()
     digest = bench.record()["shards"][0]["passwordDigest"]
@@ -81,8 +79,7 @@ async def test_a_password_is_not_in_the_record(bench: Bench) -> None:
 
 async def test_an_unusable_password_is_told(bench: Bench) -> None:
     """A password that no server takes becomes a sentence about the Secret; the old one stays in force."""
-    bench.declare(shards={"count": 2})
-    await bench.settle()
+    await bench.born(shards={"count": 2})
     old = value(bench, "password")
     set_password(bench, "schlüssel")
     for _ in range(PATIENCE + 1):
@@ -96,8 +93,7 @@ async def test_an_unusable_password_is_told(bench: Bench) -> None:
 
 async def test_a_lost_authority_is_asked_for(bench: Bench) -> None:
     """No second authority is made while certificates of the first are in use; with a copy all is well again."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     copy = secret(bench, "shop-ca")
     bench.server.delete(resources.SECRET, NAMESPACE, "shop-ca")
     bench.server.delete(resources.SECRET, NAMESPACE, "shop-s0-b-tls")
@@ -114,8 +110,7 @@ async def test_a_lost_authority_is_asked_for(bench: Bench) -> None:
 
 async def test_a_new_authority_reaches_the_applications(bench: Bench) -> None:
     """Whoever deletes all certificates gets a new authority, and the owner's Secret and the trust name it."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = value(bench, "ca.crt")
     for name in ("shop-ca", "shop-operator-tls", *(f"shop-s0-{letter}-tls" for letter in "abc")):
         bench.server.delete(resources.SECRET, NAMESPACE, name)
@@ -174,8 +169,7 @@ def issued_by_another(subject: str) -> dict[str, str]:
 )
 async def test_a_certificate_of_another_authority_is_issued_anew(bench: Bench, name: str, subject: str) -> None:
     """It is called invalid for as long as it is there, and replaced by one of the cluster's authority."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     trust = secret(bench, name)["data"]["ca.crt"]
     bench.server.put({**secret(bench, name), "data": issued_by_another(subject)})
     await bench.reconciler.once()
@@ -190,8 +184,7 @@ async def test_a_certificate_of_another_authority_is_issued_anew(bench: Bench, n
 
 async def test_a_certificate_beside_another_authoritys_is_issued_anew(bench: Bench) -> None:
     """Who mounts the Secret trusts its `ca.crt`: an edited one is no better than a wrong certificate."""
-    bench.declare()
-    await bench.settle()
+    await bench.born()
     before = secret(bench, "shop-s0-b-tls")["data"]
     stranger = issued_by_another("shop-s0-b")["ca.crt"]
     bench.server.put({**secret(bench, "shop-s0-b-tls"), "data": {**before, "ca.crt": stranger}})

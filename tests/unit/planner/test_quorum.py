@@ -110,7 +110,7 @@ def test_i6_no_moment_of_a_step_loses_a_commit(rule: Rule, others: set[str], dat
     for before, step in steps_between(rule, cohort, acks):
         if 0 in {before.acks, step.rule.acks} and len(before.cohort) > 1:
             continue  # Async acknowledges alone: nothing is promised
-        during = quorum.setting_during(before, step)
+        during = step.rule if step.order is Order.SETTING_FIRST else before
         moments = [(before, before), (during, before), (during, step.rule), (step.rule, step.rule)]
         for setting, row in moments:
             for acknowledged, recruited in itertools.product(acknowledgements(setting), recruits(row)):

@@ -7,6 +7,7 @@ through owner references. It is strict where the real one is: what it does not k
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import uuid
@@ -324,12 +325,14 @@ class ApiServer:
             if kind == resource and int(item["metadata"]["resourceVersion"]) > since:
                 queue.put_nowait({"type": "MODIFIED", "object": merging.copied(item)})
         try:
-            while event := await queue.get():
-                item = event["object"]
-                place = item["metadata"].get("namespace", "")
-                chosen = requests.is_selected(item, request.query)
-                if chosen and (not namespace or place == namespace):
-                    await response.write(json.dumps(event).encode() + b"\n")
+            # Whoever watches may hang up at any moment.
+            with contextlib.suppress(ConnectionResetError):
+                while event := await queue.get():
+                    item = event["object"]
+                    place = item["metadata"].get("namespace", "")
+                    chosen = requests.is_selected(item, request.query)
+                    if chosen and (not namespace or place == namespace):
+                        await response.write(json.dumps(event).encode() + b"\n")
         finally:
             self._watchers.remove(entry)
         return response

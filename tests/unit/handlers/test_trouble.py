@@ -66,7 +66,7 @@ async def test_trouble_with_the_api_server_ends_nothing_but_delays(tmp_path: Pat
         for number, (name, trouble) in enumerate(TROUBLES.items(), start=11):
             ground.server.trouble = trouble
             edit(ground, f"{number}MB")
-            await until(lambda trouble=trouble: trouble.struck >= 8)  # type: ignore[misc]  # defaults are not inferred
+            await until(lambda trouble=trouble: trouble.struck >= 4)  # type: ignore[misc]  # defaults are not inferred
             ground.server.trouble = NO_TROUBLE
             record_property(f"seconds after {name}", await edited(ground, f"{number}MB"))
         assert before == pods(ground)

@@ -9,8 +9,9 @@ import copy
 import dataclasses
 import datetime as dt
 import email.utils
+import functools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -128,10 +129,9 @@ def healthy(server: Surroundings) -> None:
     server.put(storage_class("fast", default=True))
     server.put(operator_pod())
     server.put(lease(SYSTEM, "covet", "covet-7d9-x", 15))
-    authority = certificates.make_authority("shop", NOW - dt.timedelta(days=10))
-    issued = certificates.issue_operator(authority, NOW - dt.timedelta(days=10))
-    server.put(secrets.operator_certificate(REF, issued))
-    server.put(trust(authority.certificate))
+    operator, instances = issued()
+    server.put(secrets.operator_certificate(REF, operator))
+    server.put(trust(operator.trust))
     for shard in SHARDS:
         server.put(policies.network(REF, shard, SYSTEM, [443, 6443], ["monitoring"]))
         budget = {"disruptionsAllowed": 1, "currentHealthy": 3, "expectedPods": 3}
@@ -141,9 +141,17 @@ def healthy(server: Surroundings) -> None:
         shard = instance.split("-")[1]
         server.put(pod(instance, shard))
         server.put(claim(instance, shard))
-        made = certificates.issue_instance(authority, instance, ["localhost"], NOW - dt.timedelta(days=10))
-        server.put(secrets.instance_certificate(REF, shard, instance, made))
+        server.put(secrets.instance_certificate(REF, shard, instance, instances[instance]))
     server.monitors = [monitor()]
+
+
+@functools.cache
+def issued() -> tuple[certificates.Issued, Mapping[str, certificates.Issued]]:
+    """Return the certificates of the operator and of each instance, ten days old; they are the same for all tests."""
+    began = NOW - dt.timedelta(days=10)
+    authority = certificates.make_authority("shop", began)
+    instances = {name: certificates.issue_instance(authority, name, ["localhost"], began) for name in INSTANCES}
+    return certificates.issue_operator(authority, began), instances
 
 
 def pod(instance: str, shard: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ CARGO := cd rust-hasher && cargo
 PYTEST := $(PY) -m pytest
 PYTHON_CODE := operator tests benchmarks tools examples rust-hasher
 
-.PHONY: help setup setup-demo check check-python check-rust test test-unit test-rust test-process build-ahead test-cluster test-model test-long \
+.PHONY: help setup setup-demo check check-python check-rust test test-unit test-rust test-process build-ahead test-go test-cluster test-model test-long \
         coverage demo demo-down devcluster-up devcluster-down images generate settings-table bench nemesis fmt
 
 help: ## list the verbs
@@ -36,8 +36,8 @@ check-rust:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings -W clippy::pedantic
 
-test: ## every check and test; ends with the time each part took
-	@python3 -m tools.suite
+test: ## every check and test; ends with the time each part took; FIGURES=1 keeps it in benchmarks/results
+	@python3 -m tools.suite $(if $(FIGURES),--figures)
 
 test-unit: setup ## pure code and adapters against fakes, with coverage
 	$(PYTEST) tests/unit -q -n auto --dist worksteal
@@ -50,6 +50,9 @@ test-process: setup ## real agents and PostgreSQL as processes on loopback
 
 build-ahead: setup ## compile Kubernetes and build the images, unless that was done before
 	$(PY) -m tests.e2e.ahead
+
+test-go: setup ## what enforces network policies in the three-node cluster; once per version of its sources
+	$(PY) -m tests.e2e.ahead test
 
 test-cluster: setup ## the promises on a real three-node Kubernetes
 	$(PYTEST) tests/e2e -q -m "cluster and not long"
@@ -65,7 +68,7 @@ coverage: ## of the unit and process tiers together; below 85 % fails
 	$(BIN)/coverage report --data-file=.coverage --fail-under=85 --skip-covered
 
 demo: setup-demo ## a sharded, replicated PostgreSQL on a real Kubernetes, from nothing to a table of results
-	@$(PY) -m tools.demo up
+	@$(PY) -m tools.demo up $(if $(FIGURES),--figures $(FIGURES))
 
 demo-down: ## remove every trace of the demo
 	@if [ -x $(PY) ]; then $(PY) -m tools.demo down; else echo "nothing was set up here"; fi

@@ -6,7 +6,7 @@ python -m benchmarks [NAME ...]
 import subprocess
 import sys
 
-BENCHES = ("ring", "agent_footprint", "first_write", "operator_idle", "fleet")
+BENCHES = ("ring", "agent_footprint", "first_write", "operator_idle", "fleet", "demo")
 
 
 def main() -> None:

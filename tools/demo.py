@@ -7,6 +7,7 @@ Every step is one a user would take by hand: build and load images, `helm instal
 import contextlib
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -153,16 +154,19 @@ def shards_table(document: Mapping[str, Any], events: list[dict[str, Any]]) -> r
     return table
 
 
+def all_steps(steps: Steps, events: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the seconds that each step took, those of the client within the last one too."""
+    within = {f"client: {event['name']}": event["seconds"] for event in events if event["event"] == "step"}
+    return {**steps.seconds, **within}
+
+
 def steps_table(steps: Steps, events: list[dict[str, Any]]) -> rich.table.Table:
     """Return the table of the seconds that each step took."""
     table = rich.table.Table(title="Seconds", title_justify="left")
     table.add_column("step")
     table.add_column("seconds", justify="right")
-    for name, seconds in steps.seconds.items():
-        table.add_row(name, f"{seconds:.1f}")
-    for event in events:
-        if event["event"] == "step":
-            table.add_row(f"  client: {event['name']}", f"{event['seconds']:.1f}")
+    for name, seconds in all_steps(steps, events).items():
+        table.add_row(name if name in steps.seconds else f"  {name}", f"{seconds:.1f}")
     table.add_row("all", f"{sum(steps.seconds.values()):.1f}")
     return table
 
@@ -173,7 +177,8 @@ def main() -> None:
 
 
 @main.command()
-def up() -> None:
+@click.option("--figures", type=click.Path(dir_okay=False, path_type=pathlib.Path), help="Write the seconds there.")
+def up(figures: pathlib.Path | None) -> None:
     """Start everything and print the tables."""
     steps = Steps()
     place = chosen_target()
@@ -201,6 +206,8 @@ def up() -> None:
         f"             {kubernetes.kubectl_path} get covetclusters -n {NAMESPACE}", highlight=False, soft_wrap=True
     )
     console.print("Remove all of it: make demo-down", highlight=False)
+    if figures is not None:
+        figures.write_text(json.dumps({"kubernetes": place.kind.value, "steps": all_steps(steps, events)}))
 
 
 @main.command()

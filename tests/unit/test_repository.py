@@ -115,6 +115,41 @@ def test_links_between_pages_lead_somewhere(page: pathlib.Path) -> None:
     assert [] == [link for link in links if not (page.parent / link).exists()]
 
 
+FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
+SOURCES = (".py", ".rs", ".go", ".tpl", ".toml")
+SEEN_FROM = (ROOT, ROOT / "operator", ROOT / "operator" / "covet")
+"""Folders from which pages name files: `agent/loop.py` is one of the product."""
+HOMES = {"devcluster.md": ROOT / "tests" / "e2e" / "devcluster"}
+"""Pages that name files as they stand in the folder that the page is about."""
+NO_FILE = {("CONTRIBUTING.md", "__init__.py")}
+"""What a page says must not be there."""
+
+
+def paths_in(text: str) -> set[str]:
+    """Return the words in backticks that are paths of the repository, or names of source files."""
+    words = {word for span in re.findall(r"`([^`\n]+)`", text) for word in span.split()}
+    plain = {word for word in words if re.fullmatch(r"[\w.*-]+(/[\w.*-]+)*/?", word)}
+    return {word for word in plain if word.endswith(SOURCES) or ("/" in word and word.partition("/")[0] in FOLDERS)}
+
+
+def test_the_check_of_paths_sees_what_pages_name() -> None:
+    """Files and folders of the repository, also within a command; nothing of a pod, an API or a command's words."""
+    text = "`agent/loop.py`, `kubectl apply -f examples/quickstart.yaml`, `tests/unit`, `docs/`, `build.py`"
+    other = (
+        "`/etc/covet/spec.json`, `covet.dev/term`, `conf/`, `application/x-ndjson`, `agent/addresses.json`, `make demo`"
+    )
+    expected = {"agent/loop.py", "examples/quickstart.yaml", "tests/unit", "docs/", "build.py"}
+    assert (expected, set()) == (paths_in(text), paths_in(other))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_that_pages_name_exist(page: pathlib.Path) -> None:
+    """Whoever looks for the file that a page names finds it."""
+    places = (*SEEN_FROM, *(home for name, home in HOMES.items() if name == page.name))
+    named = {path for path in paths_in(page.read_text()) if (page.name, path) not in NO_FILE}
+    assert set() == {path for path in named if not any(next(place.glob(path), None) for place in places)}
+
+
 def test_every_listed_package_proves_itself_by_a_program() -> None:
     """Each Debian package that the bootstrap installs is looked for by a file or program of its own."""
     names = [name for group in bootstrap.PACKAGES.values() for name in group.values()]

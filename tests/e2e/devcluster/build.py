@@ -1,4 +1,4 @@
-"""Build the cluster's two binaries once per version and keep them outside the checkout.
+"""Build the cluster's two binaries once per version, keep them outside the checkout, and test what is in them.
 
 ``kube`` is all of Kubernetes (see ``kube/main.go``) and takes minutes the first
 time, so it is kept under a key of everything that decides its content. A
@@ -41,6 +41,9 @@ _LINKER_FLAGS = (
 )
 _PACKAGES = {"kube": ".", "probe": "./probe"}
 _REPORT_SECONDS = 15
+_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false -mod=readonly"}
+_TESTED = ("./netpol",)
+_PASSED = "tests-passed"
 
 
 def binaries(progress: Progress) -> pathlib.Path:
@@ -60,6 +63,26 @@ def binaries(progress: Progress) -> pathlib.Path:
             _build(go, modules, package, folder / name, say)
     shutil.rmtree(modules.parent)
     return folder
+
+
+def run_tests(progress: Progress) -> None:
+    """Run the Go tests, unless they passed for these sources before.
+
+    They compile against what the build compiled, so they are quick after it.
+
+    Raises:
+        DevclusterError: a test failed; its output is above.
+    """
+    folder = cache_root() / "devcluster" / source_key()
+    if (folder / _PASSED).exists():
+        progress.console.print("the Go tests passed for these sources before")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    go = find_go(progress)
+    command = [str(go), "test", "-trimpath", "-vet=off", "-v", *_TESTED]
+    if subprocess.run(command, cwd=SOURCE, env={**os.environ, **_ENVIRONMENT}, check=False).returncode:
+        raise DevclusterError("a Go test failed; its output above says which")
+    (folder / _PASSED).touch()
 
 
 def source_key() -> str:
@@ -128,11 +151,14 @@ def _build(go: pathlib.Path, modules: pathlib.Path, package: str, output: pathli
     partial = output.with_name(f"{output.name}.partial.{os.getpid()}")
     log = output.with_name(f"{output.name}.log")
     flags = [f"-modfile={modules}", "-v", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", str(partial)]
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false -mod=readonly"}
     began = time.monotonic()
     with log.open("w") as sink:
         compiler = subprocess.Popen(
-            [str(go), "build", *flags, package], cwd=SOURCE, env=environment, stdout=sink, stderr=sink
+            [str(go), "build", *flags, package],
+            cwd=SOURCE,
+            env={**os.environ, **_ENVIRONMENT},
+            stdout=sink,
+            stderr=sink,
         )
         while compiler.poll() is None:
             try:

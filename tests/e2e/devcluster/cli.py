@@ -53,6 +53,12 @@ def build() -> None:
 
 
 @commands.command()
+def test() -> None:
+    """Run the Go tests of its parts, unless they passed for these sources before."""
+    compiling.run_tests(Progress())
+
+
+@commands.command()
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 15), help="How many nodes.")
 @_name
 def up(nodes: int, name: str) -> None:

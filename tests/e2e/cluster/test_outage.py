@@ -95,7 +95,7 @@ def strand(shop: Shop) -> tuple[str, tuple[str, ...]]:
         return found.get("reason") == "QuorumMissing" and said in found["message"]
 
     shops.until(told, 180, lambda: str(shop.status().get("conditions")))
-    assert "False" == shop.condition("Available")["status"]
+    shops.until(lambda: shop.condition("Available")["status"] == "False", 60)
     assert "True" != shop.condition("Stalled").get("status")
     return left, gone
 

@@ -37,7 +37,6 @@ class Metadata(model.Model):
     namespace: str
     uid: str
     generation: int = 1
-    deletion_timestamp: str | None = None
 
 
 class CovetCluster(model.Model):

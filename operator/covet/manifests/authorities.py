@@ -15,8 +15,6 @@ from covet.manifests.secrets import CERTIFICATE, KEY
 NEXT_CERTIFICATE: Final = "next.crt"
 NEXT_KEY: Final = "next.key"
 FORMER_CERTIFICATE: Final = "former.crt"
-CERTIFICATES: Final = (CERTIFICATE, NEXT_CERTIFICATE, FORMER_CERTIFICATE)
-"""Keys of the Secret that hold certificates of authorities."""
 
 Values = Mapping[str, str]
 

@@ -23,7 +23,6 @@ class Volume:
     node: str
     capacity: str
     path: pathlib.Path
-    total_bytes: int | None
     used_bytes: int | None
 
 
@@ -37,19 +36,19 @@ def listing(api: Api, layouts: Sequence[NodeLayout]) -> list[Volume]:
             continue
         node = metadata["labels"]["devcluster.covet.dev/node"]
         path = pathlib.Path(spec["local"]["path"])
-        total, used = _usage(by_name[node], path) if node in by_name else (None, None)
+        used = _used(by_name[node], path) if node in by_name else None
         claim = f"{spec['claimRef']['namespace']}/{spec['claimRef']['name']}"
-        found.append(Volume(metadata["name"], claim, node, spec["capacity"]["storage"], path, total, used))
+        found.append(Volume(metadata["name"], claim, node, spec["capacity"]["storage"], path, used))
     return sorted(found, key=lambda volume: volume.claim)
 
 
-def _usage(node: NodeLayout, path: pathlib.Path) -> tuple[int | None, int | None]:
-    """Total and used bytes, looked up through the node's own mounts."""
+def _used(node: NodeLayout, path: pathlib.Path) -> int | None:
+    """Used bytes, looked up through the node's own mounts."""
     pid = nodes.first_process(node)
     if pid is None:
-        return None, None
+        return None
     try:
         numbers = os.statvfs(f"/proc/{pid}/root{path}")
     except FileNotFoundError:
-        return None, None
-    return numbers.f_blocks * numbers.f_frsize, (numbers.f_blocks - numbers.f_bfree) * numbers.f_frsize
+        return None
+    return (numbers.f_blocks - numbers.f_bfree) * numbers.f_frsize

@@ -196,9 +196,6 @@ class Bench:
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             number, verb, *arguments = json.loads(line)
-            if verb == "cancel":
-                self._tasks[arguments[0]].cancel()
-                continue
             self._tasks[number] = asyncio.create_task(self._do(number, VERBS[verb], arguments))
 
     async def _do(self, number: int, verb: Verb, arguments: list[Any]) -> None:

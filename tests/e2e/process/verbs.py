@@ -109,12 +109,6 @@ class Member(Agent):
         self._bench.stdin.write(json.dumps([self._number, verb, *arguments]).encode() + b"\n")
         return future
 
-    def cancel_last(self) -> None:
-        """Cancel the verb that was begun last."""
-        assert self._bench is not None, "the member is not up"
-        assert self._bench.stdin is not None, "its standard input is a pipe"
-        self._bench.stdin.write(json.dumps([0, "cancel", self._number]).encode() + b"\n")
-
     async def timed(self, verb: str, *arguments: object) -> Answer:
         """Do a verb and return its result and the seconds it took."""
         return await asyncio.wait_for(self.begin(verb, *arguments), LIMIT)

@@ -132,9 +132,26 @@ async def _apply(means: Means, seen: Seen, key: ObjectKey, done: set[ObjectKey])
             patch["data"] = manifest["data"]
         answer = await means.kube.merge(resources.of(manifest), key[1], key[2], patch)
     else:
-        answer = await means.kube.apply(_guarded(manifest, seen.objects.get(key)))
+        answer = await _put_back(means, _guarded(manifest, seen.objects.get(key)))
     means.applied.remember(manifest, answer, means.clock.monotonic())
     done.add(key)
+
+
+async def _put_back(means: Means, manifest: Manifest) -> Manifest:
+    """Apply a manifest, also over a port of a Service that somebody changed.
+
+    The number of a port is what tells it apart. One that was changed is another one to the API server, which stands in
+    the way of ours by its name, for ever: then the list is written as a whole before.
+    """
+    try:
+        return await means.kube.apply(manifest)
+    except RefusedError as error:
+        if error.reason != "Invalid" or manifest["kind"] != resources.SERVICE.kind:
+            raise
+    metadata = manifest["metadata"]
+    ports = {"spec": {"ports": manifest["spec"]["ports"]}}
+    await means.kube.merge(resources.SERVICE, metadata["namespace"], metadata["name"], ports)
+    return await means.kube.apply(manifest)
 
 
 def _guarded(manifest: Manifest, observed: Manifest | None) -> Manifest:

@@ -30,7 +30,7 @@ def overlay(target: Any, applied: Any, field: str = "") -> Any:  # noqa: ANN401 
     """Return a value with the fields of an applied manifest laid over it."""
     if isinstance(applied, dict) and isinstance(target, dict):
         return {**target, **{key: overlay(target.get(key), value, key) for key, value in applied.items()}}
-    key = _key_of(applied) if isinstance(applied, list) and field not in _ATOMIC else None
+    key = _key_of(applied, field) if isinstance(applied, list) and field not in _ATOMIC else None
     if key is None or not isinstance(target, list):
         return applied
     known = {item.get(key): item for item in target}
@@ -49,7 +49,7 @@ def drop(current: Any, before: Any, now: Any, field: str = "") -> Any:  # noqa: 
             for key, value in current.items()
             if key not in gone
         }
-    key = _key_of(before) if isinstance(before, list) and field not in _ATOMIC else None
+    key = _key_of(before, field) if isinstance(before, list) and field not in _ATOMIC else None
     if key is None or not isinstance(current, list) or not isinstance(now, list):
         return copied(current)
     kept = {item[key] for item in now}
@@ -57,7 +57,10 @@ def drop(current: Any, before: Any, now: Any, field: str = "") -> Any:  # noqa: 
     return [item for item in current if item.get(key) in kept or item.get(key) not in had]
 
 
-def _key_of(items: list[Any]) -> str | None:
+def _key_of(items: list[Any], field: str) -> str | None:
     if not items or not all(isinstance(item, dict) for item in items):
         return None
+    if field == "ports" and all("port" in item for item in items):
+        # Of a Service: by number, whatever the name.
+        return "port"
     return next((key for key in _KEYS if all(key in item for item in items)), None)

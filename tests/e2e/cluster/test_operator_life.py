@@ -172,7 +172,7 @@ def test_drift_is_healed(shop: Shop) -> None:
     port = '[{"op":"replace","path":"/spec/ports/0/port","value":9999}]'
     shop.kubectl("patch", "service/shop-s1-ro", "--type=json", "-p", port)
     wanted = "Service shop-s1-ro: spec.ports[sql].port had been changed by kubectl-patch and is put back."
-    shops.until(lambda: wanted in str(drifts(shop)), 60, lambda: str(drifts(shop)))
+    shops.until(lambda: wanted in str(drifts(shop)), 120, lambda: str(drifts(shop)))
     assert 5432 == shop.get("service", "shop-s1-ro")["spec"]["ports"][0]["port"]
 
 

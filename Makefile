@@ -40,7 +40,7 @@ test: ## every check and test; ends with the time each part took; FIGURES=1 keep
 	@python3 -m tools.suite $(if $(FIGURES),--figures)
 
 test-unit: setup ## pure code and adapters against fakes, with coverage
-	$(PYTEST) tests/unit -q -n auto --dist worksteal
+	$(PYTEST) tests/unit -q -m "not long" -n auto --dist worksteal
 
 test-rust: setup ## the ring's own tests
 	$(CARGO) test --locked --workspace --quiet

@@ -1,6 +1,5 @@
 """An operator that is killed again and again at random moments: every creation and every change ends well."""
 
-import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -16,21 +15,27 @@ from tests.unit.handlers.conftest import until
 
 SECONDS = 120.0
 """Longest time that a creation or change may take once nobody kills any more."""
-LONGEST_PAUSE = 3.0
-"""Seconds between two kills; an operator takes about half of that to start."""
+MOST_WRITES = 8
+"""An operator is killed after one to so many writes: amid its work, however fast the machine is."""
 
 
 async def killed(ground: Ground, dice: random.Random, times: int, holds: Callable[[], bool]) -> int:
     """Kill the operator at random moments while something is not reached yet, then wait for it; return how often."""
     kills = 0
     for _ in range(times):
-        await asyncio.sleep(dice.uniform(0.0, LONGEST_PAUSE))
+        await written(ground, dice.randint(1, MOST_WRITES), holds)
         if holds():
             break
         ground.operator.kill()
         kills += 1
     await until(holds, SECONDS)
     return kills
+
+
+async def written(ground: Ground, writes: int, holds: Callable[[], bool]) -> None:
+    """Wait until the API server has taken so many more writes, or something holds."""
+    goal = len(ground.server.writes) + writes
+    await until(lambda: len(ground.server.writes) >= goal or holds(), SECONDS)
 
 
 async def created(ground: Ground, dice: random.Random, name: str, times: int, shards: int = 2) -> int:

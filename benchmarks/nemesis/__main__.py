@@ -150,7 +150,7 @@ def main() -> None:
         with setup.cluster() as (covet, name):
             well = asyncio.run(bench(arguments, plans, lambda: ClusterStage(covet, name)))
     summary = conclude(arguments, place)
-    missed = [fault for fault, told in summary["faults"].items() if told.get("goal_met") is False]
+    missed = figures.missed(summary)
     if missed:
         print(f"goals missed: {', '.join(missed)}")
     sys.exit(not well or bool(missed))

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Self
 
 from benchmarks.nemesis import health, judging, oracle, phases
 from benchmarks.nemesis.crew import Crew
-from benchmarks.nemesis.kinds import Fault, SceneT
+from benchmarks.nemesis.kinds import BACK_SECONDS, Fault, SceneT
 from benchmarks.nemesis.plan import Plan
 from benchmarks.nemesis.stage import Stage
 from benchmarks.nemesis.writers import DSN, FAILURES, RW
@@ -29,8 +29,6 @@ LIMIT_SECONDS: Final = timers.Timers().limit / 1000 * timers.DRIFT
 """A failover by silence is held back for so long after another one."""
 NO_GOAL_SECONDS: Final = 4.0
 """A run of a fault without a goal is slow from here on."""
-BACK_SECONDS: Final = {"process": 10.0, "cluster": 30.0}
-"""The former leader ought to be a healthy replica again within so long after the repair."""
 SETTLE_SECONDS: Final = 0.2
 """Writes go on for so long after the first acknowledgement: the new leader has to keep what it takes."""
 RETURN_SECONDS: Final = 60.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.nemesis import phases
-from benchmarks.nemesis.kinds import Fault
+from benchmarks.nemesis.kinds import BACK_SECONDS, Fault
 
 ENOUGH: Final = 300
 """Runs from which on a 99th percentile means something."""
@@ -114,6 +114,8 @@ def summarise(results: Iterable[Result], faults: Mapping[str, Fault[Any]], tier:
             "second_leader_runs": sum(bool(result.get("second_leader")) for result in found),
             "api_away_runs": sum(bool(result.get("api_away")) for result in found),
             "operator_away_runs": sum(bool(result.get("operator_away")) for result in found),
+            "reading_runs": sum(bool(result.get("reads")) for result in found),
+            "stale_runs": sum(bool(result.get("stale")) for result in found),
         },
     }
 
@@ -137,7 +139,17 @@ def _of_fault(fault: Fault[Any], runs: Sequence[Result], tier: str) -> dict[str,
     for name, key in MEASURES.items():
         if times := [run[key] for run in runs if run.get(key) is not None]:
             told[name] = figures(times)
+    if backs := [run["back_ms"] for run in runs if run.get("back_ms") is not None]:
+        told["back_goal_s"] = BACK_SECONDS[tier]
+        told["back_goal_met"] = judge(backs, BACK_SECONDS[tier], tier)
     return told
+
+
+def missed(summary: Mapping[str, Any]) -> list[str]:
+    """Return what a summary says is slower than its goal: kinds of faults, and those after which the return is."""
+    found = [name for name, told in summary["faults"].items() if told.get("goal_met") is False]
+    late = [name for name, told in summary["faults"].items() if told.get("back_goal_met") is False]
+    return found + [f"{name} (former leader back)" for name in late]
 
 
 def table(summary: Mapping[str, Any]) -> str:

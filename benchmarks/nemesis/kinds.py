@@ -2,10 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 SceneT = TypeVar("SceneT")
 """What a fault is done to."""
+
+BACK_SECONDS: Final = {"process": 10.0, "cluster": 30.0}
+"""By tier: the former leader ought to be a healthy replica again within so long after the repair."""
 
 
 @dataclasses.dataclass(frozen=True)

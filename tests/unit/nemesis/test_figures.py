@@ -58,7 +58,11 @@ def test_a_result_cut_off_by_a_kill_is_left_out(tmp_path: pathlib.Path) -> None:
 
 def test_failed_runs_count_and_losses_are_summed() -> None:
     """A loss is never averaged away."""
-    runs = [result(100.0), result(300.0, problems=["x"], lost=["x"]), result(200.0, phases={"detect": 50.0})]
+    runs = [
+        result(100.0, reads=7, stale=[]),
+        result(300.0, problems=["x"], lost=["x"], reads=7, stale=["x"]),
+        result(200.0, phases={"detect": 50.0}),
+    ]
     summary = figures.summarise(runs, faults.FAULTS, figures.PROCESS)
     told = summary["faults"]["server-killed"]
     assert told["gap_ms"] == {"runs": 3, "median": 200.0, "p90": 300.0, "p95": 300.0, "max": 300.0}
@@ -73,7 +77,21 @@ def test_failed_runs_count_and_losses_are_summed() -> None:
         "second_leader_runs": 0,
         "api_away_runs": 0,
         "operator_away_runs": 0,
+        "reading_runs": 2,
+        "stale_runs": 1,
     } == summary["totals"]
+
+
+def test_the_return_of_the_former_leader_is_judged_like_the_gap() -> None:
+    """At p95 of the process tier it misses ten seconds, at p90 of the cluster tier it keeps thirty."""
+    runs = [result(100.0, back_ms=back) for back in [9_000.0] * 18 + [11_000.0] * 2]
+    told = {
+        tier: figures.summarise(runs, kinds, tier)
+        for tier, kinds in ((figures.PROCESS, faults.FAULTS), (figures.CLUSTER, clusterfaults.FAULTS))
+    }
+    assert ["server-killed (former leader back)"] == figures.missed(told[figures.PROCESS])
+    assert [] == figures.missed(told[figures.CLUSTER])
+    assert [10.0, 30.0] == [summary["faults"]["server-killed"]["back_goal_s"] for summary in told.values()]
 
 
 def test_the_table_has_a_line_for_each_fault() -> None:

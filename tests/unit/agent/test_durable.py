@@ -70,6 +70,30 @@ def test_only_one_process_holds_a_volume(tmp_path: Path) -> None:
     os.close(held)
 
 
+def test_i1_a_promise_is_synced_before_it_is_renamed_and_its_folder_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses its power keeps the promise of before or the new one, whole and under its name."""
+    made = Volume(tmp_path)
+    made.write_promise(Sworn(1))
+    sync, rename, steps = os.fsync, os.replace, list[tuple[str, Sworn | None]]()
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        steps.append(("folder" if path == made.agent else path.read_text().strip(), made.read_promise()))
+
+    def renamed(source: Path, target: Path) -> None:
+        rename(source, target)
+        steps.append((f"to {target.name}", made.read_promise()))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    made.write_promise(Sworn(2))
+    content = (made.agent / "promise.json").read_text().strip()
+    assert [(content, Sworn(1)), ("to promise.json", Sworn(2)), ("folder", Sworn(2))] == steps
+
+
 def test_entries_of_new_folders_are_made_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Making a folder syncs the folder above it, for each that was missing."""
     synced: list[Path] = []

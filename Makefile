@@ -60,8 +60,8 @@ test-cluster: setup ## the promises on a real three-node Kubernetes
 test-model: setup ## the election core: exhaustive model check and 20,000 simulated schedules
 	$(PYTEST) tests/model -q -m "not long" -n auto --dist worksteal
 
-test-long: setup ## what takes minutes: kills at random moments, side-by-side clusters, long fuzzing
-	$(PYTEST) tests -q -m long --timeout 1800
+test-long: setup ## what takes minutes: kills at random moments, side-by-side clusters, long fuzzing; K=words for some, FIGURES=1 keeps how they went
+	$(PYTEST) tests -q -m long --timeout 1800 $(if $(K),-k '$(K)') $(if $(FIGURES),-p tools.longtests)
 
 coverage: ## of the unit and process tiers together; below 85 % fails
 	$(BIN)/coverage combine --quiet --keep --data-file=.coverage .coverage-parts/*

@@ -114,10 +114,19 @@ class EffectiveFailover(model.Model):
     when_unsafe: spec.WhenUnsafe = spec.WhenUnsafe.WAIT
 
 
+class EffectiveWindow(model.Model):
+    """A time that comes again every week, in UTC."""
+
+    days: Annotated[tuple[spec.Weekday, ...], pydantic.Field(json_schema_extra=model.atomic())]
+    start: str
+    hours: int
+
+
 class EffectiveMaintenance(model.Model):
-    """Whether the operator keeps its hands off."""
+    """When the operator may touch running databases by itself; without a window upgrades wait for a person."""
 
     paused: bool
+    window: EffectiveWindow | None = None
 
 
 class EffectiveDeletion(model.Model):
@@ -186,10 +195,17 @@ def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> Effec
         failover=EffectiveFailover(
             when_unsafe=(wanted.failover or spec.Failover()).when_unsafe or spec.WhenUnsafe.WAIT
         ),
-        maintenance=EffectiveMaintenance(paused=maintenance.paused or False),
+        maintenance=EffectiveMaintenance(paused=maintenance.paused or False, window=_window(maintenance.window)),
         deletion=EffectiveDeletion(volumes=deletion.volumes or defaults.volumes),
         adopt=wanted.adopt or None,
     )
+
+
+def _window(wanted: spec.Window | None) -> EffectiveWindow | None:
+    if wanted is None:
+        return None
+    days = tuple(day for day in spec.Weekday if wanted.days is None or day in wanted.days)
+    return EffectiveWindow(days=days, start=wanted.start, hours=wanted.hours)
 
 
 def _resources(wanted: spec.Resources, defaults: Defaults) -> EffectiveResources:

@@ -26,6 +26,7 @@ LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 UID: Final = r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
 PARAMETER: Final = r"^[a-z_][a-z0-9_.]*$"
+TIME: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 RESERVED_DATABASES: Final = ("postgres", "template0", "template1")
 RESERVED_OWNERS: Final = (
     "ca", "tls", "identity", "map", "trust", "config",
@@ -69,6 +70,18 @@ class WhenUnsafe(enum.StrEnum):
 
     WAIT = "Wait"
     PROMOTE_WITH_LOSS = "PromoteWithLoss"
+
+
+class Weekday(enum.StrEnum):
+    """Days of the week, Monday first."""
+
+    MON = "Mon"
+    TUE = "Tue"
+    WED = "Wed"
+    THU = "Thu"
+    FRI = "Fri"
+    SAT = "Sat"
+    SUN = "Sun"
 
 
 class TaintEffect(enum.StrEnum):
@@ -273,11 +286,27 @@ class Failover(model.Model):
     on without them: commits that only the missing ones hold are lost."""
 
 
+class Window(model.Model):
+    """A time that comes again every week, in UTC."""
+
+    days: Annotated[
+        list[Weekday] | None, pydantic.Field(min_length=1, max_length=7, json_schema_extra=model.atomic())
+    ] = None
+    """Days on which it begins: Mon, Tue, Wed, Thu, Fri, Sat, Sun. Default every day."""
+    start: Annotated[str, pydantic.Field(pattern=TIME, max_length=5)]
+    """When it begins, in UTC, quoted: "02:00"."""
+    hours: Annotated[int, pydantic.Field(ge=1, le=24)]
+    """How long it lasts, also past midnight."""
+
+
 class Maintenance(model.Model):
-    """Keeping the operator's hands off."""
+    """When the operator may touch running databases by itself."""
 
     paused: bool | None = None
     """True: the operator observes and reports, and changes nothing. The databases run on."""
+    window: Window | None = None
+    """When pods that are of an earlier operator or image are made anew by themselves, in order. Without one they wait
+    for the annotation covet.dev/restart. Edits of this object are carried out at once, in or out of it."""
 
 
 class Deletion(model.Model):
@@ -323,7 +352,7 @@ class ClusterSpec(model.Model):
     failover: Failover | None = None
     """What happens where no failover is safe."""
     maintenance: Maintenance | None = None
-    """Keeping the operator's hands off."""
+    """When the operator may touch running databases by itself."""
     deletion: Deletion | None = None
     """What happens when the object is deleted."""
     adopt: Annotated[str | None, pydantic.Field(pattern=UID, max_length=36)] = None

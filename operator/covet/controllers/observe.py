@@ -82,8 +82,8 @@ class Observer:
         metadata = body["metadata"]
         ref = ClusterRef(metadata["name"], metadata["namespace"], metadata["uid"])
         objects = await self._objects(ref)
-        loaded, spec, problems = self._spec(body)
         identity, identity_problem = reading.birth_record(objects, ref)
+        loaded, spec, problems = self._spec(body, identity)
         if identity is None and identity_problem is None:
             identity_problem = remains.judge(objects.values(), ref)
         if identity is None and spec is not None and not problems:
@@ -221,11 +221,15 @@ class Observer:
                     found[ledger.key_of(item)] = item
         return found
 
-    def _spec(self, body: Manifest) -> tuple[api.CovetCluster | None, EffectiveSpec | None, tuple[Finding, ...]]:
-        """Read the spec; what cannot be read or honoured is a finding."""
+    def _spec(
+        self, body: Manifest, identity: Identity | None
+    ) -> tuple[api.CovetCluster | None, EffectiveSpec | None, tuple[Finding, ...]]:
+        """Read the spec, its gaps filled as at birth; what cannot be read or honoured is a finding."""
         try:
             loaded = api.load(body)
-            spec = defaults.effective(loaded.spec)
+            spec = defaults.effective(
+                loaded.spec, identity.born.defaults_version if identity is not None else defaults.NEWEST
+            )
         except SpecError as error:
             return None, None, (Finding(error.reason, error.message, stalls=True),)
         versions = tuple(self._settings.postgres_images)

@@ -10,7 +10,7 @@ from covet.core.errors import ConflictError
 from covet.kube import resources
 from covet.manifests import metadata
 from covet.planner import actions as act
-from covet.planner import restarts
+from covet.planner import restarts, rollout
 from covet.planner.telling import News
 
 
@@ -25,8 +25,7 @@ async def restart_instance(means: Means, seen: Seen, action: act.RestartInstance
     shard = next(found for found in seen.facts.shards if found.name == action.shard)
     pod = seen.objects.get((resources.POD.kind, seen.ref.namespace, names.pod(action.instance)))
     known = await freshness.fresh_record(means, seen, action.shard)
-    moment = restarts.since(seen.facts.annotations, means.clock.wall())
-    wanted = restarts.Wanted(known, seen.facts.wanted_specs[action.shard], moment)
+    wanted = rollout.wishes(seen.facts, known, seen.facts.wanted_specs[action.shard], means.clock.wall())
     now = restarts.judge(await freshness.asked_again(means, seen, shard), wanted)
     if pod is None or now.step != action:
         raise ConflictError("ShardChanged", f"{action.shard} is not as it was seen: {now.waits or 'looking again.'}")

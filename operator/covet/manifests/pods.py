@@ -86,7 +86,10 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
 
 
 def asked(wanted: EffectiveSpec) -> str:
-    """Return a digest of what a user asks of the pods themselves: an upgrade of Covet leaves it as it is."""
+    """Return a digest of what a user asks of the pods themselves: an upgrade of Covet leaves it as it is.
+
+    Another digest means a restart, so a field that comes later counts only where it is set.
+    """
     wishes = [part.model_dump(mode="json", by_alias=True) for part in (wanted.resources, wanted.scheduling)]
     return hashlib.sha256(json.dumps(wishes, sort_keys=True).encode()).hexdigest()[:16]
 

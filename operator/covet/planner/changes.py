@@ -49,6 +49,7 @@ _RESHARD: Final = (
     " with the shards that it has."
 )
 _POD: Final = "The pods are made anew with it, replicas first."
+_WINDOW: Final = "The operator goes by it from the next round; what an upgrade brought is restarted in it, in order."
 
 FATES: Final[Mapping[str, Fate]] = {
     "engine.name": Fate(Way.REFUSED, "Data does not move between engines in place.", reason="SpecInvalid"),
@@ -87,6 +88,9 @@ FATES: Final[Mapping[str, Fate]] = {
     "database.owner": Fate(Way.REFUSED, "The role is made once, at birth.", reason="RenameUnsupported"),
     "failover.whenUnsafe": _live("The operator goes by it from the next round."),
     "maintenance.paused": _live("The operator keeps its hands off from the next round."),
+    "maintenance.window.days": _live(_WINDOW),
+    "maintenance.window.start": _live(_WINDOW),
+    "maintenance.window.hours": _live(_WINDOW),
     "deletion.volumes": _live(
         "What belongs to the volumes gets or loses its owner, and goes with it.",
         "StatefulSet", "ConfigMap", "Secret", "PersistentVolumeClaim",

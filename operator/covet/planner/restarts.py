@@ -4,8 +4,8 @@ Replicas first, one at a time; then the primary hands over to one of them, and c
 away unless every other instance of the shard does its work: then a shard is never short of more than one, and every
 commit has its quorum. What is down already may be replaced at any time.
 
-An edit of the user's is carried out by itself. What only an upgrade of the operator brings waits for a person's word
-(`covet.dev/restart`), for an upgrade changes no running pod.
+An edit of the user's is carried out by itself. What only an upgrade of the operator brings waits for the maintenance
+window or a person's word (`covet.dev/restart`), for an upgrade changes no running pod.
 """
 
 import dataclasses
@@ -33,11 +33,13 @@ class Wanted:
 
     Args:
         since: instances whose pods are older shall be restarted; None for no such order.
+        upgrading: whether pods that only an upgrade of the operator made old shall be restarted too.
     """
 
     record: ShardRecord
     spec: ShardSpec
     since: dt.datetime | None = None
+    upgrading: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +87,7 @@ def judge(seen: ShardFacts, wanted: Wanted) -> Verdict:
         seen: what was observed of it.
         wanted: what it should be.
     """
-    reasons = {instance.name: reason for instance in seen.instances if (reason := _reason(instance, wanted.since))}
+    reasons = {instance.name: reason for instance in seen.instances if (reason := _reason(instance, wanted))}
     broken = next((instance for instance in seen.instances if _is_replaceable(instance)), None)
     if broken is not None:
         why = reasons.get(broken.name, "its pod cannot run, and its template has changed")
@@ -148,7 +150,7 @@ def is_older(instance: InstanceFacts, moment: dt.datetime | None) -> bool:
     return moment is not None and created is not None and created < moment
 
 
-def _reason(instance: InstanceFacts, moment: dt.datetime | None) -> str | None:
+def _reason(instance: InstanceFacts, wanted: Wanted) -> str | None:
     """Return why an instance shall be restarted, None if it shall not."""
     pod, answer = instance.pod, instance.agent
     if pod is None:
@@ -157,7 +159,9 @@ def _reason(instance: InstanceFacts, moment: dt.datetime | None) -> str | None:
         return "resources or scheduling of its pod have changed"
     if isinstance(answer, AgentStatus) and answer.pending_restart and answer.parameter_problem is None:
         return f"{', '.join(answer.pending_restart)} takes effect with a start of the server"
-    return "a restart was ordered" if is_older(instance, moment) else None
+    if is_older(instance, wanted.since):
+        return "a restart was ordered"
+    return "an upgrade is due in the maintenance window" if wanted.upgrading and pod.outdated else None
 
 
 def _is_replaceable(instance: InstanceFacts) -> bool:

@@ -5,12 +5,14 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from covet.api.effective import EffectiveWindow
 from covet.core import events, names
-from covet.planner import restarts
+from covet.core.agentapi import ShardSpec
+from covet.planner import restarts, windows
 from covet.planner.actions import HandOver, SettleOrder
 from covet.planner.facts import ClusterFacts
 from covet.planner.plan import PendingChange, ShardPlan
-from covet.planner.record import Identity
+from covet.planner.record import Identity, ShardRecord
 from covet.planner.restarts import Verdict, Wanted
 
 SKEW: Final = dt.timedelta(minutes=1)
@@ -33,9 +35,8 @@ def arrange(
         plans: what is to be done otherwise.
         now: wall-clock time; an order is judged by it.
     """
-    moment = restarts.since(facts.annotations, now)
     judged = {
-        seen.name: (seen, Wanted(record, spec, moment))
+        seen.name: (seen, wishes(facts, record, spec, now))
         for seen in facts.shards
         if (record := identity.shard(seen.name)) is not None and (spec := facts.wanted_specs.get(seen.name)) is not None
     }
@@ -46,6 +47,15 @@ def arrange(
         busy |= {name: sentence for name, sentence in lacking.items() if sentence is not None}
         verdicts = bound(facts, verdicts, busy)
     return tuple(_with_step(plan, verdicts.get(plan.name)) for plan in plans), verdicts
+
+
+def wishes(facts: ClusterFacts, record: ShardRecord, spec: ShardSpec, now: dt.datetime) -> Wanted:
+    """Return what a shard's restarts are judged by at a moment: its record, its spec, an order, the window."""
+    return Wanted(record, spec, restarts.since(facts.annotations, now), windows.is_open(_window(facts), now))
+
+
+def _window(facts: ClusterFacts) -> EffectiveWindow | None:
+    return facts.spec.maintenance.window if facts.spec is not None else None
 
 
 def _with_step(plan: ShardPlan, verdict: Verdict | None) -> ShardPlan:
@@ -106,14 +116,14 @@ def pending(facts: ClusterFacts, verdicts: Mapping[str, Verdict], now: dt.dateti
         now: wall-clock time; an order is judged by it.
     """
     waits = " ".join(dict.fromkeys(verdict.waits for verdict in verdicts.values() if verdict.waits))
-    return tuple(_pending(facts, f" It waits: {waits}" if waits else "", restarts.since(facts.annotations, now)))
+    return tuple(_pending(facts, f" It waits: {waits}" if waits else "", now))
 
 
-def _pending(facts: ClusterFacts, tail: str, moment: dt.datetime | None) -> Iterator[PendingChange]:
+def _pending(facts: ClusterFacts, tail: str, now: dt.datetime) -> Iterator[PendingChange]:
     for setting, waiting in sorted(_settings(facts).items()):
         message = f"Takes effect when the server restarts on {', '.join(waiting)}, replicas first.{tail}"
         yield PendingChange(f"spec.engine.parameters.{setting}", "RestartNeeded", message)
-    edited, ordered, outdated = _pods(facts, moment)
+    edited, ordered, outdated = _pods(facts, restarts.since(facts.annotations, now))
     if edited:
         message = f"Pods are made anew, replicas first; left are {', '.join(edited)}.{tail}"
         yield PendingChange("spec", "PodRestartNeeded", message)
@@ -121,11 +131,20 @@ def _pending(facts: ClusterFacts, tail: str, moment: dt.datetime | None) -> Iter
         message = f"Restarts were ordered; left are {', '.join(ordered)}.{tail}"
         yield PendingChange(f"metadata.annotations[{names.ANNOTATION_RESTART}]", "RestartOrdered", message)
     if outdated:
-        message = (
-            f"{', '.join(outdated)} started before the operator or its images changed, and run on. To restart them in"
-            f" order, annotate the cluster with {names.ANNOTATION_RESTART}=<the moment of now, RFC 3339>."
-        )
-        yield PendingChange("upgrade", "UpgradeWaits", message)
+        message = f"{', '.join(outdated)} started before the operator or its images changed"
+        yield PendingChange("upgrade", "UpgradeWaits", f"{message}, and {_way(_window(facts), tail, now)}")
+
+
+def _way(window: EffectiveWindow | None, tail: str, now: dt.datetime) -> str:
+    """Return how pods of an earlier version are made anew, as the end of a sentence."""
+    if window is not None and windows.is_open(window, now):
+        return f"are made anew in order, for the maintenance window is open.{tail}"
+    until = f" until the maintenance window ({windows.described(window)})" if window is not None else ""
+    early = " now" if window is not None else ""
+    return (
+        f"run on{until}. To restart them in order{early}, annotate the cluster with"
+        f" {names.ANNOTATION_RESTART}=<the moment of now, RFC 3339>."
+    )
 
 
 def _settings(facts: ClusterFacts) -> dict[str, list[str]]:

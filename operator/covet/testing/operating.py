@@ -78,9 +78,11 @@ class OperatorProcess:
     Args:
         url: of the API server.
         folder: for its kubeconfig and `operator.log`.
+        source: folder with the modules of another version of Covet, None for this one.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, source: Path | None = None) -> None:
+        self._source = source
         self._config = folder / "operator.kubeconfig"
         write_kubeconfig(self._config, url)
         self.log = folder / "operator.log"
@@ -132,6 +134,8 @@ class OperatorProcess:
     async def _launch(self, log: IO[bytes]) -> asyncio.subprocess.Process:
         arguments = ("--kubeconfig", str(self._config), "--identity", "one", "--health-port", "0")
         chosen = {"COVET_NAMESPACE": NAMESPACE, "COVET_POSTGRES_IMAGES": json.dumps({"15": "image:15"})}
+        if self._source is not None:
+            chosen["PYTHONPATH"] = str(self._source)
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "covet", *arguments, env={**os.environ, **chosen}, stdout=log, stderr=log
         )
@@ -148,10 +152,12 @@ class Ground:
     Args:
         folder: for what the operator leaves behind.
         sync_every: seconds between looks of the kubelet.
+        source: of the operator, None for this version of Covet.
     """
 
-    def __init__(self, folder: Path, sync_every: float = _SYNC_EVERY) -> None:
+    def __init__(self, folder: Path, sync_every: float = _SYNC_EVERY, source: Path | None = None) -> None:
         self._folder = folder
+        self._source = source
         self._sync_every = sync_every
         self.server = ApiServer()
         self.kubelet = Kubelet(self.server)
@@ -166,7 +172,7 @@ class Ground:
         """
         await self.server.start()
         define(self.server)
-        self.operator = OperatorProcess(self.server.url, self._folder)
+        self.operator = OperatorProcess(self.server.url, self._folder, self._source)
         kubelet = asyncio.create_task(self._sync())
         await self.operator.start()
         try:
@@ -181,6 +187,12 @@ class Ground:
             raise outcome or AssertionError("the kubelet ended")
         if self.kubelet.violations:
             raise AssertionError(f"orders that must never be given: {self.kubelet.violations}")
+
+    async def exchange(self, source: Path | None) -> None:
+        """End the operator, and have one of another version in its place."""
+        await self.operator.stop()
+        self.operator = OperatorProcess(self.server.url, self._folder, source)
+        await self.operator.start()
 
     async def _sync(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """Every field that a user can change is applied, listed as pending, or refused: none is ignored in silence."""
 
 import dataclasses
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -36,10 +37,13 @@ BEFORE: dict[str, Any] = {
     },
     "database": {"name": "shop", "owner": "clerk"},
     "failover": {"whenUnsafe": "Wait"},
-    "maintenance": {"paused": False},
+    "maintenance": {"paused": False, "window": {"days": ["Mon"], "start": "02:00", "hours": 4}},
     "deletion": {"volumes": "Keep"},
 }
 OBJECTS, AGENTS, PENDING, REFUSED, PLANNER, OUTAGE = "objects", "agents", "pending", "refused", "planner", "outage"
+UPGRADE = "upgrade"
+MOMENTS = tuple(NOW + dt.timedelta(days=days, hours=hours) for days in (4, 5) for hours in (3, 7))
+"""A Monday and a Tuesday, 03:00 and 07:00."""
 CHANGES: dict[str, tuple[Any, str]] = {
     "engine.name": ("MySQL", REFUSED),
     "engine.version": ("16", PENDING),
@@ -61,6 +65,9 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "database.owner": ("boss", REFUSED),
     "failover.whenUnsafe": ("PromoteWithLoss", OUTAGE),
     "maintenance.paused": (True, PLANNER),
+    "maintenance.window.days": (["Tue"], UPGRADE),
+    "maintenance.window.start": ("04:00", UPGRADE),
+    "maintenance.window.hours": (6, UPGRADE),
     "deletion.volumes": ("Delete", OBJECTS),
     "adopt": ("00000000-0000-4000-8000-000000000000", PENDING),
 }
@@ -136,6 +143,8 @@ def outcomes(path: str, value: Any) -> set[str]:
         found.add(PLANNER)
     if forces(fields.changed(BEFORE, path, value)):
         found.add(OUTAGE)
+    if upgrades(fields.changed(BEFORE, path, value)) != upgrades(BEFORE):
+        found.add(UPGRADE)
     return found
 
 
@@ -152,6 +161,30 @@ def forces(document: dict[str, Any]) -> bool:
     )
     plan = cluster.plan_cluster(dataclasses.replace(facts, shards=(outage, *facts.shards[1:])), NOW)
     return any(isinstance(action, act.ForcePromotion) for action in plan.shards[0].actions)
+
+
+def upgrades(document: dict[str, Any]) -> list[dt.datetime]:
+    """Return the moments at which a pod of an earlier version is made anew, by what a spec says of maintenance."""
+    kept = filled(document).maintenance.model_copy(update={"paused": False})
+    facts = observed(BEFORE)
+    assert facts.spec is not None
+    shard = facts.shards[0]
+    replica = shard.instances[1]
+    assert replica.pod is not None
+    old = dataclasses.replace(replica, pod=dataclasses.replace(replica.pod, outdated=True))
+    shards = (
+        dataclasses.replace(shard, instances=(shard.instances[0], old, *shard.instances[2:])),
+        *facts.shards[1:],
+    )
+    spec_now = facts.spec.model_copy(update={"maintenance": kept})
+    later = dataclasses.replace(facts, spec=spec_now, shards=shards, stale=())
+    return [
+        moment
+        for moment in MOMENTS
+        if any(
+            isinstance(action, act.RestartInstance) for action in cluster.plan_cluster(later, moment).shards[0].actions
+        )
+    ]
 
 
 def ready(said: ClusterStatus) -> tuple[str, int]:

@@ -149,7 +149,7 @@ FAULTS: dict[str, tuple[Fault, str, str, str]] = {
     ),
     "an old definition": (
         edited("CustomResourceDefinition", "covetclusters.covet.dev", drop_field),
-        "bad", "Definition", "does not know spec.maintenance, spec.maintenance.paused.",
+        "bad", "Definition", "does not know spec.maintenance, spec.maintenance.paused,",
     ),
     "no operator": (
         gone(resources.POD, SYSTEM, "covet-7d9-x"),

@@ -28,7 +28,7 @@ BEFORE: dict[str, Any] = {
     },
     "database": {"name": "shop", "owner": "clerk"},
     "failover": {"whenUnsafe": "Wait"},
-    "maintenance": {"paused": False},
+    "maintenance": {"paused": False, "window": {"days": ["Mon"], "start": "02:00", "hours": 4}},
     "deletion": {"volumes": "Keep"},
 }
 OTHERS: dict[str, Any] = {
@@ -52,6 +52,9 @@ OTHERS: dict[str, Any] = {
     "database.owner": "boss",
     "failover.whenUnsafe": "PromoteWithLoss",
     "maintenance.paused": True,
+    "maintenance.window.days": ["Tue"],
+    "maintenance.window.start": "04:00",
+    "maintenance.window.hours": 6,
     "deletion.volumes": "Delete",
     "adopt": "00000000-0000-4000-8000-000000000000",
 }

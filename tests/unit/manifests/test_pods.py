@@ -194,6 +194,22 @@ def test_the_server_has_time_to_stop() -> None:
     assert 60 == pod()["spec"]["terminationGracePeriodSeconds"]
 
 
+PLACED = {
+    "resources": {"limits": {"memory": "2Gi"}},
+    "scheduling": {
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "topologyKey": "topology.kubernetes.io/zone",
+    },
+}
+
+
+@pytest.mark.parametrize(("fields", "digest"), [({}, "3d9b89713ee2132a"), (PLACED, "0c6e9a274d2d690a")])
+def test_pods_that_run_somewhere_ask_for_the_same(fields: dict[str, Any], digest: str) -> None:
+    """Never change these: with another digest an upgrade of the operator would restart every database there is."""
+    assert digest == pod(**fields)["metadata"]["annotations"][names.ANNOTATION_ASKED]
+
+
 @pytest.mark.parametrize(
     ("fields", "differs"),
     [

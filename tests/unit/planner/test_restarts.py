@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from covet.api import effective, spec
 from covet.core import events, names
 from covet.core.agentapi import AgentStatus
 from covet.core.agentorders import SwitchoverOrder
@@ -97,6 +98,43 @@ def test_an_upgrade_waits_for_a_persons_word() -> None:
     settled(world)
     assert ["s0-b", "s0-c", ">s0-b", "s0-a"] == restarted(world)
     assert [] == waiting(world.facts())
+
+
+def test_an_upgrade_is_rolled_out_in_the_maintenance_window() -> None:
+    """Until it opens the pods run on, and it is said when that is; then they are made anew without a word."""
+    world = whole()
+    change(world, "upgrade")
+    keep_window(world, "Fri")
+    for _ in range(5):
+        turn(world)
+    assert [] == restarted(world)
+    ((reason, message),) = waiting(world.facts())
+    assert "UpgradeWaits" == reason
+    assert "run on until the maintenance window (Fri from 00:00 UTC, 1 hour long)" in message
+    keep_window(world, "Thu")
+    assert "the maintenance window is open" in waiting(world.facts())[0][1]
+    settled(world)
+    assert ["s0-b", "s0-c", ">s0-b", "s0-a"] == restarted(world)
+    assert [] == waiting(world.facts())
+
+
+def keep_window(world: World, day: str) -> None:
+    """Have the first hour of a day be the maintenance window; `NOW` is the first moment of a Thursday."""
+    window = effective.EffectiveWindow(days=(spec.Weekday(day),), start="00:00", hours=1)
+    kept = world.wanted.maintenance.model_copy(update={"window": window})
+    world.wanted = world.wanted.model_copy(update={"maintenance": kept})
+
+
+def test_an_open_window_takes_nothing_from_a_shard_that_is_not_whole() -> None:
+    """What is waited for stands in the entry."""
+    world = whole()
+    change(world, "upgrade", ["shop-s0-b"])
+    keep_window(world, "Thu")
+    world.unreachable.add("shop-s0-c")
+    for _ in range(5):
+        turn(world)
+    assert [] == restarted(world)
+    assert "The agent of shop-s0-c does not answer." in waiting(world.facts())[0][1]
 
 
 def test_nothing_that_serves_is_taken_while_another_instance_is_away() -> None:

@@ -79,7 +79,7 @@ devcluster-up: setup-demo ## a three-node Kubernetes of our own, named dev
 devcluster-down: ## stop it and leave no trace
 	@if [ -x $(PY) ]; then $(PY) -m tests.e2e.devcluster down; else echo "nothing was set up here"; fi
 
-images: setup-demo ## build the images; PUSH=registry pushes them
+images: setup-demo ## build the images; PUSH=registry pushes them and writes their digests into dist/images.yaml
 	@python3 -m tools.images build $(if $(PUSH),--push $(PUSH))
 
 generate: setup ## write CRDs, reference pages, alerts and dashboards from their sources

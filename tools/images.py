@@ -6,7 +6,7 @@ Python registry and the wheels' layer changes only with the lock file; the layer
 the last and small. Without Docker, `buildah` builds in a chroot on a Debian that `mmdebstrap` made.
 
     python3 -m tools.images build                prints name and archive of each image
-    python3 -m tools.images build --push REGISTRY
+    python3 -m tools.images build --push REGISTRY    and writes dist/images.yaml, values of the chart with digests
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tools import bootstrap
 
 ROOT = bootstrap.ROOT
 CACHE = bootstrap.CACHE / "images"
+VALUES = ROOT / "dist" / "images.yaml"
 STORAGE = ("--root", str(CACHE / "storage"), "--runroot", str(CACHE / "run"), "--storage-driver", "overlay")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 DEBIAN = "localhost/debian:bookworm"
@@ -244,6 +245,26 @@ def push(registry: str, tags: Sequence[str], storage: Sequence[str] = STORAGE) -
     return found
 
 
+def values(pushed: Sequence[str]) -> str:
+    """Return values of the chart covet, as YAML, that name images by their digests.
+
+    Args:
+        pushed: what `push` returned for `IMAGES`.
+    """
+    registries = {name.rpartition("/")[0] for name in pushed}
+    short = {image.folder: name.rpartition("/")[2] for image, name in zip(IMAGES, pushed, strict=True)}
+    major = dict(next(image.arguments for image in IMAGES if image.folder == "postgres"))["MAJOR"]
+    lines = (
+        "# The images of a release by their digests: helm upgrade ... --values images.yaml",
+        "images:",
+        f"  registry: {registries.pop()}",
+        f"  operator: {short['operator']}",
+        "  postgres:",
+        f'    "{major}": {short["postgres"]}',
+    )
+    return "\n".join(lines) + "\n"
+
+
 def _push(tag: str, target: str, storage: Sequence[str]) -> str:
     host = target.partition("/")[0].rpartition(":")[0] or target.partition("/")[0]
     plain = ("--tls-verify=false",) if host in LOOPBACK else ()
@@ -270,8 +291,12 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         built = builder()()
         if chosen.push:
-            for name in push(chosen.push, [image.tag for image in IMAGES]):
+            pushed = push(chosen.push, [image.tag for image in IMAGES])
+            for name in pushed:
                 say(f"pushed {name}")
+            VALUES.parent.mkdir(exist_ok=True)
+            VALUES.write_text(values(pushed))
+            say(f"values of the chart with these digests: {VALUES.relative_to(ROOT)}")
     print(json.dumps(built, indent=1))
 
 

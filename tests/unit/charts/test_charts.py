@@ -322,6 +322,16 @@ def test_the_charts_know_which_kubernetes_they_need() -> None:
         assert ">=1.29.0-0" == described["kubeVersion"]
 
 
+@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("chart", ["covet", "covet-crds"])
+@pytest.mark.parametrize(("version", "good"), [("1.28.15", False), ("1.29.0", True), ("1.30.1-gke.100", True)])
+def test_an_older_kubernetes_is_refused(major: str, chart: str, version: str, good: bool) -> None:
+    """Helm says which version it takes, before anything is installed; vendors' own endings of a version do no harm."""
+    done = helm(major, "template", "covet", str(CHARTS / chart), "--kube-version", version)
+    assert good is (done.returncode == 0), done.stderr
+    assert good or "requires kubeVersion: >=1.29.0-0" in done.stderr
+
+
 def test_every_value_is_described_by_the_schema() -> None:
     """A value without a schema could be mistyped unseen."""
     values = yaml.safe_load((CHARTS / "covet" / "values.yaml").read_text(encoding="utf-8"))

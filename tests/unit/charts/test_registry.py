@@ -1,14 +1,18 @@
 """Images from a registry of one's own: what a value says arrives in the pods of the operator and of the databases."""
 
+import json
+import pathlib
 from typing import Any
 
 import pytest
+import yaml
 
 from covet.core import settings
 from covet.manifests import instances
 from covet.manifests.pods import Image
 from tests.unit.charts import test_charts as charts
 from tests.unit.manifests import samples
+from tools import images as push
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -37,6 +41,23 @@ def test_tags_and_digests_get_the_registry_in_front(reference: str) -> None:
     )
     assert {f"reg.example:5000/covet/covet-operator{reference}"} == images(charts.operator_pod(*values)["spec"])
     assert {f"reg.example:5000/covet/covet-postgres{reference}"} == images(database_pod(*values))
+
+
+def test_what_was_pushed_is_installed_by_its_digest(tmp_path: pathlib.Path) -> None:
+    """The file that a push leaves behind is all that a release needs to name its images."""
+    pushed = [
+        f"reg.example:5000/covet/covet-{name}@sha256:{digit * 64}"
+        for name, digit in (("postgres", "1"), ("operator", "2"))
+    ]
+    (tmp_path / "images.yaml").write_text(push.values(pushed))
+    arguments = ("template", "covet", str(charts.CHARTS / "covet"), "--values", str(tmp_path / "images.yaml"))
+    for major in charts.MAJORS:
+        done = charts.helm(major, *arguments)
+        assert 0 == done.returncode, done.stderr
+        (pod,) = [made["spec"]["template"] for made in yaml.safe_load_all(done.stdout) if made["kind"] == "Deployment"]
+        (container,) = pod["spec"]["containers"]
+        databases = next(entry["value"] for entry in container["env"] if entry["name"] == "COVET_POSTGRES_IMAGES")
+        assert (pushed[1], {"15": pushed[0]}) == (container["image"], json.loads(databases))
 
 
 def test_pull_secrets_are_named_in_every_pod() -> None:

@@ -1,11 +1,13 @@
 """Carrying out a plan: in order, stopping at the first failure; then we look again.
 
-Actions of the cluster come first; then every shard goes its own way, so that a slow or broken shard
-holds up no other. What cannot be taken back reads what it depends on once more, straight
-from the API server.
+Actions of the cluster come first; then every shard goes its own way, so that a slow or broken shard holds up no other.
+Beside the shards goes upkeep, which holds up nothing at all. What cannot be taken back reads what it depends on once
+more, straight from the API server.
 """
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
@@ -82,7 +84,20 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
 }
 
 
-async def carry_out(means: Means, seen: Seen, plan: Plan, count: CountAction, done: list[act.Action]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a plan, also where it raises.
+
+    Args:
+        done: every action that was done.
+        failed: every one that failed.
+    """
+
+    done: list[act.Action] = dataclasses.field(default_factory=list)
+    failed: list[ActionError] = dataclasses.field(default_factory=list)
+
+
+async def carry_out(means: Means, seen: Seen, plan: Plan, count: CountAction, outcome: Outcome) -> None:
     """Carry out a plan.
 
     Args:
@@ -90,36 +105,56 @@ async def carry_out(means: Means, seen: Seen, plan: Plan, count: CountAction, do
         seen: the look that the plan was made from.
         plan: what to do.
         count: told of every action.
-        done: gets every action that was done, also when another one failed.
+        outcome: gets what came of each.
 
     Raises:
-        ActionError: an action failed; of several, one of the cluster or of the first shard.
+        ActionError: an action failed that something waits for; of several, one of the cluster or of the first shard.
+            Upkeep that failed stands in the outcome only.
     """
-    beside = _sequence(means, seen, plan.beside, count, done)
+    walk = _Walk(means, seen, count, outcome)
     freshness.raise_first(
-        await asyncio.gather(_in_order(means, seen, plan, count, done), beside, return_exceptions=True)
+        await asyncio.gather(_in_order(walk, plan), walk.sequence(plan.beside), return_exceptions=True)
     )
 
 
-async def _in_order(means: Means, seen: Seen, plan: Plan, count: CountAction, done: list[act.Action]) -> None:
-    await _sequence(means, seen, plan.actions, count, done)
-    lanes = [_sequence(means, seen, shard.actions, count, done) for shard in plan.shards if shard.actions]
-    freshness.raise_first(await asyncio.gather(*lanes, return_exceptions=True))
+async def _in_order(walk: "_Walk", plan: Plan) -> None:
+    await walk.sequence(plan.actions)
+    shards = [walk.sequence(shard.actions) for shard in plan.shards if shard.actions]
+    upkeep = [walk.alone(action) for action in plan.upkeep]
+    freshness.raise_first(await asyncio.gather(*shards, *upkeep, return_exceptions=True))
 
 
-async def _sequence(
-    means: Means, seen: Seen, actions: Iterable[act.Action], count: CountAction, done: list[act.Action]
-) -> None:
-    for action in actions:
+@dataclasses.dataclass(frozen=True)
+class _Walk:
+    """What every action of a plan is carried out with, and where its outcome goes."""
+
+    means: Means
+    seen: Seen
+    count: CountAction
+    outcome: Outcome
+
+    async def sequence(self, actions: Iterable[act.Action]) -> None:
+        """Carry out actions in order; the first failure ends it."""
+        for action in actions:
+            await self._one(action)
+
+    async def alone(self, action: act.Action) -> None:
+        """Carry out an action that nothing waits for."""
+        with contextlib.suppress(ActionError):
+            await self._one(action)
+
+    async def _one(self, action: act.Action) -> None:
         kind = type(action).__name__
         try:
-            means.kube.require_leave()
-            await _CARRIERS[type(action)](means, seen, action)
+            self.means.kube.require_leave()
+            await _CARRIERS[type(action)](self.means, self.seen, action)
         except CovetError as error:
-            count(kind, error.reason)
-            raise ActionError(action, error) from error
-        count(kind, "Done")
-        done.append(action)
+            self.count(kind, error.reason)
+            failure = ActionError(action, error)
+            self.outcome.failed.append(failure)
+            raise failure from error
+        self.count(kind, "Done")
+        self.outcome.done.append(action)
         _log.info(f"{kind} done", extra={"shard": getattr(action, "shard", None), "action": _brief(action)})
 
 

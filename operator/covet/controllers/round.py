@@ -4,20 +4,19 @@ import dataclasses
 import itertools
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from covet.controllers import act as acting
-from covet.controllers.act import ActionError
+from covet.controllers.act import ActionError, Outcome
 from covet.controllers.agents import Agents
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Observer, Seen
 from covet.controllers.pace import Moment
 from covet.controllers.report import Reporter
 from covet.controllers.rivals import Rivals
+from covet.controllers.setbacks import Setbacks
 from covet.core import events
 from covet.core.agentapi import AgentStatus
 from covet.core.clock import Clock
-from covet.core.errors import CovetError, RefusedError, UnreachableError
 from covet.core.settings import Settings
 from covet.kube import resources
 from covet.kube.client import Kube
@@ -32,9 +31,6 @@ from covet.planner.plan import Plan
 
 _log = logging.getLogger(__name__)
 _rounds = itertools.count(1)
-
-PATIENCE: Final = 10
-"""Failures of the same action in a row before they are called a finding; agents say no while they are busy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +85,9 @@ class Reconciler:
         lifetimes = Lifetimes(tools.settings.certificate_lifetime, tools.settings.authority_lifetime)
         self._means = Means(tools.kube, tools.clock, self._agents, applied, lifetimes=lifetimes)
         self._reporter = Reporter(tools.kube, tools.clock)
-        self._failures: tuple[str, int] = ("", 0)
-        self._failure: Finding | None = None
+        self._setbacks = Setbacks()
         self._told = ""
+        self._told_of_upkeep = ""
 
     async def close(self) -> None:
         """End the connections."""
@@ -117,13 +113,11 @@ class Reconciler:
         now = self._tools.clock.wall()
         plan = cluster.plan_cluster(seen.facts, now)
         self._log_plan(seen, plan)
-        if self._failures[0] not in _kinds(plan):
-            self._failures, self._failure = ("", 0), None
+        self._setbacks.planned(_kinds(plan))
         await self._say(body, seen, plan)
         if seen.facts.deleting:
-            return _moment(seen, plan, acted=False)
-        done = await self._do(seen, plan)
-        return _moment(seen, plan, acted=bool(done))
+            return _moment(seen, plan, Outcome())
+        return _moment(seen, plan, await self._do(seen, plan))
 
     async def _leave_alone(self, body: Manifest, rival: Finding) -> Moment:
         """Tell people that another operator serves the cluster; its status is the other one's to write.
@@ -140,26 +134,23 @@ class Reconciler:
 
     async def _say(self, body: Manifest, seen: Seen, plan: Plan) -> None:
         """Report before acting."""
-        said = status.report(seen.facts, plan, self._tools.clock.wall(), self._failure)
+        said = status.report(seen.facts, plan, self._tools.clock.wall(), self._setbacks.findings)
         await self._reporter.write_status(seen.ref, body, said)
         ready = any(entry.type == "Ready" and entry.status == "True" for entry in said.conditions)
         self._tools.ready(self._namespace, self._name, ready)
         for happened in telling.news(seen.facts.status, said):
             await self._announce(seen, happened)
-        failures = (self._failure,) if self._failure is not None else ()
-        await self._reporter.warn(seen.ref, (*plan.findings, *failures))
+        await self._reporter.warn(seen.ref, (*plan.findings, *self._setbacks.findings))
 
-    async def _do(self, seen: Seen, plan: Plan) -> list[act.Action]:
-        done: list[act.Action] = []
+    async def _do(self, seen: Seen, plan: Plan) -> Outcome:
+        outcome = Outcome()
         try:
-            await acting.carry_out(self._means, seen, plan, self._tools.count_action, done)
-        except ActionError as error:
-            self._remember(error)
-            raise
+            await acting.carry_out(self._means, seen, plan, self._tools.count_action, outcome)
         finally:
-            await self._tell(seen, done)
-        self._failures, self._failure = ("", 0), None
-        return done
+            self._setbacks.round(outcome.done, ((error.action, error.cause) for error in outcome.failed))
+            await self._tell(seen, outcome.done)
+        self._log_upkeep(outcome.failed)
+        return outcome
 
     async def _tell(self, seen: Seen, done: list[act.Action]) -> None:
         for action in done:
@@ -179,26 +170,12 @@ class Reconciler:
         else:
             await self._reporter.tell(seen.ref, happened.reason, happened.message)
 
-    def _remember(self, error: ActionError) -> None:
-        """Make a finding of a failure that a person should know of: at once if Kubernetes refuses, not an agent.
-
-        A conflict is a race, and the next round sees who won; one that comes again and again is none.
-        """
-        kind = type(error.action).__name__
-        same, count = self._failures
-        self._failures = (kind, count + 1 if same == kind else 1)
-        final = isinstance(error.cause, RefusedError) and isinstance(error.action, act.ClusterAction)
-        if not final and self._failures[1] < PATIENCE:
-            return
-        self._failure = Finding(_reason(error.cause), f"{kind} fails: {error.cause.message}")
-
     def _log_plan(self, seen: Seen, plan: Plan) -> None:
         line = f"{plan.reason}: {plan.message}"
         fields = {
             "round": next(_rounds),
             "cluster": f"{self._namespace}/{self._name}",
-            "next": [type(action).__name__ for action in (*plan.actions, *plan.beside)]
-            + [f"{shard.name}:{type(action).__name__}" for shard in plan.shards for action in shard.actions],
+            "next": [_named(action) for action in plan.everything],
         }
         level = logging.DEBUG if line == self._told and plan.empty else logging.INFO
         self._told = line
@@ -206,17 +183,23 @@ class Reconciler:
         for finding in plan.findings:
             _log.debug(finding.message, extra={**fields, "reason": finding.reason, "generation": seen.facts.generation})
 
+    def _log_upkeep(self, failed: Iterable[ActionError]) -> None:
+        """Log what failed and is tried again, once; failures of anything else end the round and are logged there."""
+        line = "; ".join(str(error) for error in failed)
+        level = logging.INFO if line != self._told_of_upkeep else logging.DEBUG
+        self._told_of_upkeep = line
+        if line:
+            _log.log(level, f"upkeep failed: {line}", extra={"cluster": f"{self._namespace}/{self._name}"})
+
 
 def _kinds(plan: Plan) -> list[str]:
     """Return the kinds of all actions of a plan, in order."""
-    everything = (*plan.actions, *plan.beside, *(action for shard in plan.shards for action in shard.actions))
-    return [type(action).__name__ for action in everything]
+    return [type(action).__name__ for action in plan.everything]
 
 
-def _reason(error: CovetError) -> str:
-    if isinstance(error, UnreachableError):
-        return events.AGENT_UNREACHABLE if error.reason != "ApiServerUnreachable" else error.reason
-    return error.reason
+def _named(action: act.Action) -> str:
+    shard = getattr(action, "shard", "")
+    return f"{shard}:{type(action).__name__}" if shard else type(action).__name__
 
 
 def _witnessed(body: Manifest, seen: Seen) -> Iterable[Observed]:
@@ -234,7 +217,7 @@ def _observed(resource: resources.Resource, item: Manifest, cluster: str) -> Obs
     return Observed(resource, (metadata["namespace"], metadata["name"]), metadata.get("resourceVersion", ""), cluster)
 
 
-def _moment(seen: Seen, plan: Plan, *, acted: bool) -> Moment:
+def _moment(seen: Seen, plan: Plan, outcome: Outcome) -> Moment:
     facts = seen.facts
     newborn = facts.identity is not None and not all(known.opened for known in facts.identity.shards)
     states = [
@@ -245,8 +228,8 @@ def _moment(seen: Seen, plan: Plan, *, acted: bool) -> Moment:
         for instance in shard.instances
     ]
     return Moment(
-        acted=acted,
-        settled=plan.settled or plan.reason == events.PAUSED,
+        acted=bool(outcome.done),
+        settled=(plan.settled or plan.reason == events.PAUSED) and not outcome.failed,
         stalled=any(finding.stalls for finding in plan.findings),
         newborn=newborn and not facts.paused,
         signature=f"{plan.reason}|{plan.message}|{states}|{_kinds(plan)}",

@@ -12,7 +12,6 @@ from covet.api.spec import WhenUnsafe
 from covet.core import events, names
 from covet.planner import (
     adoption,
-    authorities,
     endpoints,
     findings,
     forcing,
@@ -22,9 +21,11 @@ from covet.planner import (
     rollout,
     rotation,
     shard,
+    upkeep,
     volumes,
 )
 from covet.planner.actions import (
+    Action,
     AdoptIdentity,
     ApplyObjects,
     ClusterAction,
@@ -34,7 +35,6 @@ from covet.planner.actions import (
     IssueCertificates,
     LabelRoles,
     RecordIdentity,
-    RepeatObjects,
 )
 from covet.planner.facts import ClusterFacts, Finding, ObjectKey
 from covet.planner.plan import ROUTINE, PendingChange, Plan, ShardPlan
@@ -57,7 +57,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         return _begin(facts)
     planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity, now)), now)
     turn = rotation.decide(facts, facts.identity)
-    shards = rotation.arrange(tuple(_with_orders(facts, facts.identity, plan) for plan in planned), turn)
+    shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
     pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
     growing = volumes.is_growing(pending)
     wrong = (
@@ -70,48 +70,49 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     )
     held = _held(facts, facts.identity, now)
     if held is not None:
-        actions, reason, message = held
         if facts.paused:
-            pending = (*pending, *_paused_work(facts, shards))
-        return Plan(actions, reason, message, tuple(_without_actions(plan) for plan in shards), wrong, pending)
-    known = tuple(seen.name for seen in facts.shards)
-    strays = orders.strays(orders.read(facts.annotations), known)
-    done = tuple(found for found in (rollout.settle(facts, now), authorities.settle(facts, now)) if found is not None)
-    actions = (*_foundation(facts, now), *_publish(facts), *strays, *done)
-    actions += turn.actions if turn is not None else ()
-    reason, message = _waits_for(actions, shards)
+            pending = (*pending, *_paused_work(facts, shards, turn))
+        still = tuple(_without_actions(plan) for plan in shards)
+        return dataclasses.replace(held, shards=still, findings=wrong, pending=pending)
+    actions = (*_foundation(facts), *_publish(facts))
+    kept_up = tuple(upkeep.plan(facts, now, turn))
+    reason, message = _waits_for((*actions, *kept_up), shards)
     if reason == events.SETTLED and growing is not None:
         reason, message = growing.reason, growing.message
     growth = volumes.growth(facts)
     beside = (growth,) if growth is not None else ()
-    return Plan(actions, reason, message, shards, wrong, pending, beside, growing is not None)
+    return Plan(actions, reason, message, shards, wrong, pending, beside, kept_up, growing is not None)
 
 
-def _held(
-    facts: ClusterFacts, identity: Identity, now: dt.datetime
-) -> tuple[tuple[ClusterAction, ...], str, str] | None:
+def _held(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Plan | None:
     """Return the little that is done where shards get no orders, with the reason; None if they do."""
     if facts.paused:
         # What is there goes on: certificates are renewed and what leads to primaries is kept true.
-        actions = (*_certify(facts), *_publish(facts, _kept_while_paused))
-        return actions, events.PAUSED, "maintenance.paused: nothing is changed but certificates and endpoints."
+        actions = (*upkeep.replace(facts), *_publish(facts, _kept_while_paused))
+        kept_up: tuple[Action, ...] = (*upkeep.renew(facts), *upkeep.repeat(facts, _kept_while_paused))
+        message = "maintenance.paused: nothing is changed but certificates and endpoints."
+        return Plan(actions, events.PAUSED, message, upkeep=kept_up)
     if facts.problems:
         # Servers are left alone; whatever they and their clients need otherwise is healed.
-        actions = (*_foundation(facts, now), *_publish(facts, _kept_while_invalid))
-        return actions, facts.problems[0].reason, facts.problems[0].message
+        actions = (*_foundation(facts), *_publish(facts, _kept_while_invalid))
+        kept_up = (*upkeep.trust(facts, now), *upkeep.repeat(facts, _kept_while_invalid))
+        return Plan(actions, facts.problems[0].reason, facts.problems[0].message, upkeep=kept_up)
     if facts.taken and all(known.system_id is None for known in identity.shards):
         # Nothing is born yet: a cluster that cannot be whole is not begun.
         found = next(iter(facts.taken.values()))
-        return (), found.reason, found.message
+        return Plan((), found.reason, found.message)
     return None
 
 
-def _paused_work(facts: ClusterFacts, shards: tuple[ShardPlan, ...]) -> Iterator[PendingChange]:
+def _paused_work(
+    facts: ClusterFacts, shards: tuple[ShardPlan, ...], turn: rotation.Verdict | None
+) -> Iterator[PendingChange]:
     """Say what the end of the pause will bring."""
     objects = [f"{kind} {name}" for kind, _, name in facts.stale if not _kept_while_paused((kind, "", name))]
-    orders = [f"{plan.name}: {type(action).__name__}" for plan in shards for action in plan.actions]
-    if objects or orders:
-        waiting = ", ".join((*objects, *orders))
+    steps = [f"{plan.name}: {type(action).__name__}" for plan in shards for action in plan.actions]
+    steps += [type(action).__name__ for action in turn.actions] if turn is not None else []
+    if objects or steps:
+        waiting = ", ".join((*objects, *steps))
         yield PendingChange("spec.maintenance.paused", events.PAUSED, f"Waits for the end of the pause: {waiting}.")
 
 
@@ -208,24 +209,14 @@ def _without_actions(plan: ShardPlan) -> ShardPlan:
     return ShardPlan(plan.name, (), plan.reason, plan.message, settled=plan.settled, findings=plan.findings)
 
 
-def _certify(facts: ClusterFacts) -> Iterator[ClusterAction]:
-    """Issue what is missing or due, if there is an authority to do it."""
-    due = tuple(_due_certificates(facts))
-    if due and facts.authority is not None and facts.authority.valid and not findings.is_authority_taken(facts):
-        yield IssueCertificates(due)
-
-
-def _foundation(facts: ClusterFacts, now: dt.datetime) -> Iterator[ClusterAction]:
-    """What pods need before they can start."""
+def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
+    """What pods need before they can start: without it no shard is touched, for a pod that ends would not come back."""
     lost = facts.authority is None and bool(facts.certificates)
     if facts.authority is None and not lost and not findings.is_authority_taken(facts):
         yield CreateAuthority()
-        yield IssueCertificates(tuple(_due_certificates(facts)))
+        yield IssueCertificates(tuple(upkeep.due_certificates(facts)))
     else:
-        yield from _certify(facts)
-        verdict = authorities.decide(facts, now)
-        if verdict is not None and verdict.action is not None:
-            yield verdict.action
+        yield from upkeep.replace(facts)
     if not facts.user_secret and not lost and not _is_user_taken(facts):
         yield CreateUser()
     map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken
@@ -237,17 +228,6 @@ def _foundation(facts: ClusterFacts, now: dt.datetime) -> Iterator[ClusterAction
 def _is_user_taken(facts: ClusterFacts) -> bool:
     owner = facts.identity.born.database.owner if facts.identity is not None else ""
     return ("Secret", facts.namespace, names.user_secret(facts.name, owner)) in facts.taken
-
-
-def _due_certificates(facts: ClusterFacts) -> Iterator[str]:
-    instances = [instance.name for seen in facts.shards for instance in seen.instances]
-    for subject in (names.OPERATOR_COMMON_NAME, *instances):
-        found = facts.certificates.get(subject)
-        secret = names.operator_secret(facts.name) if subject == names.OPERATOR_COMMON_NAME else (
-            names.instance_secret(subject)
-        )  # fmt: skip
-        if (found is None or found.due) and ("Secret", facts.namespace, secret) not in facts.taken:
-            yield subject
 
 
 def _publish(facts: ClusterFacts, keep: Callable[[ObjectKey], bool] = _anything) -> Iterator[ClusterAction]:
@@ -263,12 +243,9 @@ def _publish(facts: ClusterFacts, keep: Callable[[ObjectKey], bool] = _anything)
     )
     if roles:
         yield LabelRoles(roles)
-    repeatable = tuple(key for key in facts.repeatable if keep(key))
-    if repeatable:
-        yield RepeatObjects(repeatable)
 
 
-def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]) -> tuple[str, str]:
+def _waits_for(actions: tuple[Action, ...], shards: tuple[ShardPlan, ...]) -> tuple[str, str]:
     for plan in shards:
         if plan.settled:
             continue
@@ -282,5 +259,5 @@ def _waits_for(actions: tuple[ClusterAction, ...], shards: tuple[ShardPlan, ...]
     return events.SETTLED, "Every instance is where it should be."
 
 
-def _listed(actions: tuple[ClusterAction, ...]) -> str:
+def _listed(actions: tuple[Action, ...]) -> str:
     return ", ".join(type(action).__name__ for action in actions)

@@ -20,7 +20,7 @@ def stated(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...], now: 
     Args:
         facts: what was observed.
         plan: what was decided.
-        findings: what is wrong, with what the last attempt to act ended with.
+        findings: what is wrong, with what keeps failing.
         now: wall-clock time, for conditions that change.
     """
     before = facts.status.conditions if facts.status is not None else ()

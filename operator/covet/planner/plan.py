@@ -3,16 +3,18 @@
 import dataclasses
 from typing import Final
 
-from covet.planner.actions import ClusterAction, RepeatObjects, ShardAction
+from covet.planner.actions import Action, ClusterAction, RepeatObjects, ShardAction
 from covet.planner.authorityactions import AnnounceAuthority, DropAuthority, SwitchAuthority
 from covet.planner.facts import Finding
-from covet.planner.loginactions import BeginRotation, EndRotation, StageLogin, SwitchLogin
+from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 
 ROUTINE: Final = (
     RepeatObjects,
     BeginRotation,
     StageLogin,
+    PutLogin,
     SwitchLogin,
+    RetireLogin,
     EndRotation,
     AnnounceAuthority,
     SwitchAuthority,
@@ -54,8 +56,12 @@ class Plan:
     """What to do next.
 
     Actions of the cluster come first, in order; then those of the shards, each shard in its own
-    order and independent of the others. The first failure ends a sequence. Beside all of them goes `beside`, which
-    waits for nobody.
+    order and independent of the others, and beside them `upkeep`, each by itself. The first failure ends a sequence;
+    that of upkeep ends nothing else, not even the round. Beside all of them goes `beside`, which waits for nobody.
+
+    Args:
+        upkeep: what replaces passwords, certificates and authorities that still work, and the like. The cluster is
+            none the worse while it fails, so it holds up nothing.
     """
 
     actions: tuple[ClusterAction, ...]
@@ -65,16 +71,23 @@ class Plan:
     findings: tuple[Finding, ...] = ()
     pending: tuple[PendingChange, ...] = ()
     beside: tuple[ClusterAction, ...] = ()
+    upkeep: tuple[Action, ...] = ()
     growing: bool = False
     """Storage works on it, and its end is looked for."""
 
     @property
+    def everything(self) -> tuple[Action, ...]:
+        """Return all actions, in the order of a run without failures that does one at a time."""
+        of_shards = (action for shard in self.shards for action in shard.actions)
+        return (*self.actions, *self.beside, *of_shards, *self.upkeep)
+
+    @property
     def empty(self) -> bool:
         """Return whether there is nothing to do."""
-        return not self.actions and not self.beside and not any(shard.actions for shard in self.shards)
+        return not self.everything
 
     @property
     def settled(self) -> bool:
         """Return whether there is nothing to mend and nothing to wait for."""
-        mends = [action for action in (*self.actions, *self.beside) if not isinstance(action, ROUTINE)]
+        mends = [action for action in (*self.actions, *self.beside, *self.upkeep) if not isinstance(action, ROUTINE)]
         return not mends and not self.growing and bool(self.shards) and all(shard.settled for shard in self.shards)

@@ -8,16 +8,14 @@ in what is observed; only who follows whom is recorded, before anything is made.
 
 import dataclasses
 import enum
-from collections.abc import Mapping
 from typing import Final
 
 from covet.core import names
 from covet.core.agentapi import AgentStatus, Login, Serving
 from covet.planner import shard as shards
-from covet.planner.actions import ClusterAction, ShardAction
+from covet.planner.actions import Action
 from covet.planner.facts import ClusterFacts, Credentials, ShardFacts, Unreachable
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
-from covet.planner.plan import ShardPlan
 from covet.planner.record import Identity, Rotation
 
 UNUSED_SECONDS: Final = 60.0
@@ -47,8 +45,7 @@ class Verdict:
         token: that ordered it.
         former: the login before, None once it is gone.
         message: what is waited for, as a sentence.
-        actions: of the cluster, next.
-        orders: to the shards, next.
+        actions: next; orders to several shards depend on none of each other.
     """
 
     phase: Phase
@@ -56,8 +53,7 @@ class Verdict:
     login: str
     former: str | None
     message: str
-    actions: tuple[ClusterAction, ...] = ()
-    orders: Mapping[str, ShardAction] = dataclasses.field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
 
 
 def decide(facts: ClusterFacts, identity: Identity) -> Verdict | None:
@@ -76,18 +72,6 @@ def decide(facts: ClusterFacts, identity: Identity) -> Verdict | None:
     if turn is None:
         return None
     return Verdict(Phase.DONE, turn.token, turn.login, None, f"The application logs in as {turn.login}.")
-
-
-def arrange(plans: tuple[ShardPlan, ...], verdict: Verdict | None) -> tuple[ShardPlan, ...]:
-    """Return the plans of all shards with the orders of the rotation."""
-    if verdict is None or not verdict.orders:
-        return plans
-    return tuple(
-        dataclasses.replace(plan, actions=(*plan.actions, verdict.orders[plan.name]))
-        if plan.name in verdict.orders
-        else plan
-        for plan in plans
-    )
 
 
 def current(identity: Identity) -> str:
@@ -140,13 +124,13 @@ def _prepare(facts: ClusterFacts, identity: Identity, turn: Rotation, secret: Cr
     if not lacking:
         message = f"Every shard takes {turn.login}; the Secret is about to name it."
         return dataclasses.replace(verdict, message=message, actions=(SwitchLogin(turn.login, secret.staged_digest),))
-    orders: dict[str, ShardAction] = {}
+    orders: list[Action] = []
     for seen in lacking:
         leader = _primary(identity, seen)
         if leader is not None:
-            orders[seen.name] = PutLogin(seen.name, leader[0], turn.login, staged=True)
+            orders.append(PutLogin(seen.name, leader[0], turn.login, staged=True))
     waits = ", ".join(seen.name for seen in lacking)
-    return dataclasses.replace(verdict, message=f"{turn.login} is made on {waits}.", orders=orders)
+    return dataclasses.replace(verdict, message=f"{turn.login} is made on {waits}.", actions=tuple(orders))
 
 
 def _drain(facts: ClusterFacts, identity: Identity, turn: Rotation) -> Verdict:
@@ -162,7 +146,7 @@ def _drain(facts: ClusterFacts, identity: Identity, turn: Rotation) -> Verdict:
         return dataclasses.replace(verdict, message=message)
     if facts.unused < UNUSED_SECONDS:
         return verdict
-    orders: dict[str, ShardAction] = {}
+    orders: list[Action] = []
     left = []
     for seen in facts.shards:
         leader = _primary(identity, seen)
@@ -170,9 +154,10 @@ def _drain(facts: ClusterFacts, identity: Identity, turn: Rotation) -> Verdict:
             continue
         left.append(seen.name)
         if leader is not None:
-            orders[seen.name] = RetireLogin(seen.name, leader[0], former)
+            orders.append(RetireLogin(seen.name, leader[0], former))
     if left:
-        return dataclasses.replace(verdict, message=f"{former} is taken away on {', '.join(left)}.", orders=orders)
+        message = f"{former} is taken away on {', '.join(left)}."
+        return dataclasses.replace(verdict, message=message, actions=tuple(orders))
     end = EndRotation(Rotation(turn.token, turn.login, None), former)
     return dataclasses.replace(verdict, message=f"{former} is gone from every shard.", actions=(end,))
 

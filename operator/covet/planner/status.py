@@ -34,16 +34,16 @@ _STATES: Final = {
 }
 
 
-def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failure: Finding | None = None) -> api.ClusterStatus:
+def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failures: tuple[Finding, ...] = ()) -> api.ClusterStatus:
     """Return the status of a cluster.
 
     Args:
         facts: what was observed.
         plan: what was decided.
         now: wall-clock time, for conditions that change.
-        failure: what the last attempt to act ended with.
+        failures: what keeps failing of what is done.
     """
-    findings = plan.findings if failure is None else (*plan.findings, failure)
+    findings = (*plan.findings, *failures)
     shards = tuple(_shard(facts, seen) for seen in facts.shards) if facts.identity is not None else ()
     stated = conditions.stated(facts, plan, findings, now)
     serving = sum(1 for seen in facts.shards if conditions.takes_writes(facts, seen))

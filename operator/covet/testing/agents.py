@@ -89,6 +89,8 @@ class FakeAgent:
         """Parameters that the server started with."""
         self.bootstraps = 0
         self.sessions: set[str] = set()
+        self.refused: set[str] = set()
+        """Orders that its server fails at, as `clone` or `login`."""
         self.certificates = ""
 
     # What it says
@@ -185,6 +187,7 @@ class FakeAgent:
         if record.system_id != order.system_id:
             raise ImpossibleError(f"{self.instance}: clone of another system")
         self._refuse_unless_empty("clone")
+        self._try("clone")
         leader = self.siblings[order.leader]
         if leader.state is not MemberState.LEADER:
             raise RefusedError("NoLeader", f"{order.leader} does not lead.")
@@ -310,7 +313,12 @@ class FakeAgent:
         if self.foreign or self.volume is not None:
             raise ImpossibleError(f"{self.instance}: {what} on a volume that holds something")
 
+    def _try(self, what: str) -> None:
+        if what in self.refused:
+            raise RefusedError("ServerFailed", f"{self.instance}: the server failed at {what}.")
+
     def _led(self, what: str) -> tuple[Volume, Rule]:
+        self._try(what)
         if self.state is not MemberState.LEADER or self.volume is None or self.volume.promised is None:
             raise RefusedError("NotLeader", f"{self.instance} does not lead: {what} refused.")
         return self.volume, self.volume.promised

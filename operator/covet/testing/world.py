@@ -365,7 +365,7 @@ class World:
         for _ in range(rounds):
             facts = self.facts()
             plan = cluster.plan_cluster(facts, NOW)
-            for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
+            for action in plan.everything:
                 self.carry_out(action, facts)
             self.tick()
 

@@ -2,8 +2,6 @@
 
 import base64
 
-import pytest
-
 from covet.controllers.act import ActionError
 from covet.core import events
 from covet.core.errors import CovetError
@@ -99,9 +97,7 @@ async def test_a_secret_that_must_not_be_changed_is_told_at_once(bench: Bench) -
     bench.server.denied.add(("patch", "secrets"))
     bench.annotate(rotate="one")
     await bench.reconciler.once()
-    with pytest.raises(ActionError, match="StageLogin"):
-        await bench.reconciler.once()
-    with pytest.raises(ActionError):
+    for _ in range(2):
         await bench.reconciler.once()
     assert "StageLogin fails: " in bench.condition("Ready")["message"]
     bench.server.denied.clear()

@@ -8,7 +8,7 @@ import pytest
 
 from covet.controllers import fleet, pace
 from covet.controllers.act import ActionError
-from covet.controllers.round import PATIENCE
+from covet.controllers.setbacks import PATIENCE
 from covet.core import events, names
 from covet.core.errors import ConflictError
 from covet.kube import resources

@@ -18,7 +18,7 @@ def plan_of(world: World) -> Plan:
 
 def steps(plan: Plan) -> list[act.Action]:
     """Return every action of a plan in the order of a run without failures."""
-    return [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]
+    return [*plan.everything]
 
 
 def do(world: World, limit: int | None = None) -> Plan:

@@ -260,7 +260,16 @@ class TestCertificates:
         facts = self.settled_facts()
         due = CertificateFacts(NOW + dt.timedelta(days=30), due=True)
         facts = dataclasses.replace(facts, certificates={**facts.certificates, "shop-s0-b": due})
-        assert (act.IssueCertificates(("shop-s0-b",)),) == cluster.plan_cluster(facts, NOW).actions
+        plan = cluster.plan_cluster(facts, NOW)
+        assert ((), (act.IssueCertificates(("shop-s0-b",)),)) == (plan.actions, plan.upkeep)
+
+    def test_one_that_has_ended_comes_before_the_shards(self) -> None:
+        """No pod starts with it: it is a foundation of what is done to the shards, and no upkeep."""
+        facts = self.settled_facts()
+        ended = CertificateFacts(NOW, valid=False, due=True)
+        facts = dataclasses.replace(facts, certificates={**facts.certificates, "shop-s0-b": ended})
+        plan = cluster.plan_cluster(facts, NOW)
+        assert ((act.IssueCertificates(("shop-s0-b",)),), ()) == (plan.actions, plan.upkeep)
 
     def test_a_damaged_authority_is_never_replaced(self) -> None:
         """A new authority would shut out every pod: a person is asked instead."""

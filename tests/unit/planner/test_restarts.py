@@ -211,7 +211,7 @@ def test_a_moment_that_cannot_be_meant_is_refused(text: str) -> None:
     world = whole()
     world.annotations[names.ANNOTATION_RESTART] = text
     (order,) = [
-        action for action in cluster.plan_cluster(world.facts(), NOW).actions if isinstance(action, act.SettleOrder)
+        action for action in cluster.plan_cluster(world.facts(), NOW).upkeep if isinstance(action, act.SettleOrder)
     ]
     assert (events.RESTART_REFUSED, True) == (order.reason, order.refused)
     settled(world)

@@ -54,7 +54,7 @@ def steps(world: World, most: int) -> int:
         plan = cluster.plan_cluster(facts, NOW)
         if plan.empty:
             return done
-        for action in [*plan.actions, *(action for shard in plan.shards for action in shard.actions)]:
+        for action in plan.everything:
             if done == most:
                 return done
             try:

@@ -143,7 +143,7 @@ def test_a_failed_action_is_said() -> None:
     """A failure of the last attempt is part of Ready."""
     facts = World(worlds.cluster_spec()).facts()
     failure = Finding(events.QUOTA_EXCEEDED, "Quota.")
-    found = status.report(facts, cluster.plan_cluster(facts, NOW), NOW, failure)
+    found = status.report(facts, cluster.plan_cluster(facts, NOW), NOW, (failure,))
     assert events.QUOTA_EXCEEDED == condition(found, "Ready").reason
 
 

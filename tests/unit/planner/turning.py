@@ -11,9 +11,9 @@ def turn(world: World) -> bool:
     plan = cluster.plan_cluster(facts, NOW)
     for action in plan.actions:
         world.carry_out(action, facts)
-    for shard in plan.shards:
+    for lane in (*(shard.actions for shard in plan.shards), *((action,) for action in plan.upkeep)):
         try:
-            for order in shard.actions:
+            for order in lane:
                 world.carry_out(order, facts)
         except CovetError:
             continue

@@ -12,25 +12,12 @@ import pytest
 from tests.e2e.cluster import applications, plugin, shops
 from tests.e2e.cluster.applications import Applications, Values
 from tests.e2e.cluster.shops import Shop
-from tests.e2e.installation import Installation
-from tests.e2e.target import Target
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
 LOAD_SECONDS = 60.0
 STEADY_SECONDS = 600.0
 """Two minutes of notice, and three times what the kubelet takes to bring a Secret into pods."""
-
-
-@pytest.fixture
-def shop(covet: Installation, namespace: str, place: Target) -> Shop:
-    """One shard of three, ready, whose Services this machine reaches."""
-    if place.devcluster_name() is None:
-        pytest.skip("only the Services of a devcluster are reached from here")
-    found = Shop(covet, namespace)
-    found.declare(shards={"count": 1})
-    found.await_ready()
-    return found
 
 
 def test_nobody_is_turned_away_by_another_authority(shop: Shop, record_property: Callable[[str, object], None]) -> None:

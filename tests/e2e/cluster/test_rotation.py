@@ -10,8 +10,6 @@ from tests.e2e import installation
 from tests.e2e.cluster import applications, plugin, shops
 from tests.e2e.cluster.applications import Applications, Values
 from tests.e2e.cluster.shops import Shop
-from tests.e2e.installation import Installation
-from tests.e2e.target import Target
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -20,17 +18,6 @@ HELD_SECONDS = 70.0
 DRAIN_SECONDS = 300.0
 LOAD_SECONDS = 60.0
 """For so many connections on a machine that is busy."""
-
-
-@pytest.fixture
-def shop(covet: Installation, namespace: str, place: Target) -> Shop:
-    """One shard of three, ready, whose Services this machine reaches."""
-    if place.devcluster_name() is None:
-        pytest.skip("only the Services of a devcluster are reached from here")
-    found = Shop(covet, namespace)
-    found.declare(shards={"count": 1})
-    found.await_ready()
-    return found
 
 
 def test_nobody_is_turned_away_by_a_rotation(shop: Shop, record_property: Callable[[str, object], None]) -> None:

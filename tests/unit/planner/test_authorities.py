@@ -168,11 +168,14 @@ def test_c1_c2_no_two_sides_ever_disagree(happenings: list[tuple[str, int, str]]
     shop = Vouched()
     for kind, count, instance in happenings:
         happen(shop, kind, count, instance)
-        shop.agree()
+        assert [] == shop.disagreements()
     for instance in sorted(shop.away):
         happen(shop, "come", 0, instance)
     shop.silent.clear()
     shop.finish()
+    alone = Held(shop.present, (shop.present,))
+    assert {alone} == {*shop.works.values(), *shop.secrets.values()}
+    assert alone.trust == shop.clients
 
 
 def happen(shop: Vouched, kind: str, count: int, instance: str) -> None:

@@ -24,6 +24,7 @@ from covet.core.agentorders import (
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
+    InsideRequest,
     JoinRequest,
     LoginOrder,
     MapOrder,
@@ -31,7 +32,9 @@ from covet.core.agentorders import (
     PrepareOrder,
     PromoteOrder,
     RetireOrder,
+    SealOrder,
     SwitchoverOrder,
+    UnsealOrder,
 )
 from covet.core.errors import CovetError, RefusedError, SpecError, UnreachableError
 from covet.engines.programs import ProgramError
@@ -90,6 +93,10 @@ async def _prepare(inst: Instance, request: web.Request, caller: str) -> object:
     return await succeeding.prepare(inst, caller, await _body(request, PrepareOrder))
 
 
+async def _inside(inst: Instance, request: web.Request, _caller: str) -> object:
+    return await orders.look_inside(inst, await _body(request, InsideRequest))
+
+
 async def _cohort(inst: Instance, request: web.Request, _caller: str) -> object:
     return await ruling.advance(inst, await _body(request, CohortOrder))
 
@@ -110,6 +117,9 @@ ROUTES: Final[tuple[tuple[str, str, Caller, Answer], ...]] = (
     ("PUT", "/v1/login", Caller.OPERATOR, _ordered(LoginOrder, orders.put_login)),
     ("POST", "/v1/retire", Caller.OPERATOR, _ordered(RetireOrder, orders.retire_login)),
     ("PUT", "/v1/map", Caller.OPERATOR, _ordered(MapOrder, orders.put_map)),
+    ("POST", "/v1/inside", Caller.OPERATOR, _inside),
+    ("POST", "/v1/seal", Caller.OPERATOR, _ordered(SealOrder, orders.seal)),
+    ("POST", "/v1/unseal", Caller.OPERATOR, _ordered(UnsealOrder, orders.unseal)),
 )
 
 

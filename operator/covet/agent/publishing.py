@@ -36,6 +36,7 @@ class Claim:
         cluster_uid: of the CovetCluster that owns what is published now.
         address: IP address of the pod.
         node: of the pod, empty if it is not known.
+        shard_uid: of the shard. An earlier one of this name may have left its Lease, with terms of its own.
     """
 
     cluster: str
@@ -46,6 +47,7 @@ class Claim:
     term: int
     address: str
     node: str = ""
+    shard_uid: str = ""
 
     @property
     def slice_path(self) -> str:
@@ -139,6 +141,7 @@ def claim_of(inst: Instance) -> Claim | None:
         term=reign.term,
         address=inst.settings.address,
         node=inst.settings.node,
+        shard_uid=spec.shard_uid,
     )
 
 
@@ -195,13 +198,15 @@ async def publish_lease(account: Account, claim: Claim) -> str:
         return f"taken for term {claim.term}"
     before = found.get("spec") or {}
     term = int(before.get("leaseTransitions") or 0)
-    if term > claim.term:
+    metadata = found.get("metadata") or {}
+    whose = (metadata.get("annotations") or {}).get(names.ANNOTATION_SHARD, claim.shard_uid)
+    if term > claim.term and whose == claim.shard_uid:
         return f"held for term {term}, newer than {claim.term}; left alone"
     taken = term != claim.term or before.get("holderIdentity") != claim.instance
     if taken:
         held["acquireTime"] = moment
-    version = (found.get("metadata") or {}).get("resourceVersion")
-    await account.merge(path, {"metadata": {"resourceVersion": version}, "spec": held})
+    version = {"resourceVersion": metadata.get("resourceVersion"), "annotations": _whose(claim)}
+    await account.merge(path, {"metadata": version, "spec": held})
     return f"taken for term {claim.term}" if taken else ""
 
 
@@ -238,6 +243,7 @@ def _lease(claim: Claim, name: str, spec: Manifest) -> Manifest:
                 names.LABEL_CLUSTER: claim.cluster,
                 names.LABEL_SHARD: claim.shard,
             },
+            "annotations": _whose(claim),
             "ownerReferences": [
                 {
                     "apiVersion": names.API_VERSION,
@@ -251,3 +257,8 @@ def _lease(claim: Claim, name: str, spec: Manifest) -> Manifest:
         },
         "spec": spec,
     }
+
+
+def _whose(claim: Claim) -> dict[str, str]:
+    """Return the annotation that tells the terms of a shard from those of an earlier one of its name."""
+    return {names.ANNOTATION_SHARD: claim.shard_uid}

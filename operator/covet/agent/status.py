@@ -100,6 +100,7 @@ async def read(inst: Instance) -> AgentStatus:
         volume_problem=inst.ill,
         logins=known,
         certificates=inst.certificates.in_use,
+        sealed=contents.sealed if contents and state is MemberState.LEADER else None,
     )
 
 

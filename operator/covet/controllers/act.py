@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from covet.controllers import authorities, freshness, making, obeying, ordering, replacing, rotating
+from covet.controllers import authorities, freshness, making, mapping, obeying, ordering, replacing, rotating, shaping
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
 from covet.core.errors import CovetError
@@ -20,6 +20,15 @@ from covet.planner import actions as act
 from covet.planner import authorityactions
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.plan import Plan
+from covet.planner.shapeactions import (
+    BeginChange,
+    CancelChange,
+    DecideChange,
+    EndChange,
+    RemoveShard,
+    SealShard,
+    UnsealShard,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +61,7 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     authorityactions.SwitchAuthority: authorities.switch,
     authorityactions.DropAuthority: authorities.drop,
     act.CreateUser: making.create_user,
-    act.CreateMap: making.create_map,
+    act.CreateMap: mapping.create_map,
     act.ApplyObjects: making.apply_objects,
     act.RepeatObjects: making.apply_objects,
     act.LabelRoles: making.label_roles,
@@ -73,6 +82,13 @@ _CARRIERS: Final[dict[type[act.Action], _Carrier]] = {
     SwitchLogin: rotating.switch,
     RetireLogin: rotating.retire,
     EndRotation: rotating.end,
+    BeginChange: shaping.begin,
+    CancelChange: shaping.cancel,
+    DecideChange: shaping.decide,
+    EndChange: shaping.end,
+    RemoveShard: shaping.remove,
+    SealShard: shaping.seal,
+    UnsealShard: shaping.unseal,
     act.PutMap: ordering.put_map,
     act.RecordOpened: ordering.record_opened,
     act.Open: ordering.open_shard,

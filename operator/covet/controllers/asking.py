@@ -1,6 +1,7 @@
 """Asking every instance of a cluster how it is: its StatefulSet, its pod, and its agent, all in parallel."""
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Final
@@ -10,6 +11,7 @@ from covet.controllers.agents import Agents, Credentials
 from covet.core import events, names
 from covet.core.agentapi import AgentStatus, Peer
 from covet.core.clock import Clock
+from covet.core.errors import CovetError
 from covet.kube import resources
 from covet.kube.client import Kube
 from covet.kube.ledger import Key
@@ -17,6 +19,7 @@ from covet.kube.resources import Manifest
 from covet.manifests import secrets
 from covet.manifests.metadata import ClusterRef
 from covet.planner import forcing, scaling
+from covet.planner import shard as shards
 from covet.planner.facts import Finding, InstanceFacts, PodFacts, ShardFacts
 from covet.planner.record import Identity
 
@@ -55,7 +58,7 @@ class Asker:
             return ()
         count = identity.born.shards.instances if wanted is None else wanted
         present = {
-            known.name: scaling.present(ref.name, known.name, count, _existing(known.name, objects))
+            known.name: scaling.present(ref.name, known.name, count, _existing(known.name, objects), known.first)
             for known in identity.shards
         }
         await self._connect(ref, present, objects)
@@ -69,6 +72,20 @@ class Asker:
             self._stuck.pop(seen.name, None)
             return seen
         return dataclasses.replace(seen, stuck=now - self._stuck.setdefault(seen.name, now))
+
+    async def inside(self, ref: ClusterRef, identity: Identity, seen: tuple[ShardFacts, ...]) -> tuple[ShardFacts, ...]:
+        """Return shards with what their leaders say of the application's database."""
+
+        async def look(shard: ShardFacts) -> ShardFacts:
+            leader = shards.leader_of(shard, identity.shard(shard.name))
+            if leader is None:
+                return shard
+            with contextlib.suppress(CovetError):
+                found = await self._agents.orders.inside(_peer(ref, shard.name, leader[0].name))
+                return dataclasses.replace(shard, inside=found)
+            return shard
+
+        return tuple(await asyncio.gather(*map(look, seen)))
 
     async def _connect(
         self, ref: ClusterRef, present: Mapping[str, tuple[str, ...]], objects: Mapping[Key, Manifest]

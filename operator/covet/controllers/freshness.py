@@ -95,6 +95,15 @@ async def change_record(means: Means, seen: Seen, shard: str, change: Callable[[
         await means.kube.replace({**found, "data": data})
 
 
+async def change_identity(means: Means, seen: Seen, change: Callable[[Identity], Identity]) -> None:
+    """Change the birth record as a whole by compare-and-set."""
+    async with means.recording:
+        await still_wanted(means, seen)
+        found, identity = await read_identity(means, seen)
+        data = {**(found.get("data") or {}), record.KEY: record.encode(change(identity))}
+        await means.kube.replace({**found, "data": data})
+
+
 async def change_rotation(means: Means, seen: Seen, before: Rotation | None, after: Rotation) -> None:
     """Change the record of the newest rotation by compare-and-set.
 

@@ -4,8 +4,6 @@ import asyncio
 import dataclasses
 import functools
 
-import covet_hasher
-
 from covet.controllers import freshness, remains
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
@@ -86,29 +84,10 @@ async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None
             login=rotation.current(freshness.identity_of(seen)),
             password=passwords.generate(),
             trust=trust,
-            shards=[known.name for known in freshness.identity_of(seen).shards],
+            shards=[name for name, _ in freshness.identity_of(seen).layout],
             volumes=born.deletion.volumes,
         )
     )
-
-
-async def create_map(means: Means, seen: Seen, _action: act.CreateMap) -> None:
-    """Publish the first map, in place of nothing or of a damaged one."""
-    born, known = freshness.born(seen), freshness.identity_of(seen)
-    shards = [(shard.name, born.shards.weight(shard.name)) for shard in known.shards]
-    ring = covet_hasher.Map.initial(known.cluster_uid, shards)
-    manifest = configs.ring_map(seen.ref, ring.to_json(), born.deletion.volumes)
-    found = await means.kube.get(resources.CONFIG_MAP, seen.ref.namespace, names.ring_map(seen.ref.name))
-    if found is None:
-        await means.kube.create(manifest)
-        return
-    if _belongs_to_another(found, known.cluster_uid):
-        raise RefusedError(
-            "MapForeign",
-            f"ConfigMap {names.ring_map(seen.ref.name)} is the map of an earlier cluster. Delete it if that"
-            " cluster's data may go.",
-        )
-    await means.kube.replace({**found, "data": manifest["data"]})
 
 
 async def apply_objects(means: Means, seen: Seen, action: act.ApplyObjects | act.RepeatObjects) -> None:
@@ -187,11 +166,3 @@ async def _authority(means: Means, seen: Seen) -> tuple[Authority, str]:
         return Authority(values[secrets.CERTIFICATE], values[secrets.KEY]), authorities.bundle(values)
     except (KeyError, ValueError, TypeError) as error:
         raise RefusedError("AuthorityInvalid", f"Secret {name} holds no authority: {error}.") from error
-
-
-def _belongs_to_another(found: Manifest, uid: str) -> bool:
-    """Return whether a published map is readable and of another cluster; a damaged one belongs to nobody."""
-    try:
-        return covet_hasher.Map.from_json((found.get("data") or {}).get(configs.MAP_KEY, "")).cluster != uid
-    except covet_hasher.RingError:
-        return False

@@ -12,7 +12,7 @@ from typing import Final
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.controllers import claims, ownership, reading, remains, wanted
+from covet.controllers import claims, departing, ownership, reading, remains, wanted
 from covet.controllers.agents import Agents
 from covet.controllers.asking import Asker
 from covet.controllers.wanted import Blueprint, Wanted
@@ -26,7 +26,7 @@ from covet.kube.ledger import Key, Ledger
 from covet.kube.resources import Manifest
 from covet.manifests import authorities, secrets
 from covet.manifests.metadata import ClusterRef
-from covet.planner import checks, orders, rotation, specs
+from covet.planner import checks, orders, reshaping, rotation, specs
 from covet.planner.facts import ClusterFacts, Drift, Finding, ShardFacts
 from covet.planner.record import Identity
 
@@ -120,9 +120,12 @@ class Observer:
             status=last,
             annotations=reading.annotations(body),
             operator=self._settings.operator,
+            left=departing.left(objects, identity),
         )
         if identity is None or in_force is None or identity.owner_uid != ref.uid:
             return Seen(facts, ref, objects, {})
+        if reshaping.concerns(facts, identity):
+            facts = dataclasses.replace(facts, shards=await self._asker.inside(ref, identity, shards))
         return await self._owned(self._compare(facts, ref, objects, identity, in_force), in_force.database.owner)
 
     def _unused(self, identity: Identity | None, shards: tuple[ShardFacts, ...]) -> float:

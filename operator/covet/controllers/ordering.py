@@ -15,6 +15,7 @@ from covet.core.agentorders import (
     DatabaseOrder,
     MapOrder,
     OpenOrder,
+    SealOrder,
     SwitchoverOrder,
 )
 from covet.core.errors import ConflictError, RefusedError
@@ -107,7 +108,11 @@ async def put_map(means: Means, seen: Seen, action: act.PutMap) -> None:
     ring = seen.facts.ring_map
     if ring is None or ring.epoch != action.epoch:
         raise ConflictError("MapChanged", f"Epoch {action.epoch} is no longer the published map.")
-    order = MapOrder(epoch=ring.epoch, document=ring.document)
+    change = freshness.identity_of(seen).change
+    seal = None
+    if change is not None and change.decided and change.epoch == ring.epoch:
+        seal = SealOrder(change.epoch, leaves=action.shard not in change.names)
+    order = MapOrder(epoch=ring.epoch, document=ring.document, seal=seal)
     await means.agents.orders.put_map(_peer(seen, action.shard, action.leader), order)
 
 

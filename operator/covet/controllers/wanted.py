@@ -105,7 +105,7 @@ def _derived(plan: Blueprint, user_secret: Manifest) -> Manifest:
         return {}
     if plan.trust is None:
         return {}
-    shards = [known.name for known in plan.identity.shards]
+    shards = [name for name, _ in plan.identity.layout]
     login = reading.login_of(found, database.owner)
     values = secrets.derived(plan.cluster, database.name, login, password, plan.trust, shards)
     return {"data": secrets.coded(values)}
@@ -152,7 +152,9 @@ def _instances(plan: Blueprint, shard: str, settings: Settings, observed: Object
         pull_policy=settings.image_pull_policy,
         pull_secrets=settings.image_pull_secrets,
     )
-    for index in range(plan.spec.shards.instances):
+    known = plan.identity.shard(shard)
+    first = known.first if known is not None else 0
+    for index in range(first, first + plan.spec.shards.instances):
         manifest = instances.stateful_set(plan.cluster, shard, names.letter(index), plan.spec, image)
         live = observed.get(ledger.key_of(manifest))
         yield Wanted(instances.carry_over(manifest, live) if live is not None else manifest)

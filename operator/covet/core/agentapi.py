@@ -273,6 +273,7 @@ class AgentStatus:
         volume_problem: why the volume takes no writes in time, a CamelCase word; empty while it does.
         logins: the database's owner and its login roles, as far as they exist; None if the server did not say.
         certificates: fingerprint of `ca.crt` and `tls.crt` that API, voter, server and replication all work with.
+        sealed: epoch of the map that the application's database says to be sealed for, None if it says nothing.
     """
 
     protocol: int
@@ -308,6 +309,7 @@ class AgentStatus:
     logins: tuple[Login, ...] | None = None
     lag_seconds: float | None = None
     certificates: str = ""
+    sealed: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

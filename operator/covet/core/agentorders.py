@@ -209,12 +209,57 @@ class RetireOrder:
 
 
 @dataclasses.dataclass(frozen=True)
+class SealOrder:
+    """POST /v1/seal, operator to the leader: let nothing be made in the application's database. Answer: AgentStatus.
+
+    Refused, and nothing is sealed, if the database holds something, or a transaction that began before does not end.
+
+    Args:
+        epoch: of the map that the shard is sealed for.
+        leaves: the shard owns nothing in that map: sessions of clients are ended and no new ones let in, too.
+    """
+
+    epoch: int
+    leaves: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class UnsealOrder:
+    """POST /v1/unseal, operator to the leader: clients may make things again. Answer: AgentStatus."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InsideRequest:
+    """POST /v1/inside, operator to the leader: look into the application's database. Answer: Inside."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inside:
+    """What the application's database holds that belongs to its owner.
+
+    Args:
+        sealed: epoch of the map that it is sealed for, None if it is not.
+        holdings: the first tables, sequences, large objects, prepared transactions and other databases, in words;
+            empty if there is none.
+        busy: who has had a transaction open for a second and more, in words; empty if nobody has.
+        shut: no session of a client is let in.
+    """
+
+    sealed: int | None = None
+    holdings: tuple[str, ...] = ()
+    busy: str = ""
+    shut: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class MapOrder:
     """PUT /v1/map, operator to the leader: store this map if its epoch is newer. Answer: AgentStatus.
 
     Args:
         document: the map as JSON text, byte for byte as published.
+        seal: the database has to be sealed like this, and is now if it is not; None if a map is stored as it is.
     """
 
     epoch: int
     document: str
+    seal: SealOrder | None = None

@@ -28,6 +28,8 @@ LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 
 ANNOTATION_TERM: Final = f"{GROUP}/term"
 """On the EndpointSlice of `-rw`: term of the leader that it names. Nobody writes over a higher one."""
+ANNOTATION_SHARD: Final = f"{GROUP}/shard-uid"
+"""On a shard's Lease: uid of the shard whose terms it counts."""
 ANNOTATION_FENCED: Final = f"{GROUP}/fenced"
 """On a cluster: comma list of instances, sorted, that a person keeps out of service. It stands until it is changed."""
 ANNOTATION_RESTART: Final = f"{GROUP}/restart"

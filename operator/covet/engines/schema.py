@@ -68,14 +68,24 @@ async def store_map(session: Session, order: MapOrder, limit: float) -> None:
     await wal.await_acknowledgement(session, limit)
 
 
+async def read_epoch(session: Session) -> int:
+    """Return the epoch of the stored map, 0 before there is one."""
+    return int(await session.value("SELECT epoch FROM covet.map") or 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What the database holds of Covet's own."""
+    """What the database holds of Covet's own.
+
+    Args:
+        sealed: what the application's database says of a seal; `sealing.look` reads the seal itself.
+    """
 
     database: str | None
     map_epoch: int | None
     server_version: str
     pending_restart: tuple[str, ...]
+    sealed: int | None = None
 
 
 async def read_contents(session: Session) -> Contents:
@@ -83,8 +93,18 @@ async def read_contents(session: Session) -> Contents:
     row = await session.row(
         "SELECT (SELECT database FROM covet.application JOIN pg_database ON datname = database) AS database,"
         " (SELECT epoch FROM covet.map) AS epoch, current_setting('server_version') AS version,"
-        " ARRAY(SELECT name FROM pg_settings WHERE pending_restart ORDER BY name) AS pending"
+        " ARRAY(SELECT name FROM pg_settings WHERE pending_restart ORDER BY name) AS pending,"
+        " (SELECT substr(entry, strpos(entry, '=') + 1) FROM covet.application JOIN pg_database ON datname = database"
+        "   JOIN pg_db_role_setting ON setdatabase = pg_database.oid AND setrole = 0, unnest(setconfig) AS entry"
+        "  WHERE split_part(entry, '=', 1) = 'covet.sealed' LIMIT 1) AS sealed"
     )
     if row is None:
         raise SqlError("ContentsEmpty", "The server answered with no row.")
-    return Contents(row["database"], row["epoch"], row["version"].split(" ")[0], tuple(row["pending"]))
+    sealed = row["sealed"] or ""
+    return Contents(
+        row["database"],
+        row["epoch"],
+        row["version"].split(" ")[0],
+        tuple(row["pending"]),
+        int(sealed) if sealed.isdecimal() else None,
+    )

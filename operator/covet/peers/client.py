@@ -18,6 +18,8 @@ from covet.core.agentorders import (
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
+    Inside,
+    InsideRequest,
     JoinAnswer,
     JoinRequest,
     LoginOrder,
@@ -27,7 +29,9 @@ from covet.core.agentorders import (
     PrepareOrder,
     PromoteOrder,
     RetireOrder,
+    SealOrder,
     SwitchoverOrder,
+    UnsealOrder,
 )
 from covet.core.errors import RefusedError, SpecError, UnreachableError
 from covet.peers import codec
@@ -136,6 +140,18 @@ class AgentClient:
     async def put_map(self, peer: Peer, order: MapOrder) -> AgentStatus:
         """Order the leader to store a newer map."""
         return await self._call("PUT", peer, "/v1/map", order, AgentStatus)
+
+    async def inside(self, peer: Peer) -> Inside:
+        """Ask the leader what the application's database holds."""
+        return await self._call("POST", peer, "/v1/inside", InsideRequest(), Inside)
+
+    async def seal(self, peer: Peer, order: SealOrder) -> AgentStatus:
+        """Order the leader to let nothing be made in the application's database."""
+        return await self._call("POST", peer, "/v1/seal", order, AgentStatus)
+
+    async def unseal(self, peer: Peer) -> AgentStatus:
+        """Order the leader to let clients make things in the application's database again."""
+        return await self._call("POST", peer, "/v1/unseal", UnsealOrder(), AgentStatus)
 
     async def _call(
         self, method: str, peer: Peer, path: str, message: object | None, kind: type[T], *, limit: float | None = None

@@ -10,6 +10,7 @@ from covet.planner.authorityactions import AnnounceAuthority, DropAuthority, Swi
 from covet.planner.facts import ObjectKey
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.record import Identity
+from covet.planner.shapeactions import ClusterStep, ShardStep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class CreateUser:
 
 @dataclasses.dataclass(frozen=True)
 class CreateMap:
-    """Publish the first map, if there is none."""
+    """Publish the map that the record tells, in place of none or of an older one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,6 +278,7 @@ ClusterAction = (
     | StageLogin
     | SwitchLogin
     | EndRotation
+    | ClusterStep
     | ApplyObjects
     | RepeatObjects
     | LabelRoles
@@ -296,6 +298,7 @@ ShardAction = (
     | PutDatabase
     | PutLogin
     | RetireLogin
+    | ShardStep
     | PutMap
     | RecordOpened
     | Open

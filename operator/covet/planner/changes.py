@@ -44,9 +44,10 @@ def _restart(says: str) -> Fate:
     return Fate(Way.RESTART, says, frozenset({"StatefulSet"}))
 
 
-_RESHARD: Final = (
-    "Which shard owns which keys is decided at birth; moving keys (resharding) is not built yet, so the cluster goes on"
-    " with the shards that it has."
+_RESHAPE: Final = (
+    "While no shard holds a table, shards are made or taken away and the next map of slots is decided; entry"
+    " `ShardsChange` until then. Once one does, keys would have to move, which is not built yet: listed as"
+    " `ReshardingUnsupported`, with the shard and the table."
 )
 _POD: Final = "The pods are made anew with it, replicas first."
 _WINDOW: Final = "The operator goes by it from the next round; what an upgrade brought is restarted in it, in order."
@@ -61,12 +62,16 @@ FATES: Final[Mapping[str, Fate]] = {
         " Unknown settings, and those that Covet needs for itself, are refused by name (`ParameterRefused`).",
         "ConfigMap",
     ),
-    "shards.count": Fate(Way.PENDING, _RESHARD, reason="ReshardingUnsupported"),
+    "shards.count": _live(
+        _RESHAPE,
+        "ConfigMap", "EndpointSlice", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "Role",
+        "RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet",
+    ),
     "shards.instances": _live(
         "Instances are cloned and join, or leave, one by one.",
         "StatefulSet", "ConfigMap", "Secret", "PersistentVolumeClaim",
     ),
-    "shards.weights": Fate(Way.PENDING, _RESHARD, reason="ReshardingUnsupported"),
+    "shards.weights": _live(_RESHAPE, "ConfigMap"),
     "durability": _live("How many replicas have to flush a commit changes in one confirmed step.", "ConfigMap"),
     "storage.size": _live(
         "Volumes grow under running servers; entry `VolumesGrowing` until the last file system has the size. A"

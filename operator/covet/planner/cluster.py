@@ -18,6 +18,7 @@ from covet.planner import (
     layout,
     orders,
     record,
+    reshaping,
     rollout,
     rotation,
     shard,
@@ -58,7 +59,12 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     planned, verdicts = rollout.arrange(facts, facts.identity, tuple(_plan_shards(facts, facts.identity, now)), now)
     turn = rotation.decide(facts, facts.identity)
     shards = tuple(_with_orders(facts, facts.identity, plan) for plan in planned)
-    pending = (*_edits(facts, facts.identity), *rollout.pending(facts, verdicts, now))
+    shape = reshaping.decide(facts, facts.identity)
+    pending = (
+        *_edits(facts, facts.identity),
+        *reshaping.pending(facts, facts.identity, shape),
+        *rollout.pending(facts, verdicts, now),
+    )
     growing = volumes.is_growing(pending)
     wrong = (
         *facts.problems,
@@ -77,11 +83,15 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     actions = (*_foundation(facts), *_publish(facts))
     kept_up = tuple(upkeep.plan(facts, now, turn))
     reason, message = _waits_for((*actions, *kept_up), shards)
+    changes = shape.reason == reshaping.CHANGING
+    if reason == events.SETTLED and changes:
+        reason, message = shape.reason, shape.message
     if reason == events.SETTLED and growing is not None:
         reason, message = growing.reason, growing.message
     growth = volumes.growth(facts)
     beside = (growth,) if growth is not None else ()
-    return Plan(actions, reason, message, shards, wrong, pending, beside, kept_up, growing is not None)
+    kept_up = (*kept_up, *shape.actions)
+    return Plan(actions, reason, message, shards, wrong, pending, beside, kept_up, changes or growing is not None)
 
 
 def _held(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Plan | None:
@@ -220,7 +230,9 @@ def _foundation(facts: ClusterFacts) -> Iterator[ClusterAction]:
     if not facts.user_secret and not lost and not _is_user_taken(facts):
         yield CreateUser()
     map_free = ("ConfigMap", facts.namespace, names.ring_map(facts.name)) not in facts.taken
-    if facts.ring_map is None and map_free and findings.newest_epoch(facts) <= 1:
+    decided = facts.identity.epoch if facts.identity is not None else 1
+    published = facts.ring_map.epoch if facts.ring_map is not None else 0
+    if published < decided and map_free and findings.newest_epoch(facts) <= decided:
         # Until shards can be moved there is one map, made from the record: the same text again.
         yield CreateMap()
 

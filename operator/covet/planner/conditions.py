@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
-from covet.planner import adoption, layout, rollout, scaling, shard, volumes
+from covet.planner import adoption, layout, reshaping, rollout, scaling, shard, volumes
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 from covet.planner.plan import PendingChange, Plan
 
@@ -58,9 +58,13 @@ def _obstacles(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -
     edits: tuple[PendingChange, ...] = ()
     if facts.spec is not None and facts.identity is not None:
         edits = (*layout.pending(facts.spec, facts.identity.born), *adoption.pending(facts.spec, facts.identity))
-    edits = (*edits, *(change for change in plan.pending if change.reason == volumes.SHRINKS))
+    refused = {volumes.SHRINKS, reshaping.REFUSED}
+    edits = (*edits, *(change for change in plan.pending if change.reason in refused))
     if edits:
         yield events.CHANGES_PENDING, f"Not carried out, see pendingChanges: {_fields(edits)}."
+    changing = [change for change in plan.pending if change.reason == reshaping.CHANGING]
+    if changing:
+        yield changing[0].reason, changing[0].message
     growing = volumes.is_growing(plan.pending)
     if growing is not None:
         yield growing.reason, growing.message
@@ -83,7 +87,7 @@ def _fields(changes: Iterable[PendingChange]) -> str:
 
 
 def _available(facts: ClusterFacts) -> Condition:
-    missing = [seen.name for seen in facts.shards if not takes_writes(facts, seen)]
+    missing = [seen.name for seen in facts.in_force() if not takes_writes(facts, seen)]
     if facts.identity is None or not facts.shards:
         return _condition(facts, "Available", _unborn(facts), "NotBorn", "No shard takes writes as far as is known.")
     unheard = [seen.name for seen in facts.shards if seen.name in missing and _is_unheard(facts, seen)]
@@ -104,7 +108,7 @@ def _unborn(facts: ClusterFacts) -> Truth:
 def _durable(facts: ClusterFacts) -> Condition:
     if facts.identity is None or not facts.shards:
         return _condition(facts, "Durable", _unborn(facts), "NotBorn", "No shard keeps data as far as is known.")
-    short = [seen.name for seen in facts.shards if not _has_quorum(facts, seen)]
+    short = [seen.name for seen in facts.in_force() if not _has_quorum(facts, seen)]
     unheard = [seen.name for seen in facts.shards if seen.name in short and _is_unheard(facts, seen)]
     if short and short == unheard:
         return _unheard(facts, "Durable", unheard)

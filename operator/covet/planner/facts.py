@@ -10,6 +10,7 @@ from typing import Final
 from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
 from covet.core.agentapi import AgentStatus, ShardSpec
+from covet.core.agentorders import Inside
 from covet.planner.authorityfacts import Authorities
 from covet.planner.record import Identity
 
@@ -129,6 +130,7 @@ class ShardFacts:
         published: the ShardSpec in the shard's ConfigMap, None if there is none.
         endpoint: what the EndpointSlice of `-rw` holds, None if there is none.
         stuck: seconds for which every look has found too few members for an election, 0 if the last one did not.
+        inside: what its leader says of the application's database; None if it was not asked, or did not answer.
     """
 
     name: str
@@ -136,6 +138,7 @@ class ShardFacts:
     published: ShardSpec | None = None
     endpoint: Endpoint | None = None
     stuck: float = 0.0
+    inside: Inside | None = None
 
     def answers(self) -> tuple[tuple[InstanceFacts, AgentStatus], ...]:
         """Return the instances whose agents answered, with the answers."""
@@ -247,6 +250,7 @@ class ClusterFacts:
         status: what was reported last.
         annotations: of the object, ours only: orders, and who is fenced.
         operator: who observed it, as namespace and Lease.
+        left: shards that the record has given up and of which something but claims is still there.
     """
 
     name: str
@@ -277,3 +281,9 @@ class ClusterFacts:
     status: ClusterStatus | None = None
     annotations: dict[str, str] = dataclasses.field(default_factory=dict)
     operator: str | None = None
+    left: tuple[str, ...] = ()
+
+    def in_force(self) -> tuple[ShardFacts, ...]:
+        """Return the shards that clients are told of; a change that is under way may have made others beside them."""
+        known = dict(self.identity.layout) if self.identity is not None else {}
+        return tuple(seen for seen in self.shards if seen.name in known or self.identity is None)

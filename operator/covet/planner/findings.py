@@ -197,13 +197,13 @@ def is_authority_taken(facts: ClusterFacts) -> bool:
 
 
 def of_map(facts: ClusterFacts) -> Iterator[Finding]:
-    """Say it when the published map is gone and cannot be made from the record, because slots have moved since."""
-    epoch = newest_epoch(facts)
-    if facts.ring_map is None and epoch > 1:
+    """Say it when the published map is gone and cannot be made from the record, because it is older than a shard."""
+    epoch, decided = newest_epoch(facts), facts.identity.epoch if facts.identity is not None else 1
+    if facts.ring_map is None and epoch > decided:
         yield Finding(
             events.MAP_LOST,
-            f"The ConfigMap {names.ring_map(facts.name)} is gone or damaged, and the shards hold epoch {epoch}. Write"
-            " it anew from the newest row of covet.map of any shard.",
+            f"The ConfigMap {names.ring_map(facts.name)} is gone or damaged, and the shards hold epoch {epoch}, which"
+            " the birth record does not know. Write it anew from the newest row of covet.map of any shard.",
             stalls=True,
             subject=f"ConfigMap/{names.ring_map(facts.name)}",
         )

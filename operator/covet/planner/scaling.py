@@ -138,7 +138,7 @@ def replacement(seen: ShardFacts, who: Roster, leader: Answer) -> ReplaceVolume 
     return ReplaceVolume(seen.name, lost[0]) if lost and lost[0] != instance.name else None
 
 
-def present(cluster: str, shard: str, wanted: int, existing: set[str]) -> tuple[str, ...]:
+def present(cluster: str, shard: str, wanted: int, existing: set[str], first: int = 0) -> tuple[str, ...]:
     """Return the instances of a shard to look at: those that are wanted, then those beyond that are still there.
 
     Args:
@@ -146,7 +146,8 @@ def present(cluster: str, shard: str, wanted: int, existing: set[str]) -> tuple[
         shard: name of the shard.
         wanted: how many instances it shall have.
         existing: instances that have a StatefulSet.
+        first: number of the letter of its first instance.
     """
-    first = [names.instance(cluster, shard, names.letter(index)) for index in range(wanted)]
-    beyond = sorted(existing - set(first), key=lambda name: (len(name), name))
-    return (*first, *beyond)
+    stay = [names.instance(cluster, shard, names.letter(first + index)) for index in range(wanted)]
+    beyond = sorted(existing - set(stay), key=lambda name: (len(name), name))
+    return (*stay, *beyond)

@@ -34,7 +34,8 @@ def wanted_spec(
         fenced: the instances of the cluster that a person keeps out of service.
     """
     name, namespace = cluster
-    present = _present(name, record.name, spec.shards.instances, seen)
+    existing = {instance.name for instance in seen.instances} if seen is not None else set()
+    present = scaling.present(name, record.name, spec.shards.instances, existing, record.first)
     content = ShardSpec(
         generation=0,
         cluster=name,
@@ -65,12 +66,6 @@ def _generation(content: ShardSpec, seen: ShardFacts | None) -> int:
     if same and known <= seen.published.generation:
         return seen.published.generation
     return max(known, seen.published.generation) + 1
-
-
-def _present(cluster: str, shard: str, wanted: int, seen: ShardFacts | None) -> tuple[str, ...]:
-    """Return the instances that are wanted, and those beyond that still are there: they leave in order."""
-    existing = {instance.name for instance in seen.instances} if seen is not None else set()
-    return scaling.present(cluster, shard, wanted, existing)
 
 
 def _peers(cluster: str, namespace: str, shard: str, instances: tuple[str, ...]) -> tuple[Peer, ...]:

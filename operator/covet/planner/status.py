@@ -46,7 +46,8 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failures: tuple[Fi
     findings = (*plan.findings, *failures)
     shards = tuple(_shard(facts, seen) for seen in facts.shards) if facts.identity is not None else ()
     stated = conditions.stated(facts, plan, findings, now)
-    serving = sum(1 for seen in facts.shards if conditions.takes_writes(facts, seen))
+    in_force = facts.in_force()
+    serving = sum(1 for seen in in_force if conditions.takes_writes(facts, seen))
     return api.ClusterStatus(
         observed_generation=facts.generation,
         operator=facts.operator,
@@ -57,7 +58,7 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failures: tuple[Fi
         authority=_authority(facts, now),
         endpoints=_endpoints(facts),
         map=_map(facts),
-        primaries=f"{serving}/{len(facts.shards)}" if facts.shards else None,
+        primaries=f"{serving}/{len(in_force)}" if in_force else None,
         shards=shards,
         pending_changes=tuple(
             api.PendingChange(
@@ -77,7 +78,8 @@ def _phase(facts: ClusterFacts, findings: tuple[Finding, ...], ready: Condition)
         return "Stalled"
     if facts.paused:
         return "Paused"
-    if facts.identity is None or not all(known.opened for known in facts.identity.shards):
+    told = {seen.name for seen in facts.in_force()}
+    if facts.identity is None or not all(known.opened for known in facts.identity.shards if known.name in told):
         return "Creating"
     return "Ready" if ready.status is Truth.TRUE else "Reconciling"
 
@@ -120,12 +122,12 @@ def _authority(facts: ClusterFacts, now: dt.datetime) -> api.AuthorityStatus | N
 def _endpoints(facts: ClusterFacts) -> api.Endpoints | None:
     if facts.identity is None:
         return None
-    suffix = f".{facts.namespace}.svc:{names.SQL_PORT}"
+    suffix, told = f".{facts.namespace}.svc:{names.SQL_PORT}", facts.in_force()
     return api.Endpoints(
         secret=names.user_secret(facts.name, facts.identity.born.database.owner),
         trust=names.trust_config(facts.name),
-        read_write=tuple(names.read_write_service(facts.name, seen.name) + suffix for seen in facts.shards),
-        read_only=tuple(names.read_only_service(facts.name, seen.name) + suffix for seen in facts.shards),
+        read_write=tuple(names.read_write_service(facts.name, seen.name) + suffix for seen in told),
+        read_only=tuple(names.read_only_service(facts.name, seen.name) + suffix for seen in told),
     )
 
 

@@ -15,12 +15,16 @@ from covet.core.agentorders import (
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
+    Inside,
+    InsideRequest,
     LoginOrder,
     MapOrder,
     OpenOrder,
     PromoteOrder,
     RetireOrder,
+    SealOrder,
     SwitchoverOrder,
+    UnsealOrder,
 )
 from covet.core.errors import RefusedError
 from covet.planner import postgresql15, quorum
@@ -42,6 +46,9 @@ class Volume:
         logins: verifiers of the roles that may log in.
         opened: the agent was told that clients may enter.
         shard_uid: set if the volume is of another shard than the record's.
+        tables: what clients made.
+        sealed: epoch of the map that it is sealed for, None if it is not.
+        shut: clients are shut out.
     """
 
     member: str
@@ -53,6 +60,9 @@ class Volume:
     logins: dict[str, str] = dataclasses.field(default_factory=dict)
     map_epoch: int | None = None
     shard_uid: str | None = None
+    tables: tuple[str, ...] = ()
+    sealed: int | None = None
+    shut: bool = False
 
 
 Record = Callable[[], ShardRecord | None]
@@ -89,6 +99,7 @@ class FakeAgent:
         """Parameters that the server started with."""
         self.bootstraps = 0
         self.sessions: set[str] = set()
+        self.busy = ""
         self.refused: set[str] = set()
         """Orders that its server fails at, as `clone` or `login`."""
         self.certificates = ""
@@ -143,6 +154,7 @@ class FakeAgent:
             quorum_missing=self.quorum_missing,
             logins=self._logins() if born else None,
             certificates=self.certificates,
+            sealed=born.sealed if born and state is MemberState.LEADER else None,
         )
 
     def streams(self) -> bool:
@@ -241,6 +253,7 @@ class FakeAgent:
         successor.database, successor.verifier = former.database, former.verifier
         successor.logins = dict(former.logins)
         successor.map_epoch, successor.opened = former.map_epoch, former.opened
+        successor.tables, successor.sealed, successor.shut = former.tables, former.sealed, former.shut
         for agent in self.siblings.values():
             if agent.volume is not None and agent.volume.member in rule.cohort:
                 agent.volume.promised = following
@@ -265,9 +278,34 @@ class FakeAgent:
         volume.logins.pop(order.login, None)
 
     def put_map(self, order: MapOrder) -> None:
-        """Store a newer map."""
+        """Store a newer map; where keys change their owner, only while nothing is there that has one."""
         volume, _ = self._led("map")
+        known = volume.map_epoch
+        if known is not None and known < order.epoch:
+            if order.seal is None:
+                raise ImpossibleError(f"{self.instance}: epoch {order.epoch} without a seal over {known}")
+            self.seal(order.seal)
         volume.map_epoch = max(order.epoch, volume.map_epoch or 0)
+
+    def inside(self, _request: InsideRequest) -> Inside:
+        """Look into the application's database."""
+        volume, _ = self._led("inside")
+        if volume.database is None:
+            raise RefusedError("DatabaseMissing", f"{self.instance} has no database yet.")
+        return Inside(volume.sealed, volume.tables, self.busy, volume.shut)
+
+    def seal(self, order: SealOrder) -> None:
+        """Let nothing be made."""
+        volume, _ = self._led("seal")
+        if volume.tables:
+            volume.sealed, volume.shut = None, False
+            raise RefusedError("ShardNotEmpty", f"The database holds {', '.join(volume.tables)}.")
+        volume.sealed, volume.shut = order.epoch, volume.shut or order.leaves
+
+    def unseal(self, _order: UnsealOrder) -> None:
+        """Let clients make things again."""
+        volume, _ = self._led("unseal")
+        volume.sealed, volume.shut = None, False
 
     def open(self, order: OpenOrder) -> None:
         """Let clients in."""
@@ -282,6 +320,19 @@ class FakeAgent:
         volume.opened = True
 
     # What happens to it
+
+    def make(self, table: str) -> bool:
+        """Make a table as a client does; False if that is refused."""
+        volume = self.volume
+        if volume is None or not self._leads() or not volume.opened or volume.sealed is not None:
+            return False
+        volume.tables = (*volume.tables, table)
+        return True
+
+    def drop(self) -> None:
+        """Drop every table as a client does."""
+        if self.volume is not None and not self.volume.shut:
+            self.volume.tables = ()
 
     def tick(self) -> None:
         """Let long work finish, and the server go by the newest spec."""

@@ -19,12 +19,15 @@ from covet.core.agentorders import (
     CloneOrder,
     CohortOrder,
     DatabaseOrder,
+    InsideRequest,
     LoginOrder,
     MapOrder,
     OpenOrder,
     PromoteOrder,
     RetireOrder,
+    SealOrder,
     SwitchoverOrder,
+    UnsealOrder,
 )
 from covet.core.errors import RefusedError
 from covet.kube import ledger, resources
@@ -49,6 +52,9 @@ _ROUTES: Final[tuple[tuple[str, str, type[Any], Callable[[FakeAgent, Any], Any]]
     ("PUT", "/v1/login", LoginOrder, FakeAgent.put_login),
     ("POST", "/v1/retire", RetireOrder, FakeAgent.retire_login),
     ("PUT", "/v1/map", MapOrder, FakeAgent.put_map),
+    ("POST", "/v1/inside", InsideRequest, FakeAgent.inside),
+    ("POST", "/v1/seal", SealOrder, FakeAgent.seal),
+    ("POST", "/v1/unseal", UnsealOrder, FakeAgent.unseal),
 )
 
 
@@ -91,6 +97,7 @@ class Kubelet:
 
     async def sync(self) -> None:
         """Start pods that are missing, let time pass for the agents, and publish what they say."""
+        self._collect()
         pods = {name for resource, _, name in self._server.objects if resource == resources.POD}
         for instance in [name for name in self._runners if names.pod(name) not in pods]:
             self.agents[instance].restart()
@@ -105,6 +112,16 @@ class Kubelet:
         for agent in self.agents.values():
             agent.tick()
         self._publish()
+
+    def _collect(self) -> None:
+        """Delete the pods of StatefulSets that are gone; a shard without any is no more."""
+        sets = {(space, name) for kind, space, name in self._server.objects if kind == resources.STATEFUL_SET}
+        pods = [(space, name) for kind, space, name in self._server.objects if kind == resources.POD]
+        for space, name in pods:
+            if (space, name.removesuffix("-0")) not in sets:
+                self._server.delete(resources.POD, space, name)
+        standing = {name for _, name in sets}
+        self._shards = {key: found for key, found in self._shards.items() if standing & found.keys()}
 
     def _bring(self, namespace: str, instance: str) -> None:
         """Have the agent of a pod that runs work with what its Secret holds now."""

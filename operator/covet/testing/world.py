@@ -14,14 +14,13 @@ from covet.core.agentorders import (
     CohortOrder,
     DatabaseOrder,
     LoginOrder,
-    MapOrder,
     OpenOrder,
     RetireOrder,
     SwitchoverOrder,
 )
 from covet.core.errors import ConflictError
 from covet.planner import actions as act
-from covet.planner import cluster, endpoints, layout, rotation, scaling, specs
+from covet.planner import cluster, endpoints, layout, reshaping, rotation, scaling, specs
 from covet.planner.facts import (
     CertificateFacts,
     ClusterFacts,
@@ -35,6 +34,16 @@ from covet.planner.facts import (
 )
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.record import Identity, ShardRecord
+from covet.planner.shapeactions import (
+    BeginChange,
+    CancelChange,
+    DecideChange,
+    EndChange,
+    RemoveShard,
+    SealShard,
+    UnsealShard,
+)
+from covet.testing import shaping
 from covet.testing.agents import FakeAgent, ImpossibleError
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -143,7 +152,9 @@ class World:
         ]
         if not self.objects or any(seen.name not in self.pods for shard in facts.shards for seen in shard.instances):
             stale.append(("StatefulSet", self.namespace, self.name))
-        return dataclasses.replace(facts, wanted_specs=wanted, stale=tuple(stale))
+        if reshaping.concerns(facts, self.identity):
+            facts = dataclasses.replace(facts, shards=tuple(shaping.asked(self, seen) for seen in facts.shards))
+        return dataclasses.replace(facts, wanted_specs=wanted, stale=tuple(stale), left=shaping.left(self))
 
     def _shard(self, record: ShardRecord) -> ShardFacts:
         return ShardFacts(
@@ -161,7 +172,7 @@ class World:
         """Return the instances that are wanted, and those beyond that are there."""
         in_force = layout.in_force(self.wanted, self._identity().born)
         existing = {name for name, agent in self.agents.items() if agent.shard == shard}
-        return scaling.present(self.name, shard, in_force.shards.instances, existing)
+        return scaling.present(self.name, shard, in_force.shards.instances, existing, self._known(shard).first)
 
     def _instance(self, name: str) -> InstanceFacts:
         pod = self.pods.get(name)
@@ -215,8 +226,9 @@ class World:
             case SwitchLogin():
                 self._switch(action)
             case act.CreateMap():
-                slots = {record.name: 1 for record in self._identity().shards}
-                self.ring_map = MapFacts(1, "{}", "pg1", "sha256:0", slots)
+                self.ring_map = shaping.published(self._identity())
+            case BeginChange() | CancelChange() | DecideChange() | EndChange() | RemoveShard():
+                shaping.carry_out(self, action)
             case act.ApplyObjects():
                 self._apply(action, facts)
             case act.LabelRoles():
@@ -301,7 +313,9 @@ class World:
                 order = RetireOrder(database.name, database.owner, action.login)
                 self._reach(action.leader).retire_login(order)
             case act.PutMap():
-                self._reach(action.leader).put_map(MapOrder(action.epoch, "{}"))
+                self._reach(action.leader).put_map(shaping.map_order(self._identity(), action))
+            case SealShard() | UnsealShard():
+                shaping.order(self._reach(action.leader), action)
             case act.RecordOpened():
                 self._record_change(dataclasses.replace(self._known(action.shard), opened=True))
             case act.Open():

@@ -198,14 +198,20 @@ def test_a_setting_is_reloaded(shop: Shop) -> None:
     assert 0 == shop.restarts()
 
 
-def test_an_edit_of_the_layout_is_listed(shop: Shop) -> None:
-    """More shards than at birth: nothing happens, and it is said where one looks."""
+def test_more_shards_are_refused_once_a_table_exists(shop: Shop) -> None:
+    """Nothing happens, and it is said where one looks: which table of which shard is in the way."""
+    primary = shop.status()["shards"][1]["primary"]
+    psql = ("/usr/lib/postgresql/15/bin/psql", "-h", "/run/covet", "-U", "covet", "-d", "app", "-Atc")
+    shop.kubectl("exec", f"{primary}-0", "--", *psql, "CREATE TABLE customers (id bigint)")
     shop.declare(shards={"count": 3})
     shop.await_reason("Ready", "ChangesPending")
-    assert ["spec.shards.count"] == [change["field"] for change in shop.status()["pendingChanges"]]
+    (change,) = shop.status()["pendingChanges"]
+    assert ("spec.shards.count", "ReshardingUnsupported") == (change["field"], change["reason"])
+    assert "s1 holds table public.customers" in change["message"]
     assert 6 == len(shop.items("pods"))
     shop.declare()
     shop.await_ready()
+    shop.kubectl("exec", f"{primary}-0", "--", *psql, "DROP TABLE customers")
 
 
 def test_a_new_operator_changes_nothing(shop: Shop) -> None:

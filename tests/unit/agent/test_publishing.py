@@ -27,7 +27,7 @@ CLUSTER = ClusterRef("shop", "store", "9b7f1f2e-0000-4000-8000-000000000001")
 def claim(letter: str, term: int) -> Claim:
     """Return what the instance with this letter says once it leads a term."""
     address = f"10.0.0.{ord(letter)}"
-    return Claim("shop", CLUSTER.uid, "store", "s0", f"shop-s0-{letter}", term, address, f"node-{letter}")
+    return Claim("shop", CLUSTER.uid, "store", "s0", f"shop-s0-{letter}", term, address, f"node-{letter}", "uid")
 
 
 @pytest.fixture
@@ -78,6 +78,14 @@ async def test_a_leader_names_itself(server: ApiServer, account: Account) -> Non
     assert lease is not None
     assert ("shop-s0-b", 7) == (lease["spec"]["holderIdentity"], lease["spec"]["leaseTransitions"])
     assert [CLUSTER.uid] == [owner["uid"] for owner in lease["metadata"]["ownerReferences"]]
+
+
+async def test_a_lease_of_an_earlier_shard_of_this_name_is_taken_over(account: Account) -> None:
+    """The terms of a shard that was removed say nothing about the one that was made again."""
+    await publishing.publish_lease(account, claim("b", 7))
+    assert "left alone" in await publishing.publish_lease(account, claim("a", 2))
+    again = dataclasses.replace(claim("h", 2), shard_uid="another")
+    assert "taken for term 2" == await publishing.publish_lease(account, again)
 
 
 async def test_the_slice_is_what_the_operator_would_make(server: ApiServer, account: Account) -> None:

@@ -7,7 +7,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from covet.api.effective import EffectiveSpec
 from covet.core import events, names
 from covet.planner import actions as act
 from covet.planner import cluster, record
@@ -141,20 +140,15 @@ class TestUnreachable:
 class TestEdits:
     """Every edit is carried out, or listed with a reason."""
 
-    @pytest.mark.parametrize(
-        ("field", "changed"),
-        [
-            ("spec.shards.count", worlds.cluster_spec(2)),
-        ],
-    )
-    def test_what_is_fixed_at_birth_waits(self, field: str, changed: EffectiveSpec) -> None:
-        """A change of the layout is listed as pending and changes nothing."""
+    def test_what_is_fixed_at_birth_waits(self) -> None:
+        """A change of the volumes' class is listed as pending and changes nothing."""
         world = World(worlds.cluster_spec())
         settle(world)
-        world.wanted = changed
+        storage = world.wanted.storage.model_copy(update={"class_name": "slow"})
+        world.wanted = world.wanted.model_copy(update={"storage": storage})
         world.generation += 1
         plan = plan_of(world)
-        assert [field] == [change.field for change in plan.pending]
+        assert ["spec.storage.className"] == [change.field for change in plan.pending]
         assert plan.empty
 
     def test_parameters_are_pushed(self) -> None:

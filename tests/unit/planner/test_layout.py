@@ -32,19 +32,15 @@ def weighing(**weights: int) -> EffectiveSpec:
 
 def test_a_weight_that_a_shard_has_anyway_is_no_change() -> None:
     """A shard that is not named weighs 1; to name it, or to leave it out, moves no key."""
-    assert () == layout.pending(weighing(s0=1), weighing())
-    assert () == layout.pending(weighing(s1=3), weighing(s0=1, s1=3))
+    assert () == layout.of_shards(weighing(s0=1), weighing())
+    assert () == layout.of_shards(weighing(s1=3), weighing(s0=1, s1=3))
+    assert {"s0": 1} == layout.in_force(weighing(s0=1), weighing()).shards.weights
 
 
-def test_another_weight_waits_with_the_reason_and_the_way_out() -> None:
-    """The entry names both in a person's words."""
-    (change,) = layout.pending(weighing(s0=2, s1=3), weighing())
-    assert ("spec.shards.weights", "ReshardingUnsupported") == (change.field, change.reason)
-    assert (
-        "The cluster was born with the default and keeps it; s0: 2, s1: 3 waits. Keys cannot be moved between shards"
-        " yet. Put the old value back, or make a new cluster and move the data; one that holds no data yet can be"
-        " deleted with its volumes and made anew."
-    ) == change.message
+def test_another_weight_is_not_in_force_before_the_record_says_so() -> None:
+    """What the map goes by stands in the record."""
+    assert ("spec.shards.weights",) == layout.of_shards(weighing(s0=2), weighing())
+    assert {} == layout.in_force(weighing(s0=2), weighing()).shards.weights
 
 
 @pytest.mark.parametrize(

@@ -118,13 +118,28 @@ def test_a_changed_generation_is_observed() -> None:
 def test_a_pending_edit_is_not_ready() -> None:
     """What the user asked for and did not get keeps Ready False, with the field named."""
     world = settled()
-    world.wanted = worlds.cluster_spec(3)
+    storage = world.wanted.storage.model_copy(update={"class_name": "slow"})
+    world.wanted = world.wanted.model_copy(update={"storage": storage})
     found = report(world.facts())
     assert (Truth.FALSE, events.CHANGES_PENDING) == (
         condition(found, "Ready").status,
         condition(found, "Ready").reason,
     )
-    assert ["spec.shards.count"] == [change.field for change in found.pending_changes]
+    assert ["spec.storage.className"] == [change.field for change in found.pending_changes]
+
+
+def test_a_shard_that_is_being_made_takes_nothing_from_the_others() -> None:
+    """Until the map names it nobody is told of it, and the cluster is available without it; Ready says what goes on."""
+    world = settled()
+    world.wanted = worlds.cluster_spec(2)
+    world.settle(2)
+    found = report(world.facts())
+    assert ["s0", "s1"] == [shard.name for shard in found.shards]
+    assert (Truth.TRUE, Truth.TRUE) == (condition(found, "Available").status, condition(found, "Durable").status)
+    assert (Truth.FALSE, "ShardsChange") == (condition(found, "Ready").status, condition(found, "Ready").reason)
+    assert ("1/1", "Reconciling") == (found.primaries, found.phase)
+    assert found.endpoints is not None
+    assert 1 == len(found.endpoints.read_write)
 
 
 def test_a_stalling_finding_stalls() -> None:

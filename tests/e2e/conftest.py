@@ -41,15 +41,17 @@ def covet(place: target.Target) -> installation.Installation:
     place.load(installation.build_images())
     installed = installation.Installation(place)
     installed.install()
+    installed.deny(installation.NAMESPACE)
     return installed
 
 
 @pytest.fixture
 def namespace(covet: installation.Installation, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own under the restricted pod standard; deleted with everything in it."""
+    """A namespace of the test's own that denies what it can; deleted with everything in it."""
     stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:30].strip("-")
     name = f"{stem}-{secrets.token_hex(3)}"
     covet.ensure_namespace(name)
+    covet.deny(name)
     yield name
     if request.node.stash.get(FAILED, False):
         save_logs(covet, name)

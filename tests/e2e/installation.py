@@ -13,6 +13,8 @@ from tools import bootstrap, images
 NAMESPACE = "covet-system"
 DEV_OPERATOR = images.DEV_OPERATOR
 DEV_POSTGRES = images.DEV_POSTGRES
+DENIED = "default-deny"
+"""Name of the policy that allows nothing."""
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 
 
@@ -81,6 +83,17 @@ class Installation:
     def ensure_namespace(self, name: str) -> None:
         """Make a namespace that admits only pods under the restricted standard."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+
+    def deny(self, namespace: str) -> None:
+        """Let pods of a namespace say and hear nothing but what other policies allow."""
+        self.apply(
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "NetworkPolicy",
+                "metadata": {"name": DENIED, "namespace": namespace},
+                "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+            }
+        )
 
     def install(self) -> None:
         """Install or upgrade the CRDs and the operator, and wait until it serves."""

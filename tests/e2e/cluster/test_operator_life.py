@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import installation, target
-from tests.e2e.cluster import plugin, scraping, shops
+from tests.e2e.cluster import plugin, scraping, secrecy, shops
 from tests.e2e.cluster.shops import Shop
 from tests.e2e.installation import Installation
 
@@ -27,6 +27,7 @@ def shop(covet: Installation) -> Iterator[Shop]:
     """Two shards of three instances, ready."""
     namespace = f"life-{secrets.token_hex(3)}"
     covet.ensure_namespace(namespace)
+    covet.deny(namespace)
     shop = Shop(covet, namespace)
     shop.declare()
     shop.await_ready()
@@ -79,6 +80,15 @@ def test_the_status_tells_all(shop: Shop) -> None:
     assert {"True"} == {entry["status"] for entry in status["conditions"]}
     nodes = {entry["node"] for entry in status["shards"][0]["instances"]}
     assert 3 == len(nodes)
+
+
+def test_it_works_where_nothing_is_allowed_by_default(shop: Shop) -> None:
+    """Pods of the operator and of the databases are under a policy that denies all, and everybody streams."""
+    namespaces = (shop.namespace, installation.NAMESPACE)
+    denied = [shop.covet.get("networkpolicy", installation.DENIED, name)["spec"] for name in namespaces]
+    assert [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}] * 2 == denied
+    states = [entry["state"] for found in shop.status()["shards"] for entry in found["instances"]]
+    assert (2, 4) == (states.count("Serving"), states.count("Streaming"))
 
 
 def test_kubectl_shows_it(shop: Shop) -> None:
@@ -269,6 +279,17 @@ def ask(shop: Shop, statement: str) -> str:
 def password(shop: Shop) -> str:
     """Return the owner's password, coded."""
     return str(shop.get("secret", "shop-app")["data"]["password"])
+
+
+def test_no_secret_stands_where_others_may_read(shop: Shop) -> None:
+    """Of every password and key: not in an object, an Event, a log, nor in arguments and environment of a process."""
+    hidden, told = secrecy.hidden(shop), secrecy.told(shop)
+    assert {"shop-app/password", "shop-ca/tls.key", "shop-operator-tls/tls.key", "shop-s1-c-tls/tls.key"} <= set(hidden)
+    assert {"objects", "log of covet", "log of shop-s0-a-0", "processes of covet", "processes of shop-s1-c-0"} <= set(
+        told
+    )
+    assert "COVET_INSTANCE=shop-s1-c" in told["processes of shop-s1-c-0"]
+    assert [] == [(place, name) for place, text in told.items() for name, what in hidden.items() if what in text]
 
 
 @pytest.mark.timeout(1200)

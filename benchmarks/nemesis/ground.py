@@ -196,7 +196,7 @@ class Ground:
             raise DevclusterError(f"kubectl covet switchover: {said.decode(errors='replace').strip()}")
 
     def keep_logs(self, folder: pathlib.Path) -> None:
-        """Copy what the control plane and the nodes said, and what the API server is doing now, into a folder."""
+        """Copy what control plane and nodes said, what the API server does now, and the nodes' rules, into a folder."""
         for log in self.devcluster.layout.logs.glob("*.log"):
             shutil.copy(log, folder)
         for name, path in INSIDE_API.items():
@@ -205,6 +205,10 @@ class Ground:
             except (OSError, DevclusterError) as error:
                 text = str(error)
             (folder / name).write_text(text)
+        for node in self.devcluster.nodes:
+            for log in node.logs.glob("*.log"):
+                shutil.copy(log, folder / f"{node.name}-{log.name}")
+            (folder / f"{node.name}-rules.txt").write_text(network.read_rules(node))
 
     def restore(self) -> None:
         """Undo every fault that is still in force, the way a person would: power, cables, then the rest."""

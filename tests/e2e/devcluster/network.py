@@ -77,6 +77,11 @@ def has_policy_table(node: NodeLayout) -> bool:
     return bool(run(*inside, "nft", "list", "table", "ip", "covet-netpol", check=False))
 
 
+def read_rules(node: NodeLayout) -> str:
+    """Return what proxy and policies of a node do with packets, as nft prints it; empty if the node is off."""
+    return run("nsenter", f"--net={_NETNS / node.namespace}", "nft", "list", "ruleset", check=False)
+
+
 def remove_namespace(node: NodeLayout) -> None:
     """Unplug and remove the node's namespace, if it is there."""
     if node.host_interface in links():

@@ -11,12 +11,12 @@ from tests.e2e.process.verbs import Cohort
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder; all share one event loop, as they share shards."""
+    """Mark every test of this folder; those of shards share one event loop, as they share shards."""
     for item in items:
         if "tests/e2e/process" not in str(item.path):
             continue
         item.add_marker(pytest.mark.process)
-        if pytest_asyncio.is_async_test(item):
+        if pytest_asyncio.is_async_test(item) and "tests/e2e/process/operator" not in str(item.path):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

@@ -15,9 +15,9 @@ import pytest_asyncio
 from covet import app
 from covet.core.agentapi import MemberState
 from covet.testing.apiserver import ApiServer
+from tests.e2e.process.operator.sites import Site
 from tests.e2e.process.prometheus import Prometheus, free_port, job
 from tests.e2e.process.shard import CLUSTER, Shard
-from tests.unit.handlers.conftest import Site
 from tools.telemetry import alerts, dashboards
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,16 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from covet import app
-from covet.core.settings import Settings
 from covet.kube import resources
 from covet.testing import operating
 from covet.testing.apiserver import NO_TROUBLE
 from covet.testing.operating import Ground
 from covet.testing.trouble import Trouble
-from tests.unit.handlers.conftest import until
+from tests.e2e.process.operator.sites import until
 
 PATIENCE = 120.0
 """Seconds for what takes at most 30 on a machine that is not busy."""
@@ -87,29 +83,3 @@ async def test_an_api_server_that_was_gone_is_worked_with_again(tmp_path: Path, 
         record_property("seconds after it was gone", await edited(ground, "21MB"))
         assert before == pods(ground)
         assert {"shop-s0-a": 1} == {name: agent.bootstraps for name, agent in ground.kubelet.agents.items()}
-
-
-class Ending:
-    """An operator that ends at once, with one code after the other."""
-
-    codes: list[int]
-
-    def __init__(self, *_: object) -> None:
-        """Take what an operator takes."""
-
-    async def run(self) -> int:
-        """Return the next code."""
-        await asyncio.sleep(0)
-        return self.codes.pop(0)
-
-
-@pytest.mark.parametrize(("lasted", "ends_with", "left"), [(0.0, 0, []), (60.0, 1, [1, 0])])
-def test_who_lost_the_lease_begins_anew_unless_it_did_not_get_far(
-    monkeypatch: pytest.MonkeyPatch, lasted: float, ends_with: int, left: list[int]
-) -> None:
-    """Kubernetes waits ever longer before it starts a container again that ends; one that cannot work should end."""
-    monkeypatch.setattr(app, "AGAIN_AFTER", lasted)
-    monkeypatch.setattr(app, "Operator", Ending)
-    Ending.codes = [1, 1, 0]
-    assert ends_with == app.run(Settings(), None)
-    assert left == Ending.codes

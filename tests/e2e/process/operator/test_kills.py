@@ -11,7 +11,7 @@ from covet.core import names
 from covet.kube import resources
 from covet.testing import operating
 from covet.testing.operating import Ground
-from tests.unit.handlers.conftest import until
+from tests.e2e.process.operator.sites import until
 
 SECONDS = 120.0
 """Longest time that a creation or change may take once nobody kills any more."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from covet.kube import resources
 from covet.testing import operating
 from covet.testing.operating import Ground
-from tests.unit.handlers.conftest import until
+from tests.e2e.process.operator.sites import until
 
 NAMES = tuple(f"c{number}" for number in range(5))
 LIMIT_MIB = 400.0

@@ -11,9 +11,9 @@ import pytest
 from covet.kube import resources
 from covet.testing import operating
 from covet.testing.operating import Ground
-from tests.unit.handlers.conftest import until
+from tests.e2e.process.operator.sites import until
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 OLDER = "0ef257a"
 """A commit that knows neither two logins, nor the change of an authority, nor a maintenance window."""
 SECONDS = 120.0

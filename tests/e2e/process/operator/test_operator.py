@@ -9,8 +9,7 @@ from covet import app
 from covet.core import names
 from covet.handlers import watching, wiring
 from covet.kube import lease, resources
-from covet.testing.operating import DEFINITION
-from tests.unit.handlers.conftest import Site, until
+from tests.e2e.process.operator.sites import Site, until
 
 
 async def test_a_new_cluster_is_noticed_at_once(site: Site) -> None:
@@ -165,17 +164,3 @@ class TestTraps:
             item["source"]["component"] for (kind, _, _), item in site.server.objects.items() if kind == resources.EVENT
         ]
         assert {"covet-operator"} >= set(sources)
-
-
-@pytest.mark.parametrize(
-    ("versions", "good"),
-    [
-        ([{"name": "v1alpha1", "served": True, "storage": True}], True),
-        ([{"name": "v1alpha1", "served": True}, {"name": "v1", "served": True, "storage": True}], False),
-        ([{"name": "v1alpha1", "served": False, "storage": True}], False),
-        ([], False),
-    ],
-)
-def test_a_newer_storage_version_is_refused(versions: list[dict[str, object]], good: bool) -> None:
-    """An operator does not work on objects that a newer one stores."""
-    assert good is app.judge_definition({**DEFINITION, "spec": {"versions": versions}}).good

@@ -1,14 +1,12 @@
-"""An operator process on an API server, both in this process."""
+"""An operator on an API server, both in this process."""
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from covet.app import Operator
 from covet.core.settings import Settings
@@ -113,15 +111,3 @@ async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 -- looks at another process' doing
             await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """An API server without anything on it."""
-    logging.getLogger("kopf").setLevel(logging.ERROR)
-    server = ApiServer()
-    await server.start()
-    site = Site(server, tmp_path)
-    yield site
-    await site.close()
-    await server.stop()

@@ -14,7 +14,7 @@ from covet.kube.resources import Resource
 from covet.testing import requests
 from covet.testing.apiserver import ApiServer
 from covet.testing.kubelet import Kubelet
-from tests.unit.handlers.conftest import Site, until
+from tests.e2e.process.operator.sites import Site, until
 
 Right = tuple[str, str, str]
 """Resource, part of it, verb."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.handlers.conftest import Site, until
+from tests.e2e.process.operator.sites import Site, until
 
 LIMIT = 10.0
 """Seconds from the end of one to the first act of the other."""

@@ -108,6 +108,12 @@ class EffectiveDatabase(model.Model):
     owner: str
 
 
+class EffectiveCertificates(model.Model):
+    """What servers show to clients."""
+
+    authority_secret: str
+
+
 class EffectiveFailover(model.Model):
     """What happens where no failover is safe."""
 
@@ -147,6 +153,8 @@ class EffectiveSpec(model.Model):
     resources: EffectiveResources
     scheduling: EffectiveScheduling
     database: EffectiveDatabase
+    certificates: EffectiveCertificates | None = None
+    """Absent where the cluster's own authority is the only one that leads to its servers."""
     failover: EffectiveFailover = EffectiveFailover()
     """A record of birth that was written before there was this field means the default."""
     maintenance: EffectiveMaintenance
@@ -192,6 +200,7 @@ def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> Effec
         resources=_resources(wanted.resources or spec.Resources(), defaults),
         scheduling=_scheduling(wanted.scheduling or spec.Scheduling(), defaults),
         database=EffectiveDatabase(name=database.name or defaults.database, owner=database.owner or defaults.owner),
+        certificates=_certificates(wanted.certificates or spec.Certificates()),
         failover=EffectiveFailover(
             when_unsafe=(wanted.failover or spec.Failover()).when_unsafe or spec.WhenUnsafe.WAIT
         ),
@@ -206,6 +215,11 @@ def _window(wanted: spec.Window | None) -> EffectiveWindow | None:
         return None
     days = tuple(day for day in spec.Weekday if wanted.days is None or day in wanted.days)
     return EffectiveWindow(days=days, start=wanted.start, hours=wanted.hours)
+
+
+def _certificates(wanted: spec.Certificates) -> EffectiveCertificates | None:
+    name = wanted.authority_secret
+    return EffectiveCertificates(authority_secret=name) if name is not None else None
 
 
 def _resources(wanted: spec.Resources, defaults: Defaults) -> EffectiveResources:

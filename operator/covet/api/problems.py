@@ -50,6 +50,7 @@ def problems(wanted: spec.ClusterSpec, name: str, versions: Collection[str] | No
         *_resources(wanted.resources or spec.Resources()),
         *_scheduling(wanted.scheduling or spec.Scheduling()),
         *_database(wanted.database or spec.Database()),
+        *_certificates(wanted.certificates or spec.Certificates(), name),
     )
 
 
@@ -143,3 +144,12 @@ def _database(database: spec.Database) -> Iterator[Problem]:
     owner = database.owner
     if owner is not None and (owner in spec.RESERVED_OWNERS or owner.startswith(spec.RESERVED_PREFIXES)):
         yield Problem("spec.database.owner", owner, "is reserved by the server or by Covet; choose another name")
+
+
+def _certificates(certificates: spec.Certificates, cluster: str) -> Iterator[Problem]:
+    if certificates.authority_secret == names.authority_secret(cluster):
+        yield Problem(
+            "spec.certificates.authoritySecret",
+            certificates.authority_secret,
+            "is the cluster's own authority, which needs nobody to sign it for those who trust it; leave the field out",
+        )

@@ -277,6 +277,16 @@ class Database(model.Model):
     of the owner becomes a dot. Default app."""
 
 
+class Certificates(model.Model):
+    """What servers show to clients."""
+
+    authority_secret: Annotated[str | None, pydantic.Field(pattern=SUBDOMAIN, min_length=1, max_length=253)] = None
+    """Secret (kubernetes.io/tls: `tls.crt`, `tls.key`) of an authority that clients trust already, in the namespace of
+    the cluster: one that cert-manager keeps for a Certificate with `isCA: true`, or that is kept by hand. It signs the
+    cluster's own authority, and servers show how the one leads to the other. Default: none; clients trust the cluster's
+    own authority, and go on doing so in any case."""
+
+
 class Failover(model.Model):
     """What happens where no failover is safe."""
 
@@ -349,6 +359,8 @@ class ClusterSpec(model.Model):
     """Which nodes the pods may run on."""
     database: Database | None = None
     """The database that applications use."""
+    certificates: Certificates | None = None
+    """What servers show to clients."""
     failover: Failover | None = None
     """What happens where no failover is safe."""
     maintenance: Maintenance | None = None

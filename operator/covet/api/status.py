@@ -183,6 +183,17 @@ class LoginStatus(model.Model):
     """What is waited for."""
 
 
+class OuterAuthorityStatus(model.Model):
+    """An authority of somebody else, by which clients verify the servers as well."""
+
+    secret: Annotated[str, pydantic.Field(max_length=253)]
+    """Secret that holds it: `spec.certificates.authoritySecret`."""
+    subject: Annotated[str, pydantic.Field(max_length=1024)]
+    """Whose certificate it is."""
+    ends: Annotated[str, pydantic.Field(json_schema_extra={"format": "date-time"})]
+    """When it, or one above it, stops being valid; whoever keeps the Secret renews it."""
+
+
 class AuthorityStatus(model.Model):
     """The authority that certificates are issued by, and the way to the next one."""
 
@@ -193,6 +204,8 @@ class AuthorityStatus(model.Model):
     """When the present one stops being valid; another follows when a third of its life is left."""
     message: Annotated[str | None, pydantic.Field(max_length=4096)] = None
     """What is waited for, and for whom."""
+    signed_by: OuterAuthorityStatus | None = None
+    """The authority that signs this one for clients; absent if none is asked for, or it cannot be used."""
 
 
 class Endpoints(model.Model):

@@ -32,7 +32,8 @@ class Found:
     """One certificate.
 
     Args:
-        where: kind and name of the object, and the key in it where it has several certificates.
+        where: kind and name of the object, and the key in it where it has several certificates, with the place in
+            that key behind the first one.
         subject: common name; empty if it cannot be read.
         left: until it ends; negative if it has ended.
         problem: what is wrong, empty if nothing is.
@@ -82,6 +83,9 @@ def inspect(secrets: Iterable[Manifest], trust: Manifest | None, now: dt.datetim
                 yield Found(where, "", "", None, None, f"{key} holds no certificate that can be read")
                 continue
             yield _found(where, chain[0], now, _issued(chain[0], trusted) if TRUST in data else "", key)
+            for height, above in enumerate(chain[1:], start=1):
+                # By these, clients of an authority of somebody else verify the server.
+                yield _found(f"{where}[{height}]", above, now, "")
     bundle = ((trust or {}).get("data") or {}).get(TRUST, "")
     for certificate in _read(bundle.encode()):
         yield _found(f"ConfigMap/{(trust or {})['metadata']['name']}", certificate, now, "")

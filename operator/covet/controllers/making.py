@@ -2,16 +2,18 @@
 
 import asyncio
 import dataclasses
+import datetime as dt
 import functools
 
-from covet.controllers import freshness, remains
+from covet.controllers import freshness, outer, reading, remains
 from covet.controllers.freshness import Means
 from covet.controllers.observe import Seen
+from covet.controllers.outer import Outer
 from covet.core import names
 from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.kube.resources import Manifest
-from covet.manifests import authorities, certificates, configs, passwords, secrets
+from covet.manifests import authorities, certificates, configs, crosscertificates, passwords, secrets
 from covet.manifests.certificates import Authority
 from covet.planner import actions as act
 from covet.planner import drift, record, rotation
@@ -53,6 +55,7 @@ async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertific
     authority, trust = await _authority(means, seen)
     shards = {instance.name: shard.name for shard in seen.facts.shards for instance in shard.instances}
     now = means.clock.wall()
+    asked = await _outer(means, seen, now)
 
     def issue() -> list[Manifest]:
         made: list[Manifest] = []
@@ -64,12 +67,34 @@ async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertific
             shard = shards[subject]
             addresses = certificates.instance_addresses(seen.ref.name, shard, subject, seen.ref.namespace)
             issued = certificates.issue_instance(authority, subject, addresses, now, means.lifetimes, trust)
+            above = _above(means, seen, subject, (asked, authority.certificate, addresses, now))
+            issued = dataclasses.replace(issued, certificate=issued.certificate + above)
             made.append(secrets.instance_certificate(seen.ref, shard, subject, issued))
         return made
 
     await freshness.bounded(
         functools.partial(means.kube.apply, manifest) for manifest in await asyncio.to_thread(issue)
     )
+
+
+async def _outer(means: Means, seen: Seen, now: dt.datetime) -> Outer | None:
+    """Return the outer authority as it is now, with its key; None if none is asked for."""
+    name = seen.facts.outer.secret if seen.facts.outer is not None else None
+    notice = crosscertificates.notice(means.lifetimes)
+    terms = outer.Terms(outer.addresses(seen.ref, seen.facts.shards), now, notice)
+    return await outer.look(means.kube, seen.ref, name, terms)
+
+
+def _above(
+    means: Means, seen: Seen, instance: str, given: tuple[Outer | None, str, tuple[str, ...], dt.datetime]
+) -> str:
+    """Return what an instance shows after its certificate: how its authority leads to the outer one, if it is to."""
+    asked, authority, addresses, now = given
+    if asked is None:
+        return ""
+    found = seen.objects.get((resources.SECRET.kind, seen.ref.namespace, names.instance_secret(instance)))
+    text = reading.secret_values(found).get(secrets.CERTIFICATE, "") if found is not None else ""
+    return crosscertificates.above(text, authority, asked.authority, addresses, now, means.lifetimes)
 
 
 async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None:

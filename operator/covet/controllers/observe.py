@@ -12,9 +12,10 @@ from typing import Final
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.controllers import claims, departing, ownership, reading, remains, wanted
+from covet.controllers import claims, departing, outer, ownership, reading, remains, wanted
 from covet.controllers.agents import Agents
 from covet.controllers.asking import Asker
+from covet.controllers.outer import Outer
 from covet.controllers.wanted import Blueprint, Wanted
 from covet.core import names
 from covet.core.clock import Clock
@@ -95,6 +96,7 @@ class Observer:
         shards = await self._asker.look(
             ref, identity, objects, in_force.shards.instances if in_force is not None else None
         )
+        asked = await self._outer(ref, in_force, shards)
         facts = ClusterFacts(
             name=ref.name,
             namespace=ref.namespace,
@@ -108,7 +110,8 @@ class Observer:
             identity_problem=identity_problem,
             authority=reading.authority(objects, ref, self._clock.wall()),
             authorities=reading.reign(objects, ref, self._settings.certificate_lifetime / 3),
-            certificates=reading.certificates_of(objects, ref, shards, self._clock.wall()),
+            outer=asked.facts if asked is not None else None,
+            certificates=reading.certificates_of(objects, ref, shards, self._clock.wall(), asked),
             user_secret=in_force is not None
             and ("Secret", ref.namespace, names.user_secret(ref.name, in_force.database.owner)) in objects,
             password=_password(objects, ref, in_force),
@@ -127,6 +130,16 @@ class Observer:
         if reshaping.concerns(facts, identity):
             facts = dataclasses.replace(facts, shards=await self._asker.inside(ref, identity, shards))
         return await self._owned(self._compare(facts, ref, objects, identity, in_force), in_force.database.owner)
+
+    async def _outer(
+        self, ref: ClusterRef, in_force: EffectiveSpec | None, shards: tuple[ShardFacts, ...]
+    ) -> Outer | None:
+        """Read the authority of somebody else that is asked for."""
+        wished = in_force.certificates if in_force is not None else None
+        name = wished.authority_secret if wished is not None else None
+        notice = self._settings.certificate_lifetime / 3
+        terms = outer.Terms(outer.addresses(ref, shards), self._clock.wall(), notice)
+        return await outer.look(self._kube, ref, name, terms)
 
     def _unused(self, identity: Identity | None, shards: tuple[ShardFacts, ...]) -> float:
         """Return for how many seconds every look has found the former login of a rotation unused."""

@@ -11,12 +11,13 @@ import pydantic
 
 from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
+from covet.controllers.outer import Outer
 from covet.core import events, fingerprints, names
 from covet.core.agentapi import ShardSpec
 from covet.core.errors import CovetError, SpecError
 from covet.kube.ledger import Key
 from covet.kube.resources import Manifest
-from covet.manifests import authorities, certificates, configs, secrets
+from covet.manifests import authorities, certificates, configs, crosscertificates, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.peers import codec
 from covet.planner import endpoints, layout, record
@@ -91,7 +92,11 @@ def reign(objects: Mapping[Key, Manifest], ref: ClusterRef, notice: dt.timedelta
 
 
 def certificates_of(
-    objects: Mapping[Key, Manifest], ref: ClusterRef, shards: tuple[ShardFacts, ...], now: dt.datetime
+    objects: Mapping[Key, Manifest],
+    ref: ClusterRef,
+    shards: tuple[ShardFacts, ...],
+    now: dt.datetime,
+    outer: Outer | None = None,
 ) -> dict[str, CertificateFacts]:
     """Read every certificate, and judge whether it still is what it should be."""
     known = authority_values(objects, ref)
@@ -115,10 +120,38 @@ def certificates_of(
         # Amid a change of the authority a certificate of the other one is as good until it is issued anew.
         ours = not issuers or any(issuer in beside for issuer in issued)
         newest = not issuers or (issued[:1] == [issuers[0]] and beside == trust)
-        read = _certificate(text, now, due=not newest or certificates.needs_renewal(text, now, addresses))
+        aged = certificates.needs_renewal(text, now, addresses)
+        read = _certificate(text, now, due=not newest or aged)
         fingerprint = fingerprints.of_credentials(beside.encode(), text.encode())
-        found[subject] = dataclasses.replace(read, valid=read.valid and ours, fingerprint=fingerprint)
+        read = dataclasses.replace(read, valid=read.valid and ours, fingerprint=fingerprint)
+        if addresses is not None and issuers:
+            read = _with_outer(read, text, issuers[0], (outer, addresses, now), aged=aged)
+        found[subject] = read
     return found
+
+
+def _with_outer(
+    read: CertificateFacts,
+    text: str,
+    issuer: str,
+    asked: tuple[Outer | None, tuple[str, ...], dt.datetime],
+    *,
+    aged: bool,
+) -> CertificateFacts:
+    """Judge by what leads from a server's certificate to the outer authority, where one is asked for.
+
+    While that one cannot sign, a certificate that leads to it is not replaced by one that does not, unless its age
+    leaves no choice: then members go before clients.
+    """
+    outer, addresses, now = asked
+    leads = bool(crosscertificates.shown(text))
+    if outer is None:
+        return dataclasses.replace(read, due=read.due or leads, as_asked=not leads)
+    if outer.authority is None:
+        lost = leads and not crosscertificates.carried(text, issuer)
+        return dataclasses.replace(read, held=read.due and lost and not aged)
+    due = crosscertificates.is_due(text, issuer, outer.authority, addresses, now, outer.notice)
+    return dataclasses.replace(read, due=read.due or due, as_asked=leads)
 
 
 def _certificate(text: str, now: dt.datetime, *, due: bool) -> CertificateFacts:

@@ -31,6 +31,9 @@ MAP_LOST: Final = "MapLost"
 NAME_TAKEN: Final = "NameTaken"
 AUTHORITY_INVALID: Final = "AuthorityInvalid"
 AUTHORITY_EXPIRING: Final = "AuthorityExpiring"
+AUTHORITY_SECRET_MISSING: Final = "AuthoritySecretMissing"  # noqa: S105 -- a fact, no password
+AUTHORITY_SECRET_UNUSABLE: Final = "AuthoritySecretUnusable"  # noqa: S105 -- a fact, no password
+AUTHORITY_SECRET_EXPIRING: Final = "AuthoritySecretExpiring"  # noqa: S105 -- a fact, no password
 FAMILY_DIFFERS: Final = "AddressFamilyDiffers"
 SERVED_ELSEWHERE: Final = "ServedElsewhere"
 

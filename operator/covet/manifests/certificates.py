@@ -69,13 +69,13 @@ def make_authority(
         subject += f" {x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest.hex()[:6]}"
     name = _name(subject)
     certificate = (
-        _builder(name, name, key.public_key(), now, now + lifetimes.authority)
+        draft(name, name, key.public_key(), now, now + lifetimes.authority)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(authority=True), critical=True)
+        .add_extension(usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return Authority(_certificate_text(certificate), _key_text(key))
+    return Authority(certificate_text(certificate), _key_text(key))
 
 
 def authority_name(cluster: str) -> str:
@@ -203,27 +203,28 @@ def _issue(  # noqa: PLR0917 -- the parts of one certificate
     public = key.public_key()
     ends = min(validity.now + validity.lifetimes.certificate, issuer.not_valid_after_utc)
     builder = (
-        _builder(_name(common_name), issuer.subject, public, validity.now, ends)
+        draft(_name(common_name), issuer.subject, public, validity.now, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if addresses:
-        entries = [_general_name(address) for address in dict.fromkeys(addresses)]
+        entries = [general_name(address) for address in dict.fromkeys(addresses)]
         builder = builder.add_extension(x509.SubjectAlternativeName(entries), critical=False)
     certificate = builder.sign(issuer_key, hashes.SHA256())
-    return Issued(_certificate_text(certificate), _key_text(key), authority.certificate if trust is None else trust)
+    return Issued(certificate_text(certificate), _key_text(key), authority.certificate if trust is None else trust)
 
 
-def _builder(
+def draft(
     subject: x509.Name,
     issuer: x509.Name,
     public: ec.EllipticCurvePublicKey,
     now: dt.datetime,
     ends: dt.datetime,
 ) -> x509.CertificateBuilder:
+    """Return the beginning of every certificate that Covet makes, valid from a little before `now`."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -235,7 +236,8 @@ def _builder(
     )
 
 
-def _usage(*, authority: bool) -> x509.KeyUsage:
+def usage(*, authority: bool) -> x509.KeyUsage:
+    """Return what a key may be used for: an authority's to sign certificates, any other to shake hands."""
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=authority,
@@ -249,7 +251,8 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _general_name(address: str) -> x509.GeneralName:
+def general_name(address: str) -> x509.GeneralName:
+    """Return a DNS name or an IP address as certificates spell it."""
     try:
         return x509.IPAddress(ipaddress.ip_address(address))
     except ValueError:
@@ -264,7 +267,8 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, common_name)])
 
 
-def _certificate_text(certificate: x509.Certificate) -> str:
+def certificate_text(certificate: x509.Certificate) -> str:
+    """Return a certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 

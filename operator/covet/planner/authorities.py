@@ -13,7 +13,7 @@ from typing import Final
 
 from covet.core import events, names
 from covet.core.agentapi import AgentStatus
-from covet.planner import findings
+from covet.planner import findings, outer
 from covet.planner.actions import ClusterAction, SettleOrder
 from covet.planner.authorityactions import AnnounceAuthority, DropAuthority, SwitchAuthority
 from covet.planner.authorityfacts import Authorities, Reign
@@ -52,6 +52,9 @@ def decide(facts: ClusterFacts, now: dt.datetime) -> Verdict | None:
     if found.reign is Reign.STEADY:
         return _begin(facts, found, now)
     late = tuple(lagging(facts))
+    unsigned = outer.holds_up(facts.outer, ordered=_is_ordered(facts, found, now))
+    if found.reign is Reign.ANNOUNCED and unsigned is not None:
+        late = (unsigned, *late)
     waits = f" It waits for {', '.join(late)}." if late else ""
     if found.reign is Reign.SIGNING:
         message = f"The former authority is trusted until nobody shows what it issued.{waits}"
@@ -102,8 +105,7 @@ def lagging(facts: ClusterFacts) -> Iterator[str]:
 
 
 def _begin(facts: ClusterFacts, found: Authorities, now: dt.datetime) -> Verdict:
-    moment = moment_in(facts)
-    ordered = moment is not None and found.made < moment <= now
+    ordered = _is_ordered(facts, found, now)
     aged = facts.authority is not None and facts.authority.due
     if ordered or aged:
         why = "was ordered" if ordered else "has a third of its life left"
@@ -113,9 +115,12 @@ def _begin(facts: ClusterFacts, found: Authorities, now: dt.datetime) -> Verdict
 
 def _notice(facts: ClusterFacts, found: Authorities, now: dt.datetime) -> dt.timedelta:
     """Return for how long the next authority is announced at least."""
+    return min(found.notice, ORDERED_NOTICE) if _is_ordered(facts, found, now) else found.notice
+
+
+def _is_ordered(facts: ClusterFacts, found: Authorities, now: dt.datetime) -> bool:
     moment = moment_in(facts)
-    ordered = moment is not None and found.made < moment <= now
-    return min(found.notice, ORDERED_NOTICE) if ordered else found.notice
+    return moment is not None and found.made < moment <= now
 
 
 def _works_with(instance: InstanceFacts, fingerprint: str) -> bool:

@@ -31,3 +31,26 @@ class Authorities:
     made: dt.datetime
     next_made: dt.datetime | None
     notice: dt.timedelta
+
+
+@dataclasses.dataclass(frozen=True)
+class OuterFacts:
+    """The authority of somebody else that `spec.certificates.authoritySecret` names, and that clients know.
+
+    Args:
+        secret: name of its Secret.
+        problem: why it cannot be used, None if it can.
+        absent: it cannot be used because there is no such Secret.
+        subject: of its certificate, empty if it cannot be used.
+        made: from when it is valid, None if it cannot be used.
+        ends: when it or one above it stops being valid, None if it cannot be used.
+        ripe: False while clients may not know it yet: it is a root, and new.
+    """
+
+    secret: str
+    problem: str | None = None
+    absent: bool = False
+    subject: str = ""
+    made: dt.datetime | None = None
+    ends: dt.datetime | None = None
+    ripe: bool = True

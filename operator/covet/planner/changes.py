@@ -79,6 +79,12 @@ FATES: Final[Mapping[str, Fate]] = {
         " refused at admission.",
         "PersistentVolumeClaim",
     ),
+    "certificates.authoritySecret": _live(
+        "The authority of the Secret signs the cluster's own, and every server gets a certificate that shows it;"
+        " without the field one that does not. `AuthoritySecretMissing` and `AuthoritySecretUnusable` say what is"
+        " wrong with it.",
+        "Secret",
+    ),
     "storage.className": Fate(
         Way.PENDING, "Volumes do not move between classes; they stay in theirs.", reason="VolumeMoveUnsupported"
     ),

@@ -11,7 +11,7 @@ from covet.api.effective import EffectiveSpec
 from covet.api.status import ClusterStatus
 from covet.core.agentapi import AgentStatus, ShardSpec
 from covet.core.agentorders import Inside
-from covet.planner.authorityfacts import Authorities
+from covet.planner.authorityfacts import Authorities, OuterFacts
 from covet.planner.record import Identity
 
 ObjectKey = tuple[str, str, str]
@@ -155,6 +155,8 @@ class CertificateFacts:
         due: True if it has to be issued anew: by its age, its authority, what it is to trust, or a name it lacks.
         life: how long it is valid in all, None if it cannot be read.
         fingerprint: of it and the `ca.crt` beside it, as an agent that works with them says it; empty for an authority.
+        as_asked: False if it shows no way up to an outer authority where one is asked for, or one where none is.
+        held: it is due, and waits: by the one that would follow it now, clients of the outer authority find no way up.
     """
 
     ends: dt.datetime
@@ -162,6 +164,8 @@ class CertificateFacts:
     due: bool = False
     life: dt.timedelta | None = None
     fingerprint: str = ""
+    as_asked: bool = True
+    held: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,6 +240,7 @@ class ClusterFacts:
         problems: what is wrong with the spec or its surroundings, before anything is made.
         authority: the present one; None without one.
         authorities: where it stands between the one before and the one after it, None while it cannot be used.
+        outer: the authority of somebody else that signs the present one for clients, None if none is asked for.
         certificates: by subject; a missing one has no entry.
         user_secret: True if the Secret of the database's owner is there.
         password: keyed digest of the password in force in the owner's Secret, None if there is none.
@@ -265,6 +270,7 @@ class ClusterFacts:
     identity_problem: Finding | None = None
     authority: CertificateFacts | None = None
     authorities: Authorities | None = None
+    outer: OuterFacts | None = None
     certificates: dict[str, CertificateFacts] = dataclasses.field(default_factory=dict)
     user_secret: bool = False
     password: str | None = None

@@ -13,6 +13,7 @@ from covet.api.status import Condition, Truth
 from covet.core import clock, names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.planner import authorities, conditions, layout, rotation, telling
+from covet.planner.authorityfacts import OuterFacts
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
 from covet.planner.plan import Plan
 
@@ -116,7 +117,15 @@ def _authority(facts: ClusterFacts, now: dt.datetime) -> api.AuthorityStatus | N
         phase=verdict.reign.value,
         ends=clock.rfc3339(facts.authority.ends),
         message=conditions.shorten(verdict.message, 4096),
+        signed_by=_signed_by(facts.outer),
     )
+
+
+def _signed_by(outer: OuterFacts | None) -> api.OuterAuthorityStatus | None:
+    if outer is None or outer.ends is None:
+        return None
+    subject = conditions.shorten(outer.subject, 1024)
+    return api.OuterAuthorityStatus(secret=outer.secret, subject=subject, ends=clock.rfc3339(outer.ends))
 
 
 def _endpoints(facts: ClusterFacts) -> api.Endpoints | None:

@@ -71,13 +71,13 @@ def due_certificates(facts: ClusterFacts) -> Iterator[str]:
         secret = names.operator_secret(facts.name) if subject == names.OPERATOR_COMMON_NAME else (
             names.instance_secret(subject)
         )  # fmt: skip
-        if (found is None or found.due) and ("Secret", facts.namespace, secret) not in facts.taken:
+        if (found is None or (found.due and not found.held)) and ("Secret", facts.namespace, secret) not in facts.taken:
             yield subject
 
 
 def _works(facts: ClusterFacts, subject: str) -> bool:
     found = facts.certificates.get(subject)
-    return found is not None and found.valid
+    return found is not None and found.valid and found.as_asked
 
 
 def _anything(_key: ObjectKey) -> bool:

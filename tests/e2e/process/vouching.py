@@ -5,19 +5,21 @@ after a while of its own.
 """
 
 import asyncio
+import dataclasses
 import datetime as dt
 import random
 import ssl
 
 from covet.api import spec
-from covet.controllers import agents, reading
+from covet.controllers import agents, outer, reading
+from covet.controllers.outer import Outer
 from covet.core import names
 from covet.core.errors import CovetError
 from covet.kube import ledger
 from covet.kube.ledger import Key
 from covet.kube.resources import Manifest
 from covet.manifests import authorities as values
-from covet.manifests import certificates, secrets
+from covet.manifests import certificates, crosscertificates, secrets
 from covet.manifests.certificates import Authority, Lifetimes
 from covet.manifests.metadata import ClusterRef
 from covet.peers.client import AgentClient
@@ -26,6 +28,7 @@ from covet.planner.authorityactions import AnnounceAuthority, SwitchAuthority
 from covet.planner.facts import ClusterFacts, InstanceFacts, PodFacts, ShardFacts, Unreachable
 from tests.e2e.process.agents import Agent
 from tests.e2e.process.shard import Shard
+from tests.unit.manifests.outers import Company
 
 REF = ClusterRef("shop", "ns", "5a1d0a54-0000-4000-8000-000000000001")
 PACE = 1.0
@@ -40,13 +43,15 @@ class Vouching:
     Args:
         shard: whose; its own authority is taken out of use, and its clients read `ca.crt` anew for each session.
         lifetimes: of what is issued.
+        company: the authority of somebody else that is asked for; may be replaced at any time.
 
     Attributes:
         steps: of the authority, in order.
         issued: how many certificates were.
     """
 
-    def __init__(self, shard: Shard, lifetimes: Lifetimes) -> None:
+    def __init__(self, shard: Shard, lifetimes: Lifetimes, company: Company | None = None) -> None:
+        self.company = company
         self._shard = shard
         self._lifetimes = lifetimes
         self._objects: dict[Key, Manifest] = {}
@@ -79,6 +84,7 @@ class Vouching:
     async def _round(self) -> None:
         now = dt.datetime.now(dt.UTC)
         shards = (ShardFacts("s0", tuple([await self._look(agent) for agent in self._shard.agents])),)
+        asked = self._asked(now)
         facts = ClusterFacts(
             name=REF.name,
             namespace=REF.namespace,
@@ -86,11 +92,12 @@ class Vouching:
             generation=1,
             authority=reading.authority(self._objects, REF, now),
             authorities=reading.reign(self._objects, REF, self._lifetimes.certificate / 3),
-            certificates=reading.certificates_of(self._objects, REF, shards, now),
+            outer=asked.facts if asked is not None else None,
+            certificates=reading.certificates_of(self._objects, REF, shards, now, asked),
             shards=shards,
         )
         assert all(found.valid for found in facts.certificates.values())
-        due = [subject for subject, found in facts.certificates.items() if found.due]
+        due = [subject for subject, found in facts.certificates.items() if found.due and not found.held]
         for subject in due:
             self._issue(subject, now)
         if names.OPERATOR_COMMON_NAME in due:
@@ -125,6 +132,12 @@ class Vouching:
         except CovetError as error:
             return InstanceFacts(name, pod, Unreachable(error.reason))
 
+    def _asked(self, now: dt.datetime) -> Outer | None:
+        if self.company is None:
+            return None
+        secret = {"data": secrets.coded(self.company.values())}
+        return outer.judge("clients", secret, outer.Terms((), now, crosscertificates.notice(self._lifetimes)))
+
     def _issue(self, subject: str, now: dt.datetime) -> None:
         known = reading.authority_values(self._objects, REF)
         signer = Authority(known[secrets.CERTIFICATE], known[secrets.KEY])
@@ -137,6 +150,14 @@ class Vouching:
         address = next(agent.peer.address for agent in self._shard.agents if agent.peer.instance == subject)
         addresses = (*certificates.instance_addresses(REF.name, "s0", subject, REF.namespace), address)
         made = certificates.issue_instance(signer, subject, addresses, now, self._lifetimes, trust)
+        asked = self._asked(now)
+        if asked is not None:
+            key = ("Secret", REF.namespace, names.instance_secret(subject))
+            before = self._held(key[2])[secrets.CERTIFICATE] if key in self._objects else ""
+            above = crosscertificates.above(
+                before, signer.certificate, asked.authority, addresses, now, self._lifetimes
+            )
+            made = dataclasses.replace(made, certificate=made.certificate + above)
         self._put(secrets.instance_certificate(REF, "s0", subject, made))
 
     async def _bring(self, agent: Agent) -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from covet.api import crd, effective, model, spec
 from covet.api.status import ClusterStatus
-from covet.controllers import reading, wanted
+from covet.controllers import outer, reading, wanted
 from covet.controllers.wanted import Blueprint
 from covet.core import events, names
 from covet.core.agentapi import AgentStatus, MemberState
 from covet.core.settings import Settings
+from covet.kube import ledger
 from covet.kube.resources import Manifest
+from covet.manifests import certificates, crosscertificates, secrets
 from covet.manifests.metadata import ClusterRef
 from covet.planner import actions as act
 from covet.planner import cluster, forcing, layout, status
@@ -21,6 +23,7 @@ from covet.planner.facts import ClusterFacts, InstanceFacts, ObjectKey
 from covet.planner.plan import Plan
 from covet.testing.world import NOW, World
 from tests.unit.api import fields
+from tests.unit.manifests import outers
 
 BEFORE: dict[str, Any] = {
     "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "4MB"}},
@@ -36,12 +39,13 @@ BEFORE: dict[str, Any] = {
         "topologyKey": "kubernetes.io/hostname",
     },
     "database": {"name": "shop", "owner": "clerk"},
+    "certificates": {"authoritySecret": "clients"},
     "failover": {"whenUnsafe": "Wait"},
     "maintenance": {"paused": False, "window": {"days": ["Mon"], "start": "02:00", "hours": 4}},
     "deletion": {"volumes": "Keep"},
 }
 OBJECTS, AGENTS, PENDING, REFUSED, PLANNER, OUTAGE = "objects", "agents", "pending", "refused", "planner", "outage"
-UPGRADE = "upgrade"
+UPGRADE, CERTIFICATES = "upgrade", "certificates"
 MOMENTS = tuple(NOW + dt.timedelta(days=days, hours=hours) for days in (4, 5) for hours in (3, 7))
 """A Monday and a Tuesday, 03:00 and 07:00."""
 CHANGES: dict[str, tuple[Any, str]] = {
@@ -63,6 +67,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "scheduling.topologyKey": ("topology.kubernetes.io/zone", OBJECTS),
     "database.name": ("store", REFUSED),
     "database.owner": ("boss", REFUSED),
+    "certificates.authoritySecret": (None, CERTIFICATES),
     "failover.whenUnsafe": ("PromoteWithLoss", OUTAGE),
     "maintenance.paused": (True, PLANNER),
     "maintenance.window.days": (["Tue"], UPGRADE),
@@ -143,6 +148,8 @@ def outcomes(path: str, value: Any) -> set[str]:
         found.add(PLANNER)
     if forces(fields.changed(BEFORE, path, value)):
         found.add(OUTAGE)
+    if issues(fields.changed(BEFORE, path, value)):
+        found.add(CERTIFICATES)
     if upgrades(fields.changed(BEFORE, path, value)) != upgrades(BEFORE):
         found.add(UPGRADE)
     return found
@@ -161,6 +168,37 @@ def forces(document: dict[str, Any]) -> bool:
     )
     plan = cluster.plan_cluster(dataclasses.replace(facts, shards=(outage, *facts.shards[1:])), NOW)
     return any(isinstance(action, act.ForcePromotion) for action in plan.shards[0].actions)
+
+
+def issues(document: dict[str, Any]) -> bool:
+    """Return whether a server that shows the way to an authority of somebody else gets another certificate."""
+    facts, now = observed(document), dt.datetime.now(dt.UTC)
+    assert facts.spec is not None
+    ref = ClusterRef(facts.name, facts.namespace, facts.uid)
+    shard = facts.shards[0]
+    instance = shard.instances[0].name
+    addresses = certificates.instance_addresses(ref.name, shard.name, instance, ref.namespace)
+    authority, company = certificates.make_authority(ref.name, now), outers.root(now)
+    asked = outer.judge(
+        "clients", {"data": secrets.coded(company.values())}, outer.Terms(addresses, now, dt.timedelta())
+    )
+    assert asked.authority is not None
+    above = crosscertificates.sign(asked.authority, authority.certificate, addresses, now, certificates.Lifetimes())
+    issued = certificates.issue_instance(authority, instance, addresses, now)
+    issued = dataclasses.replace(issued, certificate=issued.certificate + above)
+    objects = {
+        ledger.key_of(manifest): manifest
+        for manifest in (
+            secrets.authority(ref, authority, spec.VolumeFate.KEEP),
+            secrets.instance_certificate(ref, shard.name, instance, issued),
+        )
+    }
+    wished = asked if facts.spec.certificates is not None else None
+    found = reading.certificates_of(objects, ref, facts.shards, now, wished)
+    alone = dataclasses.replace(facts.shards[0], instances=shard.instances[:1])
+    seen = dataclasses.replace(facts, shards=(alone,), certificates={**facts.certificates, instance: found[instance]})
+    plan = cluster.plan_cluster(seen, NOW)
+    return any(isinstance(action, act.IssueCertificates) for action in plan.actions)
 
 
 def upgrades(document: dict[str, Any]) -> list[dt.datetime]:

@@ -1,5 +1,6 @@
 """`certs` shows what a cluster is certified by, and warns in time."""
 
+import dataclasses
 import datetime as dt
 import json
 import textwrap
@@ -9,10 +10,11 @@ import pytest
 
 from covet.api.spec import VolumeFate
 from covet.kube import resources
-from covet.manifests import certificates, secrets
+from covet.manifests import certificates, crosscertificates, outerauthorities, secrets
 from tests.unit.cli import surroundings
 from tests.unit.cli.fakes import NOW
 from tests.unit.cli.surroundings import REF, Caller, Surroundings
+from tests.unit.manifests import outers
 
 
 async def test_every_certificate_with_its_end(caller: Caller) -> None:
@@ -104,6 +106,31 @@ async def test_one_authority_that_follows_another(caller: Caller, around: Surrou
     assert said == found["authority"]
     objects = [one["object"] for one in found["certificates"]]
     assert ["Secret/shop-ca", "Secret/shop-ca:next.crt"] == [name for name in objects if "shop-ca" in name]
+
+
+async def test_the_way_to_an_authority_of_somebody_else(caller: Caller, around: Surroundings) -> None:
+    """Each certificate that a server shows besides its own has a line, and below stands who verifies by them."""
+    moment = NOW - dt.timedelta(days=80)
+    authority = certificates.make_authority("shop", moment)
+    company = outerauthorities.read(outers.root(moment).below("Databases", moment).values(), NOW)
+    above = crosscertificates.sign(company, authority.certificate, ["localhost"], moment, certificates.Lifetimes())
+    issued = certificates.issue_instance(authority, "shop-s0-a", ["localhost"], NOW)
+    issued = dataclasses.replace(issued, certificate=issued.certificate + above)
+    around.put(secrets.instance_certificate(REF, "s0", "shop-s0-a", issued))
+    outer = {"secret": "clients", "subject": "CN=Databases", "ends": "2027-09-04T08:00:00Z"}
+    said = {"phase": "Steady", "ends": "2036-11-10T08:00:00Z", "signedBy": outer}
+    surroundings.change(around, "CovetCluster", "shop", lambda body: body["status"].update(authority=said))
+    done = await caller.call("certs", "shop")
+    rows = [line.split("  ") for line in done.out.splitlines() if "shop-s0-a-tls[" in line]
+    found = [[part.strip() for part in row if part.strip()][:3] for row in rows]
+    assert [
+        ["Secret/shop-s0-a-tls[1]", "covet authority shop", "Databases"],
+        ["Secret/shop-s0-a-tls[2]", "Databases", "Example Root"],
+    ] == found[:2]
+    assert (
+        "\nClients of CN=Databases (Secret/clients) verify the servers as well, until 2027-09-04T08:00:00Z.\n"
+    ) in done.out
+    assert "Secret/shop-s0-a-tls[1]: it ends soon, and whatever it issued ends with it." in done.out
 
 
 async def test_no_key_is_shown(caller: Caller, around: Surroundings) -> None:

@@ -1,6 +1,7 @@
 """Every field of the definition is changed on a living cluster, and what follows is what the table of changes says."""
 
 import copy
+import datetime as dt
 import pathlib
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 
 from covet.api import crd, model
 from covet.kube import resources
+from covet.manifests import secrets
 from covet.planner import changes
 from covet.planner.changes import Way
 from tests.unit.api import fields
 from tests.unit.controllers.conftest import NAMESPACE, Bench
+from tests.unit.manifests import outers
 from tools import changes as page
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -27,6 +30,7 @@ BEFORE: dict[str, Any] = {
         "topologyKey": "kubernetes.io/hostname",
     },
     "database": {"name": "shop", "owner": "clerk"},
+    "certificates": {},
     "failover": {"whenUnsafe": "Wait"},
     "maintenance": {"paused": False, "window": {"days": ["Mon"], "start": "02:00", "hours": 4}},
     "deletion": {"volumes": "Keep"},
@@ -50,6 +54,7 @@ OTHERS: dict[str, Any] = {
     "scheduling.topologyKey": "topology.kubernetes.io/zone",
     "database.name": "store",
     "database.owner": "boss",
+    "certificates.authoritySecret": "clients",
     "failover.whenUnsafe": "PromoteWithLoss",
     "maintenance.paused": True,
     "maintenance.window.days": ["Tue"],
@@ -111,6 +116,9 @@ async def born(bench: Bench) -> None:
     """Make the cluster that is changed."""
     bench.server.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "slow"}})
     await bench.born(**BEFORE)
+    values = outers.root(dt.datetime.now(dt.UTC)).values()
+    place = {"name": "clients", "namespace": NAMESPACE}
+    bench.server.put({"apiVersion": "v1", "kind": "Secret", "metadata": place, "data": secrets.coded(values)})
 
 
 async def rounds(bench: Bench, count: int) -> None:

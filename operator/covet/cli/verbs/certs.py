@@ -46,7 +46,9 @@ def command(called: session.Session, /, *, cluster: str, output: str, **options:
         click.echo(f"Cluster {cluster} has no certificate yet.")
         return
     heads = ("OBJECT", "SUBJECT", "ISSUER", "NOT AFTER", "DAYS LEFT")
-    session.show(screen.columns(heads, map(_row, found)), *_change(authority), *_warnings(found, missing))
+    session.show(
+        screen.columns(heads, map(_row, found)), *_signed_by(authority), *_change(authority), *_warnings(found, missing)
+    )
 
 
 def _row(found: Found) -> tuple[screen.Cell, ...]:
@@ -66,6 +68,14 @@ def _change(authority: AuthorityStatus | None) -> list[object]:
     if authority is None or authority.phase == STEADY or not authority.message:
         return []
     return ["", f"{authority.phase}: {authority.message}"]
+
+
+def _signed_by(authority: AuthorityStatus | None) -> list[object]:
+    """Return what is said of an authority of somebody else that signs the cluster's, nothing without one."""
+    found = authority.signed_by if authority is not None else None
+    if found is None:
+        return []
+    return ["", f"Clients of {found.subject} (Secret/{found.secret}) verify the servers as well, until {found.ends}."]
 
 
 def _warnings(found: Sequence[Found], missing: Sequence[str]) -> list[object]:

@@ -85,8 +85,6 @@ def _shards(shards: spec.Shards) -> Iterator[Problem]:
                 "",
                 f"there is no such shard: the names are s0 to s{shards.count - 1}",
             )
-    if all((shards.weights or {}).get(shard, 1) == 0 for shard in known):
-        yield Problem("spec.shards.weights", "", "no shard would own a key: one at least needs a weight above 0")
 
 
 def _storage(storage: spec.Storage) -> Iterator[Problem]:

@@ -3,7 +3,6 @@
 import functools
 import uuid
 from collections.abc import Iterable
-from typing import Final
 
 from covet.controllers import agents, departing, freshness
 from covet.controllers.freshness import Means
@@ -28,9 +27,6 @@ from covet.planner.shapeactions import (
     UnsealShard,
 )
 from covet.planner.telling import News
-
-_FOLLOWING: Final = frozenset({resources.STATEFUL_SET.kind, resources.POD.kind, resources.CLAIM.kind})
-"""Kinds that are given no other owner: Kubernetes ends pods with their StatefulSet."""
 
 
 async def begin(means: Means, seen: Seen, action: BeginChange) -> None:
@@ -118,7 +114,7 @@ async def remove(means: Means, seen: Seen, action: RemoveShard) -> None:
     found = [item for item in seen.objects.values() if departing.shard_of(item) == action.shard]
     sets = [item for item in found if item["kind"] == resources.STATEFUL_SET.kind]
     owner = metadata.owned_by(sets[0]) if sets else _nobody(seen, action.shard)
-    given = [item for item in found if item["kind"] not in _FOLLOWING and _owners(item) != [owner["uid"]]]
+    given = [item for item in found if item not in sets and departing.stands(item)]
     await freshness.bounded(functools.partial(_give, means, item, owner) for item in given)
     for item in sets:
         await means.kube.delete(item)
@@ -142,10 +138,6 @@ def _nobody(seen: Seen, shard: str) -> Manifest:
         "controller": False,
         "blockOwnerDeletion": False,
     }
-
-
-def _owners(item: Manifest) -> list[str]:
-    return [owner["uid"] for owner in item["metadata"].get("ownerReferences") or []]
 
 
 def _was_opened(identity: Identity, shard: str) -> bool:

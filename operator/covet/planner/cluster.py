@@ -85,9 +85,9 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     actions = (*_foundation(facts), *_publish(facts))
     kept_up = tuple(upkeep.plan(facts, now, turn))
     reason, message = _waits_for((*actions, *kept_up), shards)
-    changes = shape.reason == reshaping.CHANGING
+    changes = reshaping.is_under_way(shape)
     if reason == events.SETTLED and changes:
-        reason, message = shape.reason, shape.message
+        reason, message = reshaping.CHANGING, shape.message
     if reason == events.SETTLED and growing is not None:
         reason, message = growing.reason, growing.message
     growth = volumes.growth(facts)

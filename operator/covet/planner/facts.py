@@ -255,7 +255,8 @@ class ClusterFacts:
         status: what was reported last.
         annotations: of the object, ours only: orders, and who is fenced.
         operator: who observed it, as namespace and Lease.
-        left: shards that the record has given up and of which something but claims is still there.
+        left: shards that the record has given up and of which something but claims is still there; True while
+            something of it still has to be told to go.
     """
 
     name: str
@@ -287,7 +288,7 @@ class ClusterFacts:
     status: ClusterStatus | None = None
     annotations: dict[str, str] = dataclasses.field(default_factory=dict)
     operator: str | None = None
-    left: tuple[str, ...] = ()
+    left: dict[str, bool] = dataclasses.field(default_factory=dict)
 
     def in_force(self) -> tuple[ShardFacts, ...]:
         """Return the shards that clients are told of; a change that is under way may have made others beside them."""

@@ -41,7 +41,7 @@ class Verdict:
 
     Args:
         reason: of the entries in `pendingChanges`; empty if there is nothing to list.
-        message: what is waited for, as a sentence.
+        message: what is done or waited for, as a sentence; empty if nothing is.
         actions: next; those of one round depend on none of each other.
     """
 
@@ -58,8 +58,16 @@ def concerns(facts: ClusterFacts, identity: Identity) -> bool:
 def decide(facts: ClusterFacts, identity: Identity) -> Verdict:
     """Return where a change of the shards stands and what is done next."""
     verdict = _verdict(facts, identity)
-    left = tuple(RemoveShard(name) for name in facts.left)
-    return dataclasses.replace(verdict, actions=(*verdict.actions, *left))
+    left = tuple(RemoveShard(name) for name, stands in facts.left.items() if stands)
+    message = verdict.message
+    if facts.left and not message:
+        message = f"What is left of the earlier {', '.join(facts.left)} goes."
+    return dataclasses.replace(verdict, message=message, actions=(*verdict.actions, *left))
+
+
+def is_under_way(verdict: Verdict) -> bool:
+    """Return whether something changes, and its end is looked for."""
+    return bool(verdict.message) and verdict.reason != REFUSED
 
 
 def pending(facts: ClusterFacts, identity: Identity, verdict: Verdict) -> Iterator[PendingChange]:
@@ -84,7 +92,7 @@ def _verdict(facts: ClusterFacts, identity: Identity) -> Verdict:
         return _prepare(facts, identity, change)
     strays = tuple(_unsealed(facts, identity))
     if wish == identity.layout:
-        return Verdict(actions=strays)
+        return Verdict(message="A seal that nobody needs is taken off." if strays else "", actions=strays)
     verdict = Verdict(REFUSED, held) if held else _consider(facts, identity, wish)
     return dataclasses.replace(verdict, actions=strays) if strays else verdict
 

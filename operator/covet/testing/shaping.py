@@ -49,10 +49,10 @@ def _inside(world: "World", seen: ShardFacts) -> Inside | None:
         return None
 
 
-def left(world: "World") -> tuple[str, ...]:
+def left(world: "World") -> dict[str, bool]:
     """Return the shards that the record has given up and that are still there."""
     known = {record.name for record in _known(world).shards}
-    return tuple(name for name, _ in _known(world).departed if name not in known and world.siblings.get(name))
+    return {name: True for name, _ in _known(world).departed if name not in known and world.siblings.get(name)}
 
 
 def carry_out(world: "World", action: ClusterStep) -> None:

@@ -257,7 +257,7 @@ def troubles(draw: st.DrawFn) -> list[Trouble]:
     return draw(st.lists(one, max_size=20))
 
 
-@hypothesis.settings(max_examples=120, deadline=None)
+@hypothesis.settings(max_examples=70, deadline=None)
 @hypothesis.given(troubles(), st.sampled_from([1, 2, 3]))
 def test_any_prefix_is_safe_and_the_shards_agree_in_the_end(trouble: list[Trouble], count: int) -> None:
     """No table ever lies under another map than it was made under, and none goes with its shard.

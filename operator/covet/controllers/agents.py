@@ -66,14 +66,17 @@ class PodResolver(abc.AbstractResolver):
 
 
 class Agents:
-    """Connections to the agents of one cluster, kept between rounds."""
+    """Connections to the agents of one cluster, kept between rounds.
+
+    Questions and orders share them: each connection has a buffer of a quarter of a megabyte, and there are three to a
+    shard.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._credentials: Credentials | None = None
         self._resolver = PodResolver()
-        self._asking: AgentClient | None = None
-        self._ordering: AgentClient | None = None
+        self._client: AgentClient | None = None
         self._silent_since: dict[str, float] = {}
 
     async def use(self, credentials: Credentials, addresses: Mapping[str, str]) -> None:
@@ -83,16 +86,14 @@ class Agents:
             return
         context = await asyncio.to_thread(tls_context, credentials)
         await self.close()
-        self._asking = await AgentClient(context, STATUS_TIMEOUT, resolver=self._resolver).__aenter__()
-        self._ordering = await AgentClient(context, ORDER_TIMEOUT, resolver=self._resolver).__aenter__()
+        self._client = await AgentClient(context, ORDER_TIMEOUT, resolver=self._resolver).__aenter__()
         self._credentials = credentials
 
     async def close(self) -> None:
         """End the connections."""
-        for client in (self._asking, self._ordering):
-            if client is not None:
-                await client.close()
-        self._asking = self._ordering = self._credentials = None
+        if self._client is not None:
+            await self._client.close()
+        self._client = self._credentials = None
 
     @property
     def orders(self) -> AgentClient:
@@ -101,16 +102,16 @@ class Agents:
         Raises:
             UnreachableError: there is no certificate yet.
         """
-        if self._ordering is None:
+        if self._client is None:
             raise UnreachableError("AgentUnreachable", "The operator has no certificate for this cluster yet.")
-        return self._ordering
+        return self._client
 
     async def ask(self, peer: Peer) -> AgentStatus | Unreachable | None:
         """Return what an agent says of its instance; silence is a value. None without a certificate."""
-        if self._asking is None:
+        if self._client is None:
             return None
         try:
-            answer = await self._asking.status(peer)
+            answer = await self._client.status(peer, STATUS_TIMEOUT)
         except CovetError as error:
             return self._silence(peer.instance, error)
         if answer.protocol > agentapi.PROTOCOL:

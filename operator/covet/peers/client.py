@@ -81,9 +81,9 @@ class AgentClient:
             await self._session.close()
             self._session = None
 
-    async def status(self, peer: Peer) -> AgentStatus:
-        """Return what an agent says of its instance."""
-        return await self._call("GET", peer, "/v1/status", None, AgentStatus)
+    async def status(self, peer: Peer, limit: float | None = None) -> AgentStatus:
+        """Return what an agent says of its instance; `limit` in seconds, if it is not that of other calls."""
+        return await self._call("GET", peer, "/v1/status", None, AgentStatus, limit=limit)
 
     async def put_spec(self, peer: Peer, spec: ShardSpec) -> AgentStatus:
         """Hand an agent a newer spec; an older one is ignored by it."""

@@ -29,6 +29,7 @@ check-python:
 	$(BIN)/ruff check $(PYTHON_CODE)
 	$(BIN)/ruff format --check $(PYTHON_CODE)
 	$(BIN)/mypy
+	$(BIN)/stubtest covet_hasher
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/vulture
 

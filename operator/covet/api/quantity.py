@@ -1,6 +1,7 @@
 """Kubernetes quantities (`500m`, `10Gi`): compared as numbers, never as text."""
 
 import decimal
+import functools
 import re
 from typing import Final
 
@@ -25,6 +26,7 @@ _SCALE: Final = {
 _PARTS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]*)")
 
 
+@functools.lru_cache(maxsize=1024)  # a plan asks for the same few again and again
 def parse(text: str | int) -> decimal.Decimal:
     """Return the number a quantity stands for: bytes, cores.
 

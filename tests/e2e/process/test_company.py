@@ -45,6 +45,7 @@ async def test_clients_of_a_company_get_in_while_its_authority_is_replaced() -> 
     trust = ssl.create_default_context(cadata=root.pem)
     shard = Shard(3)
     vouching = Vouching(shard, Lifetimes())
+    vouching.delivery = 0.5
     async with shard:
         rounds = asyncio.create_task(vouching.run())
         await shard.birth()

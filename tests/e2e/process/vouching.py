@@ -34,7 +34,7 @@ REF = ClusterRef("shop", "ns", "5a1d0a54-0000-4000-8000-000000000001")
 PACE = 1.0
 """Seconds between rounds."""
 DELIVERY = 3.0
-"""Seconds, at most, until a Secret arrives in a folder."""
+"""As a kubelet has it: each instance gets its Secret at another time."""
 
 
 class Vouching:
@@ -48,10 +48,12 @@ class Vouching:
     Attributes:
         steps: of the authority, in order.
         issued: how many certificates were.
+        delivery: seconds, at most, until a Secret arrives in a folder.
     """
 
     def __init__(self, shard: Shard, lifetimes: Lifetimes, company: Company | None = None) -> None:
         self.company = company
+        self.delivery = DELIVERY
         self._shard = shard
         self._lifetimes = lifetimes
         self._objects: dict[Key, Manifest] = {}
@@ -161,7 +163,7 @@ class Vouching:
         self._put(secrets.instance_certificate(REF, "s0", subject, made))
 
     async def _bring(self, agent: Agent) -> None:
-        await asyncio.sleep(random.uniform(0, DELIVERY))
+        await asyncio.sleep(random.uniform(0, self.delivery))
         self._deliver(agent)
 
     def _deliver(self, agent: Agent) -> None:

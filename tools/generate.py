@@ -7,7 +7,7 @@ import sys
 
 from covet.api import crd, reference
 from covet.cli import pages as help_pages
-from tools import bill, bootstrap, changes, figures
+from tools import bill, bootstrap, changes, figures, statements
 from tools.telemetry import alerts, dashboards
 from tools.telemetry import reference as metrics_page
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Write all of it."""
     definitions = crd.main([str(bootstrap.ROOT / folder) for folder in FOLDERS])
     pages = reference.main([str(bootstrap.ROOT / folder) for folder in PAGES])
-    for generated in (metrics_page, changes, alerts, dashboards, bill, figures):
+    for generated in (metrics_page, changes, alerts, dashboards, bill, figures, statements):
         generated.write(bootstrap.ROOT)
     helped = help_pages.main([str(bootstrap.ROOT / folder) for folder in HELP])
     sys.exit(definitions or pages or helped)

@@ -1,0 +1,4 @@
+//! Sockets, with TLS or without.
+
+pub mod stream;
+pub mod tls;

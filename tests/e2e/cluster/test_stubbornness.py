@@ -46,7 +46,7 @@ def test_twelve_shards_are_ready_in_time(covet: Installation, namespace: str, re
 
 
 def test_three_clusters_are_made_at_once(covet: Installation, namespace: str, record_property: Record) -> None:
-    """Three clusters of two shards of two kinds are declared in one breath, and none waits for another's end."""
+    """Three clusters of a shard of three are declared in one breath, and none waits for another's end."""
     made = [Shop(covet, namespace, name) for name in NAMES[:3]]
     for shop in made:
         shop.declare(shards={"count": 1})

@@ -89,7 +89,8 @@ fn cluster(setup: Setup) -> Result<Cluster, Box<dyn Error>> {
 }
 
 fn answer(cluster: &mut Cluster, question: &Question) -> Result<Value, Box<dyn Error>> {
-    let values: Vec<Option<Vec<u8>>> = question.params.iter().map(bytes).collect::<Result<_, _>>()?;
+    let values: Vec<Option<Vec<u8>>> =
+        question.params.iter().map(|param| bytes(param.as_ref())).collect::<Result<_, _>>()?;
     let bound = question.params.iter().zip(&values).map(|(param, value)| Parameter {
         value: value.as_deref(),
         binary: param.as_ref().is_some_and(|param| param.hex.is_some()),
@@ -101,7 +102,7 @@ fn answer(cluster: &mut Cluster, question: &Question) -> Result<Value, Box<dyn E
 }
 
 /// The bytes of a parameter; `None` for NULL.
-fn bytes(param: &Option<Bound>) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
+fn bytes(param: Option<&Bound>) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
     let Some(param) = param else { return Ok(None) };
     if let Some(text) = &param.text {
         return Ok(Some(text.clone().into_bytes()));

@@ -1,8 +1,10 @@
 """Everything of a shard is gone at once: what a quorum of volumes brings back, and what only a person does."""
 
 import asyncio
+import itertools
 import shutil
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -60,6 +62,36 @@ async def test_after_a_total_outage_any_two_of_three_volumes_are_enough(three: S
     assert before != status.member
     assert status.member in status.rule.cohort
     assert set(writer.acknowledged) <= {row["a"] for row in await rows(three, gone)}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_after_a_total_outage_any_three_of_five_volumes_are_enough(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A commit is on three of five volumes: whichever two are gone, the others have every acknowledged write."""
+    took: list[float] = []
+    async with Shard(5) as shard:
+        await shard.birth()
+        for gone in itertools.combinations(shard.agents, 2):
+            async with Writer(shard) as writer:
+                await kill(*shard.agents)
+                for agent in gone:
+                    lose(agent)
+                began = time.monotonic()
+                for agent in shard.agents:
+                    agent.start()
+                assert await shard.find_leader(OUTAGE_SECONDS) not in gone
+                took.append(round(time.monotonic() - began, 1))
+                await writer.more(20)
+            await writer.check()
+            await readmit(shard, *gone)
+            for agent in gone:
+                assert set(writer.acknowledged) <= {row["a"] for row in await rows(shard, agent)}
+            await shard.execute("DROP TABLE w")
+    record_property("seconds until somebody leads", took)
+    assert 10 == len(took)
+    assert max(took) < OUTAGE_SECONDS
 
 
 async def rows(shard: Shard, agent: Agent) -> list[dict[str, int]]:

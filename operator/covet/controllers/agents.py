@@ -26,6 +26,8 @@ STATUS_TIMEOUT: Final = 3.0
 """Seconds an agent has to say how it is."""
 ORDER_TIMEOUT: Final = 20.0
 """Seconds an agent has to carry out an order; long work goes on after its answer."""
+KEPT_SECONDS: Final = 2.0
+"""How long a connection is kept between rounds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +70,8 @@ class PodResolver(abc.AbstractResolver):
 class Agents:
     """Connections to the agents of one cluster, kept between rounds.
 
-    Questions and orders share them: each connection has a buffer of a quarter of a megabyte, and there are three to a
-    shard.
+    Questions and orders share them, and none is kept for long: each has a buffer of a quarter of a megabyte, and there are
+    three to a shard.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -86,7 +88,7 @@ class Agents:
             return
         context = await asyncio.to_thread(tls_context, credentials)
         await self.close()
-        self._client = await AgentClient(context, ORDER_TIMEOUT, resolver=self._resolver).__aenter__()
+        self._client = await AgentClient(context, ORDER_TIMEOUT, self._resolver, KEPT_SECONDS).__aenter__()
         self._credentials = credentials
 
     async def close(self) -> None:

@@ -52,12 +52,20 @@ class AgentClient:
         timeout: seconds for a whole call, connecting included.
         resolver: where the addresses of peers come from; None asks DNS. Names in certificates are
             checked either way.
+        kept: seconds for which a connection is kept for the next call.
     """
 
-    def __init__(self, tls: ssl.SSLContext, timeout: float = 5.0, resolver: abc.AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        timeout: float = 5.0,
+        resolver: abc.AbstractResolver | None = None,
+        kept: float = KEPT_SECONDS,
+    ) -> None:
         self._tls = tls
         self._timeout = timeout
         self._resolver = resolver
+        self._kept = kept
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,7 +73,7 @@ class AgentClient:
             ssl=self._tls,
             limit=64,
             limit_per_host=4,
-            keepalive_timeout=KEPT_SECONDS,
+            keepalive_timeout=self._kept,
             resolver=self._resolver,
             use_dns_cache=self._resolver is None,
         )

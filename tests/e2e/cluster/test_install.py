@@ -42,6 +42,7 @@ UNUSED: dict[str, set[Right]] = {
         ("", "pods/eviction", "create"),
         ("apps", "statefulsets", "delete"),
     },
+    "the node of a local volume is gone": {("", "persistentvolumes", "get"), ("", "nodes", "list")},
     "the same Event again": {("", "events", "patch"), ("", "events", "list")},
 }
 """Rights that the story below has no use for, by their reason; a test of the unit tier drives the operator to each."""
@@ -88,9 +89,9 @@ class Release:
             for entry in pod["status"]["containerStatuses"]
         }
 
-    def granted(self, role: str) -> set[Right]:
-        """Return the rights that a Role in the served namespace gives."""
-        rules = self.covet.get("role", role, self.shop.namespace)["rules"]
+    def granted(self, role: str, namespace: str = "", kind: str = "role") -> set[Right]:
+        """Return the rights that a Role gives, in the served namespace unless another one is named."""
+        rules = self.covet.get(kind, role, namespace or self.shop.namespace)["rules"]
         return {
             (group, resource, verb)
             for rule in rules
@@ -177,6 +178,11 @@ def examine(release: Release, place: target.Target) -> None:
     used = {right(entry) for entry in asked if entry["objectRef"].get("namespace") == served}
     role = f"{release.namespace}:{RELEASE}"
     unused = {found for found in release.granted(role) - used if not is_applied(found, used)}
+    # Its own namespace is a third place, and what belongs to no namespace a fourth.
+    own = {right(entry) for entry in asked if entry["objectRef"].get("namespace") == release.namespace}
+    everywhere = {right(entry) for entry in asked if not entry["objectRef"].get("namespace")}
+    unused |= release.granted(f"{RELEASE}-lease", release.namespace) - own
+    unused |= release.granted(role, release.namespace, "clusterrole") - everywhere
     assert set() == unused - set().union(*UNUSED.values())
 
     shops.until(lambda: is_renewed(release.shop), RENEWAL_SECONDS)

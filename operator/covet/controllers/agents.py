@@ -70,8 +70,8 @@ class PodResolver(abc.AbstractResolver):
 class Agents:
     """Connections to the agents of one cluster, kept between rounds.
 
-    Questions and orders share them, and none is kept for long: each has a buffer of a quarter of a megabyte, and there are
-    three to a shard.
+    Questions and orders share them, and none is kept for long: each has a buffer of a quarter of a megabyte, and there
+    are three to a shard.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -20,6 +20,21 @@ KEEP: Final = {"helm.sh/resource-policy": "keep"}
 MAX_BYTES: Final = 200 * 1024
 """`kubectl apply` copies an object into an annotation of at most 256 KiB; this leaves room."""
 
+UNSEEN: Final[dict[str, Any]] = {
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "Unknown",
+            "observedGeneration": 0,
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "reason": "NotSeen",
+            "message": "No operator has looked at this cluster yet.",
+        },
+    ],
+}
+"""Status of an object that no operator has looked at: whoever waits for conditions (Helm 4) takes one without any for
+ready. The one default in the schema, and not in what a user writes."""
+
 _READY: Final = '.status.conditions[?(@.type=="Ready")]'
 _COLUMNS: Final = (
     {"name": "Ready", "type": "string", "jsonPath": f"{_READY}.status", "description": "Everything is as asked for."},
@@ -72,6 +87,7 @@ def schema() -> dict[str, Any]:
     # The API server owns this part; a CRD may not describe more of it.
     made["properties"]["metadata"] = {"type": "object"}
     found = structural.convert(made)
+    found["properties"]["status"]["default"] = UNSEEN
     return {
         "type": "object",
         "description": found["description"],

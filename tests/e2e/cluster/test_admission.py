@@ -169,6 +169,16 @@ def test_the_server_writes_no_defaults_into_the_object(kubectl: Kubectl) -> None
     assert VALID["spec"] == yaml.safe_load(done.stdout)["spec"]
 
 
+def test_an_object_says_from_its_first_moment_that_it_is_not_ready(kubectl: Kubectl) -> None:
+    """Whoever waits for it, Helm 4 too, never finds it without a condition."""
+    named = copy.deepcopy(VALID)
+    named["metadata"]["name"] = "fresh"
+    done = kubectl("create", "-o", "json", "-f", "-", manifest=named)
+    assert 0 == done.returncode, done.stderr
+    (condition,) = json.loads(done.stdout)["status"]["conditions"]
+    assert ("Ready", "Unknown", "NotSeen") == (condition["type"], condition["status"], condition["reason"])
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -135,6 +135,30 @@ def test_an_operator_of_listed_namespaces_has_no_rights_elsewhere(
     assert [True] == pods(covet, namespace, release)
 
 
+CHART_OF_A_SHOP = """\
+apiVersion: v2
+name: app
+version: 1.0.0
+"""
+
+
+@pytest.mark.timeout(600)
+def test_helm_4_waits_until_a_cluster_is_ready(
+    covet: installation.Installation, namespace: str, tmp_path: pathlib.Path
+) -> None:
+    """An application's chart with a CovetCluster in it: `--wait` returns once that is Ready, and no sooner."""
+    shop = Shop(covet, namespace)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text(CHART_OF_A_SHOP)
+    text = json.dumps(PAUSED).replace('"paused": true', '"paused": false').replace("survivor", shop.name)
+    (tmp_path / "templates" / "shop.yaml").write_text(text)
+    covet.helm("install", "app", str(tmp_path), "-n", namespace, "--wait", "--timeout", "5m")
+    assert "1/1" == shop.status()["primaries"]
+    shop.await_ready()
+    covet.helm("uninstall", "app", "-n", namespace)
+    assert {} == shop.get("covetcluster", shop.name)
+
+
 def admitted(shop: Shop) -> str:
     """Return the namespace of the operator that the databases let in."""
     policy = shop.get("networkpolicy", "shop-s0")

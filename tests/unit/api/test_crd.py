@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from covet.api import crd, model
+from covet.api import crd, model, status
 from covet.core import names
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -67,7 +67,16 @@ def test_writing_nowhere_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_no_default_is_written_into_objects() -> None:
     """A defaulted field makes Argo CD report a difference for ever."""
-    assert [] == [path for path, node in nodes(crd.schema()) if "default" in node]
+    assert [".status"] == [path for path, node in nodes(crd.schema()) if "default" in node]
+
+
+def test_an_object_that_nobody_has_looked_at_does_not_count_as_ready() -> None:
+    """Helm 4 and others take an object without conditions for one that is ready: this one says that nobody knows."""
+    said = status.ClusterStatus.model_validate(crd.schema()["properties"]["status"]["default"])
+    assert [("Ready", status.Truth.UNKNOWN, 0)] == [
+        (found.type, found.status, found.observed_generation) for found in said.conditions
+    ]
+    assert crd.UNSEEN["conditions"] == said.document()["conditions"]
 
 
 def test_everything_a_user_writes_has_a_maximum() -> None:

@@ -48,7 +48,7 @@ def go_on(world: World, rounds: int = 40, most: int | None = None) -> None:
     """Plan and act; at the first refusal, or after so many actions, a round ends as if the operator had died."""
     for _ in range(rounds):
         facts = world.facts()
-        for action in plan_of(world).everything[:most]:
+        for action in cluster.plan_cluster(facts, NOW).everything[:most]:
             try:
                 world.carry_out(action, facts)
             except CovetError:

@@ -1,5 +1,6 @@
 """A plain PostgreSQL with TLS and passwords, and a router in front of it, as processes on loopback."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -97,6 +98,19 @@ def _run(program: str, *arguments: str) -> None:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Upstream:
+    """A server that somebody else runs.
+
+    Args:
+        port: where it listens on loopback.
+        verifier: of user `app` there.
+    """
+
+    port: int
+    verifier: str
+
+
 class Front:
     """A router before one server.
 
@@ -113,7 +127,7 @@ class Front:
         program: pathlib.Path,
         folder: pathlib.Path,
         authority: Authority,
-        server: Server,
+        server: Server | Upstream,
         **changes: object,
     ) -> None:
         self.port, self.admin = free_ports(2)

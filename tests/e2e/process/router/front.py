@@ -147,7 +147,7 @@ class Front:
             },
             "users": [{"name": USER, "verifierFile": str(folder / "verifier")}],
             "databases": [{"name": DATABASE}],
-            "pool": {"max": 2, "waitSeconds": 60, "holdSeconds": 30},
+            "pool": {"max": 2, "waitSeconds": 60, "holdSeconds": 120},
             "shards": [{"name": "s0", "instances": [{"name": "s0-a", "address": "127.0.0.1", "port": server.port}]}],
             **changes,
         }

@@ -142,6 +142,7 @@ version: 1.0.0
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_helm_4_waits_until_a_cluster_is_ready(
     covet: installation.Installation, namespace: str, tmp_path: pathlib.Path

@@ -19,11 +19,25 @@ def printed(table: rich.table.Table) -> str:
     return output.getvalue()
 
 
+def let_client_out(covet: Installation, namespace: str) -> None:
+    """Let the demo's client ask and dial: all traffic is denied by default here, as an application would find it."""
+    client = {"matchLabels": {"job-name": "client"}}
+    covet.apply(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "client", "namespace": namespace},
+            "spec": {"podSelector": client, "policyTypes": ["Egress"], "egress": [{}]},
+        }
+    )
+
+
 def test_the_demo(covet: Installation, namespace: str) -> None:
     """Every row is read back from the primaries and from replicas of both shards, encrypted, and the tables say so."""
     steps = demo.Steps()
     with steps.step("apply until Ready"):
         demo.apply_cluster(covet, namespace)
+        let_client_out(covet, namespace)
     with steps.step("write and read"):
         events = demo.run_client(covet, namespace)
 

@@ -1,6 +1,8 @@
 """An API server for each test, and what runs on it."""
 
+import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +10,9 @@ import pytest
 
 from covet.testing.apiserver import ApiServer
 from tests.e2e.process.operator.sites import Site
+
+PATIENCE = 20.0
+"""Seconds for what kopf's thread takes at most a few for on a machine that is not busy."""
 
 
 @pytest.fixture
@@ -20,3 +25,11 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     yield site
     await site.close()
     await server.stop()
+    await asyncio.to_thread(watches_ended)
+
+
+def watches_ended() -> None:
+    """Wait for the threads that kopf runs in: an operator that ends does not, for its process ends with them."""
+    for thread in threading.enumerate():
+        if thread.name == "watches":
+            thread.join(PATIENCE)

@@ -162,14 +162,15 @@ async def test_a_leader_whose_volume_takes_no_writes_stands_down_and_says_why(
                 victim, lambda s: s.volume_problem == reason and s.state is not MemberState.LEADER
             )
             assert reason == status.reason
-            await three.find_leader()
+            leader = await three.find_leader()
+            assert victim is not leader
+            former = victim.peer.instance
+            said = await three.wait(leader, lambda s: s.last_failover is not None and s.last_failover.former == former)
+            assert said.last_failover is not None
+            assert reason == said.last_failover.reason
             await writer.more(10)
-        await three.wait(victim, lambda s: not s.volume_problem and s.serving is Serving.READ_ONLY)
+        await three.wait(victim, lambda s: not s.volume_problem and s.serving is not Serving.CLOSED)
     await writer.check()
-    last = (await three.status(three.leader)).last_failover
-    assert last is not None
-    assert (reason, victim.peer.instance) == (last.reason, last.former)
-    assert victim is not three.leader
 
 
 async def test_a_leader_stays_while_every_volume_is_ill(three: Shard) -> None:

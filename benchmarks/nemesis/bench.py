@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, Generic, Self
 
 from benchmarks.nemesis import health, judging, oracle, phases
+from benchmarks.nemesis.clients import DSN, FAILURES, RW
 from benchmarks.nemesis.crew import Crew
 from benchmarks.nemesis.kinds import BACK_SECONDS, Fault, SceneT
 from benchmarks.nemesis.plan import Plan
 from benchmarks.nemesis.stage import Stage
-from benchmarks.nemesis.writers import DSN, FAILURES, RW
 from covet.core.errors import CovetError
 from covet.planner.election import timers
 from tests.e2e.devcluster.errors import DevclusterError
@@ -37,8 +37,9 @@ RETURN_SECONDS: Final = 60.0
 TABLE: Final = (
     "CREATE TABLE nemesis (id bigint NOT NULL, writer int NOT NULL)",
     "CREATE INDEX nemesis_id ON nemesis (id)",
+    "CREATE TABLE lists (key bigint PRIMARY KEY, items bigint[] NOT NULL)",
 )
-"""No unique constraint: a write that is there twice has to be seen."""
+"""No unique constraint on what is written: a write that is there twice has to be seen."""
 
 
 class Bench(Generic[SceneT]):

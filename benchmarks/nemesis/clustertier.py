@@ -17,12 +17,12 @@ import asyncpg
 from aiohttp import abc
 
 from benchmarks.nemesis import clusterfaults, phases
+from benchmarks.nemesis.clients import DSN, RW, Settings, Way
 from benchmarks.nemesis.ground import Ground
 from benchmarks.nemesis.plan import MEMBERS, Plan
 from benchmarks.nemesis.podlogs import PodLogs
 from benchmarks.nemesis.pods import Pod
 from benchmarks.nemesis.stage import Session, Statuses
-from benchmarks.nemesis.writers import DSN, RW, Settings, Way
 from covet.core import names
 from covet.core.agentapi import AgentStatus, MemberState, Peer, Serving
 from covet.core.errors import CovetError

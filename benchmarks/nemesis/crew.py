@@ -8,7 +8,7 @@ import pathlib
 import sys
 from typing import Final
 
-from benchmarks.nemesis.writers import Settings
+from benchmarks.nemesis.clients import Settings
 from tests.e2e.process.agents import ROOT
 
 LIMIT: Final = 20.0

@@ -116,6 +116,9 @@ def summarise(results: Iterable[Result], faults: Mapping[str, Fault[Any]], tier:
             "operator_away_runs": sum(bool(result.get("operator_away")) for result in found),
             "reading_runs": sum(bool(result.get("reads")) for result in found),
             "stale_runs": sum(bool(result.get("stale")) for result in found),
+            "transactions": sum(result.get("transactions", 0) for result in found),
+            "transaction_runs": sum(bool(result.get("transactions")) for result in found),
+            "anomalous_runs": sum(bool(result.get("anomalies")) for result in found),
         },
     }
 

@@ -5,9 +5,9 @@ import pathlib
 import time
 from typing import Any, Final
 
-from benchmarks.nemesis import health, oracle
+from benchmarks.nemesis import cycles, health, lists, oracle
+from benchmarks.nemesis.clients import RW
 from benchmarks.nemesis.stage import Stage
-from benchmarks.nemesis.writers import RW
 
 CATCH_UP_SECONDS: Final = 15.0
 
@@ -31,6 +31,7 @@ class Judge:
         first = min(history.doubts.union(ack.number for ack in history.acks))
         terms, stale = oracle.judge_terms(history), oracle.judge_reads(history)
         lost: list[str] = []
+        ends: dict[str, lists.Ends] = {}
         position = str(await self._value(leader, "SELECT pg_current_wal_flush_lsn()::text"))
         for instance in self._stage.instances:
             if instance != leader:
@@ -39,9 +40,13 @@ class Judge:
             lost += oracle.judge_rows(history, rows, instance)
             lost += oracle.judge_earlier(self._left, earlier, instance)
             left = oracle.Rows(earlier.count + len(rows), earlier.total + sum(rows))
+            ends[instance] = await self._read_lists(instance, lists.keys(history.transactions))
         self._left = left
+        anomalies = judge_lists(history, ends)
         result |= {"lost": lost, "second_leader": terms, "reads": len(history.reads), "stale": stale}
-        result["problems"] += [*lost, *terms, *stale]
+        result["transactions"] = sum(one.fate is lists.Fate.COMMITTED for one in history.transactions)
+        result["anomalies"] = anomalies
+        result["problems"] += [*lost, *terms, *stale, *anomalies]
 
     async def _await_replay(self, instance: str, position: str) -> None:
         deadline = time.monotonic() + CATCH_UP_SECONDS
@@ -68,6 +73,23 @@ class Judge:
         finally:
             await session.close(timeout=2.0)
         return oracle.Rows(int(count), int(total)), [row["id"] for row in found]
+
+    async def _read_lists(self, instance: str, keys: list[int]) -> lists.Ends:
+        """Return what these lists hold on a member."""
+        session = await self._stage.connect(instance)
+        try:
+            found = await session.fetch("SELECT key, items FROM lists WHERE key = ANY($1)", keys, timeout=10.0)
+        finally:
+            await session.close(timeout=2.0)
+        return {row["key"]: tuple(row["items"]) for row in found}
+
+
+def judge_lists(history: oracle.History, ends: dict[str, lists.Ends]) -> list[str]:
+    """Say what is wrong with the transactions on lists, given what every member holds in the end."""
+    if problems := lists.judge_ends(ends):
+        return problems
+    end = next(iter(ends.values()))
+    return [*lists.judge_values(history.transactions, end), *cycles.judge(history.transactions, end)]
 
 
 def read_history(log: pathlib.Path) -> oracle.History:

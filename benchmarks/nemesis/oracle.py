@@ -12,6 +12,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from benchmarks.nemesis import lists
+
 MILLISECOND: Final = 1_000_000
 
 
@@ -48,11 +50,13 @@ class History:
         acks: in the order of their answers.
         doubts: numbers of the writes that may be there or not.
         reads: in the order of their answers.
+        transactions: that appended to lists, in the order of their ends.
     """
 
     acks: tuple[Ack, ...]
     doubts: frozenset[int]
     reads: tuple[Read, ...] = ()
+    transactions: tuple[lists.Transaction, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Rows:
 
 def read(lines: Iterable[str]) -> History:
     """Read a log of the clients."""
-    acks, doubts, reads = [], set(), []
+    acks, doubts, reads, transactions = [], set(), [], []
     for line in lines:
         kind, *rest = json.loads(line)
         if kind == "ack":
@@ -90,10 +94,13 @@ def read(lines: Iterable[str]) -> History:
         elif kind == "read":
             term, host, sent, at, since, numbers = rest
             reads.append(Read(term, host, sent, at, since, frozenset(numbers)))
+        elif kind == "lists":
+            transactions.append(lists.read(rest))
         else:
             doubts.add(rest[0])
-    in_order = tuple(sorted(acks, key=lambda ack: ack.at)), tuple(sorted(reads, key=lambda read: read.at))
-    return History(in_order[0], frozenset(doubts), in_order[1])
+    acks.sort(key=lambda ack: ack.at)
+    reads.sort(key=lambda read: read.at)
+    return History(tuple(acks), frozenset(doubts), tuple(reads), tuple(transactions))
 
 
 def over(history: History, way: str) -> History:

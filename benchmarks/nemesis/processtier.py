@@ -6,11 +6,11 @@ import pathlib
 import shutil
 
 from benchmarks.nemesis import faults, phases
+from benchmarks.nemesis.clients import DSN, Settings, Way
 from benchmarks.nemesis.faults import Scene
 from benchmarks.nemesis.nodes import NodeAgent, NodeShard
 from benchmarks.nemesis.plan import MEMBERS, Plan
 from benchmarks.nemesis.stage import Session, Statuses
-from benchmarks.nemesis.writers import DSN, Settings, Way
 from covet.core.agentapi import AgentStatus, MemberState, Serving
 from covet.core.agentorders import CohortOrder
 from covet.core.errors import CovetError

@@ -4,10 +4,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol
 
+from benchmarks.nemesis.clients import Settings
 from benchmarks.nemesis.kinds import Fault, SceneT
 from benchmarks.nemesis.phases import Line
 from benchmarks.nemesis.plan import Plan
-from benchmarks.nemesis.writers import Settings
 from covet.core.agentapi import AgentStatus
 
 Statuses = Sequence[AgentStatus | None]

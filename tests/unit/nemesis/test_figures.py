@@ -59,8 +59,8 @@ def test_a_result_cut_off_by_a_kill_is_left_out(tmp_path: pathlib.Path) -> None:
 def test_failed_runs_count_and_losses_are_summed() -> None:
     """A loss is never averaged away."""
     runs = [
-        result(100.0, reads=7, stale=[]),
-        result(300.0, problems=["x"], lost=["x"], reads=7, stale=["x"]),
+        result(100.0, reads=7, stale=[], transactions=5, anomalies=[]),
+        result(300.0, problems=["x"], lost=["x"], reads=7, stale=["x"], transactions=4, anomalies=["x"]),
         result(200.0, phases={"detect": 50.0}),
     ]
     summary = figures.summarise(runs, faults.FAULTS, figures.PROCESS)
@@ -79,6 +79,9 @@ def test_failed_runs_count_and_losses_are_summed() -> None:
         "operator_away_runs": 0,
         "reading_runs": 2,
         "stale_runs": 1,
+        "transactions": 9,
+        "transaction_runs": 2,
+        "anomalous_runs": 1,
     } == summary["totals"]
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from benchmarks.nemesis import judging, oracle
+from benchmarks.nemesis.clients import DSN, RW
 from benchmarks.nemesis.oracle import Ack, History
-from benchmarks.nemesis.writers import DSN, RW
 
 MS = oracle.MILLISECOND
 HISTORY = History(

@@ -7,12 +7,14 @@ from typing import Final
 
 from covet.agent import beginning, running
 from covet.agent.instance import Instance
-from covet.agent.volume import BOOTSTRAP, CLONE
+from covet.agent.volume import BOOTSTRAP
 from covet.core.agentapi import Rule, Task
 from covet.core.agentorders import BootstrapOrder
 from covet.core.errors import RefusedError, UnreachableError
 from covet.engines import programs, schema
+from covet.planner import initialising
 from covet.planner.election.rules import Sworn
+from covet.planner.initialising import Ground
 
 LOG: Final = logging.getLogger("covet.birth")
 
@@ -44,19 +46,17 @@ async def order(inst: Instance, message: BootstrapOrder) -> None:
 
 def _refuse(inst: Instance, message: BootstrapOrder) -> None:
     """Refuse to initialise what may not be, by what is known here and now."""
-    spec = inst.spec
-    if inst.refusal is not None:
-        raise RefusedError(inst.refusal.reason, inst.refusal.message)
-    if (message.cluster_uid, message.shard_uid) != (spec.cluster_uid, spec.shard_uid):
-        raise RefusedError("ShardForeign", f"The order is for shard {message.shard_uid}, not for {spec.shard_uid}.")
-    if inst.shard_opened:
-        raise RefusedError("ShardOpened", "Clients have used this shard: it is never initialised again.")
-    if spec.bootstrapped_by != inst.settings.instance:
-        raise RefusedError("NotChosen", f"The spec names {spec.bootstrapped_by} to bootstrap this shard.")
-    if inst.identity is not None and inst.identity.born:
-        raise RefusedError("AlreadyBorn", f"{inst.settings.instance} holds a finished database.")
-    if inst.identity is not None and inst.identity.origin == CLONE:
-        raise RefusedError("CloneUnfinished", "This volume was being cloned, so the shard has a leader: clone again.")
+    identity = inst.identity
+    ground = Ground(
+        instance=inst.settings.instance,
+        spec=inst.spec,
+        refusal=None if inst.refusal is None else (inst.refusal.reason, inst.refusal.message),
+        origin=None if identity is None else identity.origin,
+        born=identity is not None and identity.born,
+        opened=inst.shard_opened,
+    )
+    if refusal := initialising.refuse(ground, (message.cluster_uid, message.shard_uid)):
+        raise RefusedError(*refusal)
 
 
 async def bootstrap(inst: Instance, message: BootstrapOrder) -> None:
@@ -97,6 +97,6 @@ async def _refuse_if_peer_has_data(inst: Instance) -> None:
             return None
 
     others = [peer.instance for peer in inst.spec.peers if peer.instance != inst.settings.instance]
-    for instance, member in zip(others, await asyncio.gather(*map(member_of, others)), strict=True):
-        if member is not None:
-            raise RefusedError("PeerHasData", f"{instance} holds the database of {member}: this shard was born before.")
+    members = dict(zip(others, await asyncio.gather(*map(member_of, others)), strict=True))
+    if refusal := initialising.refuse_for_peers(members):
+        raise RefusedError(*refusal)

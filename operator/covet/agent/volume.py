@@ -14,12 +14,13 @@ from covet.agent import durable
 from covet.core.agentapi import LastFailover, ShardSpec
 from covet.core.errors import CovetError, RefusedError, SpecError
 from covet.peers import codec
+from covet.planner import initialising
 from covet.planner.election.rules import Sworn, age
 
 T = TypeVar("T")
 
 BOOTSTRAP: Final = "Bootstrap"
-CLONE: Final = "Clone"
+CLONE: Final = initialising.CLONE
 
 RESERVE_BYTES: Final = 1 << 20
 """Room kept for the agent's own files: a full volume must not keep a member from swearing or remembering."""

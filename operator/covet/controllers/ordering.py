@@ -37,7 +37,7 @@ async def push_spec(means: Means, seen: Seen, action: act.PushSpec) -> None:
 async def bootstrap(means: Means, seen: Seen, action: act.Bootstrap) -> None:
     """Order the one initdb of a shard, if its record still asks for it."""
     known = await freshness.fresh_record(means, seen, action.shard)
-    if known.opened or known.system_id is not None or known.bootstrapped_by != action.instance:
+    if not known.asks(action.instance):
         raise ConflictError("RecordChanged", f"The record of {action.shard} no longer asks for a bootstrap.")
     order = BootstrapOrder(cluster_uid=freshness.identity_of(seen).cluster_uid, shard_uid=known.uid)
     await means.agents.orders.bootstrap(_peer(seen, action.shard, action.instance), order)

@@ -47,6 +47,10 @@ class ShardRecord:
     staged: str | None = None
     first: int = 0
 
+    def asks(self, instance: str) -> bool:
+        """Tell whether this instance is still to initialise the shard (I13)."""
+        return not self.opened and self.system_id is None and self.bootstrapped_by == instance
+
     def given(self, digest: str, *, staged: bool) -> "ShardRecord":
         """Return a copy that knows of a password that the shard was given: the next login's, or the one in force."""
         if staged:

@@ -40,7 +40,7 @@ def test_i13_a_peer_that_has_data_forbids_it() -> None:
 
 
 @pytest.mark.parametrize(("opened", "system", "asks"), [(False, None, True), (False, "7", False), (True, None, False)])
-def test_i13_a_record_asks_for_one_birth(opened: bool, system: str | None, asks: bool) -> None:  # noqa: FBT001  a case
+def test_i13_a_record_asks_for_one_birth(opened: bool, system: str | None, asks: bool) -> None:
     """Of the instance that it names, until it has a system id."""
     record = ShardRecord("s0", UID, INSTANCES[0], system_id=system, opened=opened)
     assert [asks, False] == [record.asks(instance) for instance in INSTANCES[:2]]

@@ -287,6 +287,7 @@ class Instance:
 
     def _server_ended(self, code: int) -> None:
         self.last_exit = code
+        up = self.vitals is not None
         self.vitals, self.upstream, self.setting, self.admitting, self.gate = None, None, None, False, False
         if self.session is not None:
             self.session.terminate()
@@ -297,7 +298,7 @@ class Instance:
             if self.server.damage:
                 self.damage.see(damage.Kind.SERVER, self.server.damage, self.clock.monotonic())
             self.metrics.server_deaths.inc()
-            delay = self.back_off.died(self.clock.monotonic())
+            delay = self.back_off.died(self.clock.monotonic(), up=up)
             LOG.error("The server ended with %s; it is started again in %.0f s.", code, delay)
         self.wake.set()
         self.news.set()

@@ -1,32 +1,41 @@
-"""The pause before a server that died is started again."""
+"""A server that cannot start is tried ever more rarely; one that was killed is back soon."""
 
 from covet.agent.restarts import BackOff
 
 
-def test_a_server_that_keeps_dying_is_started_less_and_less_often() -> None:
-    """The first death costs no pause, the next ones 1 s doubling to 30 s."""
-    back_off, now, pauses = BackOff(), 0.0, []
-    for _ in range(8):
+def pauses(lives: list[float], *, up: bool) -> list[float]:
+    """Return the pause after each of some lives, seconds, of a server that is started as soon as it may be."""
+    back_off, now, found = BackOff(), 0.0, []
+    for life in lives:
         back_off.started(now)
-        pauses.append(back_off.died(now + 0.1))
-        now += 0.1 + pauses[-1]
-    assert [0, 1, 2, 4, 8, 16, 30, 30] == pauses
+        now += life
+        found.append(back_off.died(now, up=up))
+        assert back_off.ready(now + found[-1])
+        assert found[-1] == 0.0 or not back_off.ready(now + found[-1] - 0.1)
+        now += found[-1]
+    return found
 
 
-def test_a_server_that_came_up_is_started_again_at_once() -> None:
-    """One that lived for five seconds had no trouble to start, whatever ended those before it."""
-    for lived, pause in ((4.9, 4.0), (5.0, 0.0)):
-        back_off = BackOff()
-        for moment in (0.0, 1.0, 3.0):
-            back_off.started(moment)
-            back_off.died(moment)
-        back_off.started(10.0)
-        assert pause == back_off.died(10.0 + lived)
+def test_a_server_that_cannot_start_is_tried_ever_more_rarely() -> None:
+    """At once, after a second, and then twice as long each time, up to half a minute."""
+    assert [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] == pauses([0.2] * 8, up=False)
 
 
-def test_the_pause_is_kept() -> None:
-    """The server may be started when the pause is over and not before."""
+def test_a_server_that_is_killed_again_and_again_is_back_within_two_seconds() -> None:
+    """It came up each time: its shard lacks a member for as long as it waits."""
+    assert [0.0, 1.0, 2.0, 2.0, 2.0] == pauses([4.0] * 5, up=True)
+
+
+def test_a_long_life_makes_up_for_everything() -> None:
+    """The next death is the first again."""
+    assert [0.0, 1.0, 0.0, 1.0] == pauses([1.0, 1.0, 5.0, 1.0], up=True)
+
+
+def test_a_server_that_came_up_and_no_longer_does_waits_longer_again() -> None:
+    """What counts is how the last life went."""
     back_off = BackOff()
-    back_off.died(0.0)
-    back_off.died(0.0)
-    assert [False, True] == [back_off.ready(0.5), back_off.ready(1.0)]
+    found = []
+    for now, up in ((0.0, True), (1.0, True), (3.0, True), (6.0, False), (9.0, False), (14.0, False)):
+        back_off.started(now)
+        found.append(back_off.died(now + 0.5, up=up))
+    assert [0.0, 1.0, 2.0, 2.0, 4.0, 8.0] == found

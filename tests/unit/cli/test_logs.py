@@ -165,7 +165,7 @@ class Following:
 async def test_following_mends_the_order_of_what_arrives_late(around: Surroundings, beside: raw.Raw) -> None:
     """A line waits a moment for an earlier one of another pod."""
     around.logs = {"shop-s0-a-0": [line("08:00:02.000", "a", "second")], "shop-s0-b-0": []}
-    following = Following(beside, ["shop-s0-a-0", "shop-s0-b-0"], hold=8.0)
+    following = Following(beside, ["shop-s0-a-0", "shop-s0-b-0"], hold=3.0)
     taking = asyncio.create_task(following.take(2))
     async with asyncio.timeout(PATIENCE):
         while len(around.queries) < 2:  # noqa: ASYNC110 -- the server keeps a list

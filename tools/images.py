@@ -7,6 +7,9 @@ the last and small. Without Docker, `buildah` builds in a chroot on a Debian tha
 
     python3 -m tools.images build                prints name and archive of each image
     python3 -m tools.images build --push REGISTRY    and writes dist/images.yaml, values of the chart with digests
+
+The router is compiled here, for the glibc of this machine: on another Debian than the images', in one of theirs. What
+is pushed is optimised as a release; what stays here is compiled as its tests are, which has been done already.
 """
 
 import argparse
@@ -36,6 +39,7 @@ DEBIAN = "localhost/debian:bookworm"
 BASE = "localhost/covet-base:bookworm"
 DEV_OPERATOR = "localhost/covet-operator:dev"
 DEV_POSTGRES = "localhost/covet-postgres:15-dev"
+DEV_ROUTER = "localhost/covet-router:dev"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,17 +51,20 @@ class Image:
         tag: full name with tag.
         extras: optional dependency groups of the distribution whose wheels go in; None for no Python.
         arguments: build arguments.
+        program: of the Rust workspace that goes in, None for none.
     """
 
     folder: str
     tag: str
     extras: tuple[str, ...] | None
     arguments: tuple[tuple[str, str], ...]
+    program: str | None = None
 
 
 IMAGES = (
     Image("postgres", DEV_POSTGRES, (), (("BASE", BASE), ("MAJOR", "15"))),
     Image("operator", DEV_OPERATOR, ("operator",), (("BASE", BASE),)),
+    Image("router", DEV_ROUTER, None, (("BASE", BASE),), program="covet-router"),
 )
 
 
@@ -132,8 +139,28 @@ def source_digest(folder: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def context(image: Image) -> pathlib.Path:
-    """Return a fresh build context: the Containerfile, staged wheels, and our own source."""
+def compiled(program: str, *, release: bool) -> pathlib.Path:
+    """Return a program of the Rust workspace without what debuggers read, compiled from this checkout."""
+    target = pathlib.Path(os.environ.setdefault("CARGO_TARGET_DIR", str(bootstrap.CACHE / "cargo-target")))
+    profile, folder = ("release", "release") if release else ("test", "debug")
+    with timed(f"compiling {program} ({profile})"):
+        run("cargo", "build", "--locked", "--quiet", "--profile", profile, "-p", program, cwd=ROOT / "rust-hasher")
+    source = target / folder / program
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    stripped = CACHE / "programs" / f"{program}-{digest}"
+    if not stripped.exists():
+        stripped.parent.mkdir(parents=True, exist_ok=True)
+        draft = stripped.with_suffix(f".{os.getpid()}")
+        run("strip", "-o", str(draft), str(source))
+        draft.rename(stripped)
+        for old in stripped.parent.glob(f"{program}-*"):
+            if old != stripped:
+                old.unlink()
+    return stripped
+
+
+def context(image: Image, *, release: bool = False) -> pathlib.Path:
+    """Return a fresh build context: the Containerfile, staged wheels, our own source, and what is compiled."""
     folder = CACHE / "context" / image.folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -143,6 +170,8 @@ def context(image: Image) -> pathlib.Path:
         shutil.copytree(staged_wheels(image.extras) / "site", folder / "wheels", copy_function=os.link, symlinks=True)
         ignored = shutil.ignore_patterns("__pycache__", "testing")
         shutil.copytree(ROOT / "operator" / "covet", folder / "source" / "covet", ignore=ignored)
+    if image.program is not None:
+        shutil.copy2(compiled(image.program, release=release), folder / image.program)
     return folder
 
 
@@ -189,7 +218,7 @@ def archive(tag: str, image_id: str) -> pathlib.Path:
     return target
 
 
-def build_without_engine() -> dict[str, str]:
+def build_without_engine(*, release: bool = False) -> dict[str, str]:
     """Build all images with buildah; return tag -> archive."""
     debian()
     base = context(Image("base", BASE, None, ()))
@@ -198,23 +227,23 @@ def build_without_engine() -> dict[str, str]:
     built = {}
     for image in IMAGES:
         with timed(image.folder):
-            image_id = build_with_buildah(context(image), image.tag, image.arguments)
+            image_id = build_with_buildah(context(image, release=release), image.tag, image.arguments)
         built[image.tag] = str(archive(image.tag, image_id))
     return built
 
 
-def build_with_docker() -> dict[str, str]:
+def build_with_docker(*, release: bool = False) -> dict[str, str]:
     """Build all images with the Docker engine; return tag -> empty string, for kind loads from the engine."""
     run("docker", "build", "--quiet", "--tag", BASE, "--file", "images/base/Containerfile", "images/base")
     for image in IMAGES:
         values = [f"--build-arg={name}={value}" for name, value in image.arguments]
-        folder = context(image)
+        folder = context(image, release=release)
         with timed(image.folder):
             run("docker", "build", "--quiet", *values, "--tag", image.tag, "--file", "Containerfile", ".", cwd=folder)
     return {image.tag: "" for image in IMAGES}
 
 
-def builder() -> Callable[[], dict[str, str]]:
+def builder() -> Callable[..., dict[str, str]]:
     """Return what builds here: Docker for kind, which loads from its engine; else buildah, which writes archives."""
     return build_with_docker if bootstrap.uses_kind() else build_without_engine
 
@@ -259,6 +288,7 @@ def values(pushed: Sequence[str]) -> str:
         "images:",
         f"  registry: {registries.pop()}",
         f"  operator: {short['operator']}",
+        f"  router: {short['router']}",
         "  postgres:",
         f'    "{major}": {short["postgres"]}',
     )
@@ -289,7 +319,7 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        built = builder()()
+        built = builder()(release=bool(chosen.push))
         if chosen.push:
             pushed = push(chosen.push, [image.tag for image in IMAGES])
             for name in pushed:

@@ -13,6 +13,7 @@ from tools import bootstrap, images
 NAMESPACE = "covet-system"
 DEV_OPERATOR = images.DEV_OPERATOR
 DEV_POSTGRES = images.DEV_POSTGRES
+DEV_ROUTER = images.DEV_ROUTER
 DENIED = "default-deny"
 """Name of the policy that allows nothing."""
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
@@ -110,9 +111,10 @@ class Installation:
         """Return the arguments of Helm that name the images as the nodes know them."""
         operator = ("--set", f"images.operator={self.place.image(DEV_OPERATOR)}")
         postgres = ("--set-string", f"images.postgres.15={self.place.image(DEV_POSTGRES)}")
+        router = ("--set", f"images.router={self.place.image(DEV_ROUTER)}")
         # A push replaces what its names mean, and a node may hold what they meant before.
         fresh = ("--set", "images.pullPolicy=Always") if self.place.pulls() else ()
-        return (*operator, *postgres, *fresh)
+        return (*operator, *postgres, *router, *fresh)
 
     def uninstall(self, *namespaces: str) -> None:
         """Remove the operator, the CRDs with all their objects, and these namespaces."""

@@ -108,7 +108,8 @@ def registry() -> Iterator[Registry]:
 def test_a_pushed_image_is_what_the_chart_asks_for() -> None:
     """`make images PUSH=registry` and `images.registry=registry` are all that an installation from a registry takes."""
     values = yaml.safe_load((bootstrap.ROOT / "charts" / "covet" / "values.yaml").read_text())["images"]
-    asked = [f"registry.example/covet/{name}" for name in (values["operator"], *values["postgres"].values())]
+    short = (values["operator"], values["router"], *values["postgres"].values())
+    asked = [f"registry.example/covet/{name}" for name in short]
     pushed = [images.pushed_name("registry.example/covet/", image.tag) for image in images.IMAGES]
     assert sorted(asked) == sorted(pushed)
 

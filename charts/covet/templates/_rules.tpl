@@ -30,6 +30,9 @@
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete] # of an instance that left its shard
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, create, patch] # the routers of a cluster
 # Each shard gets a Role for its pods, which publish their primary in an EndpointSlice and a Lease. Nobody may give
 # away what he does not have: the Leases are here for that alone.
 - apiGroups: [rbac.authorization.k8s.io]

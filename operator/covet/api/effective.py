@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final
 
 import pydantic
 
-from covet.api import model, quantity, spec
+from covet.api import effectivepods, effectiverouting, model, pods, quantity, routing, spec
+from covet.api.effectivepods import EffectiveResources, EffectiveScheduling
+from covet.api.effectiverouting import EffectiveRouter
 from covet.core import errors
 
 NEWEST: Final = 1
@@ -72,35 +74,6 @@ class EffectiveStorage(model.Model):
     class_name: str | None = None
 
 
-class EffectiveAmounts(model.Model):
-    """Processor and memory that are kept free."""
-
-    cpu: str
-    memory: str
-
-
-class EffectiveLimits(model.Model):
-    """Processor and memory that may not be exceeded; absent means no limit."""
-
-    cpu: str | None = None
-    memory: str | None = None
-
-
-class EffectiveResources(model.Model):
-    """Processor and memory of each database pod."""
-
-    requests: EffectiveAmounts
-    limits: EffectiveLimits
-
-
-class EffectiveScheduling(model.Model):
-    """Which nodes the pods may run on."""
-
-    node_selector: dict[str, str]
-    tolerations: Annotated[tuple[spec.Toleration, ...], pydantic.Field(json_schema_extra=model.atomic())]
-    topology_key: str
-
-
 class EffectiveDatabase(model.Model):
     """The database that applications use."""
 
@@ -152,6 +125,8 @@ class EffectiveSpec(model.Model):
     storage: EffectiveStorage
     resources: EffectiveResources
     scheduling: EffectiveScheduling
+    router: EffectiveRouter = effectiverouting.DEFAULT
+    """A record that was written before there were routers means the default."""
     database: EffectiveDatabase
     certificates: EffectiveCertificates | None = None
     """Absent where the cluster's own authority is the only one that leads to its servers."""
@@ -197,8 +172,9 @@ def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> Effec
         ),
         durability=wanted.durability or defaults.durability,
         storage=EffectiveStorage(size=wanted.storage.size, class_name=wanted.storage.class_name),
-        resources=_resources(wanted.resources or spec.Resources(), defaults),
-        scheduling=_scheduling(wanted.scheduling or spec.Scheduling(), defaults),
+        resources=effectivepods.resources(wanted.resources or pods.Resources(), defaults.cpu, defaults.memory),
+        scheduling=effectivepods.scheduling(wanted.scheduling or pods.Scheduling(), defaults.topology_key),
+        router=effectiverouting.router(wanted.router or routing.Router()),
         database=EffectiveDatabase(name=database.name or defaults.database, owner=database.owner or defaults.owner),
         certificates=_certificates(wanted.certificates or spec.Certificates()),
         failover=EffectiveFailover(
@@ -220,33 +196,3 @@ def _window(wanted: spec.Window | None) -> EffectiveWindow | None:
 def _certificates(wanted: spec.Certificates) -> EffectiveCertificates | None:
     name = wanted.authority_secret
     return EffectiveCertificates(authority_secret=name) if name is not None else None
-
-
-def _resources(wanted: spec.Resources, defaults: Defaults) -> EffectiveResources:
-    """Fill in requests; a default never exceeds a limit that the user gave."""
-    requests = wanted.requests or spec.Amounts()
-    limits = wanted.limits or spec.Amounts()
-    return EffectiveResources(
-        requests=EffectiveAmounts(
-            cpu=_request(requests.cpu, limits.cpu, defaults.cpu),
-            memory=_request(requests.memory, limits.memory, defaults.memory),
-        ),
-        limits=EffectiveLimits(
-            cpu=None if limits.cpu is None else str(limits.cpu),
-            memory=None if limits.memory is None else str(limits.memory),
-        ),
-    )
-
-
-def _request(given: str | int | None, limit: str | int | None, default: str) -> str:
-    if given is not None:
-        return str(given)
-    return default if limit is None else str(quantity.smaller(default, limit))
-
-
-def _scheduling(wanted: spec.Scheduling, defaults: Defaults) -> EffectiveScheduling:
-    return EffectiveScheduling(
-        node_selector=wanted.node_selector or {},
-        tolerations=tuple(wanted.tolerations or ()),
-        topology_key=wanted.topology_key or defaults.topology_key,
-    )

@@ -9,7 +9,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator
 
-from covet.api import quantity, spec
+from covet.api import effectiverouting, pods, quantity, routing, spec
 from covet.core import names
 
 _CLUSTER_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -47,8 +47,9 @@ def problems(wanted: spec.ClusterSpec, name: str, versions: Collection[str] | No
         *_engine(wanted.engine, versions),
         *_shards(wanted.shards),
         *_storage(wanted.storage),
-        *_resources(wanted.resources or spec.Resources()),
-        *_scheduling(wanted.scheduling or spec.Scheduling()),
+        *_resources("spec", wanted.resources or pods.Resources()),
+        *_scheduling("spec", wanted.scheduling or pods.Scheduling()),
+        *_router(wanted.router or routing.Router()),
         *_database(wanted.database or spec.Database()),
         *_certificates(wanted.certificates or spec.Certificates(), name),
     )
@@ -92,38 +93,38 @@ def _storage(storage: spec.Storage) -> Iterator[Problem]:
         yield Problem("spec.storage.size", storage.size, f"must be at least {spec.MIN_STORAGE}")
 
 
-def _resources(resources: spec.Resources) -> Iterator[Problem]:
-    requests = resources.requests or spec.Amounts()
-    limits = resources.limits or spec.Amounts()
+def _resources(root: str, resources: pods.Resources) -> Iterator[Problem]:
+    requests = resources.requests or pods.Amounts()
+    limits = resources.limits or pods.Amounts()
     for kind, request, limit in (
         ("cpu", requests.cpu, limits.cpu),
         ("memory", requests.memory, limits.memory),
     ):
         if limit is not None and quantity.parse(limit) == 0:
-            yield Problem(f"spec.resources.limits.{kind}", str(limit), "a limit of nothing stops the server")
+            yield Problem(f"{root}.resources.limits.{kind}", str(limit), "a limit of nothing stops the server")
         if request is not None and limit is not None and quantity.parse(request) > quantity.parse(limit):
-            yield Problem(f"spec.resources.requests.{kind}", str(request), f"exceeds the limit of {limit}")
+            yield Problem(f"{root}.resources.requests.{kind}", str(request), f"exceeds the limit of {limit}")
 
 
-def _scheduling(scheduling: spec.Scheduling) -> Iterator[Problem]:
+def _scheduling(root: str, scheduling: pods.Scheduling) -> Iterator[Problem]:
     for key in scheduling.node_selector or {}:
         if not _is_label_key(key):
-            yield Problem("spec.scheduling.nodeSelector", key, "is not a label key")
+            yield Problem(f"{root}.scheduling.nodeSelector", key, "is not a label key")
     if scheduling.topology_key is not None and not _is_label_key(scheduling.topology_key):
-        yield Problem("spec.scheduling.topologyKey", scheduling.topology_key, "is not a label key")
+        yield Problem(f"{root}.scheduling.topologyKey", scheduling.topology_key, "is not a label key")
     for index, toleration in enumerate(scheduling.tolerations or ()):
-        yield from _toleration(f"spec.scheduling.tolerations[{index}]", toleration)
+        yield from _toleration(f"{root}.scheduling.tolerations[{index}]", toleration)
 
 
-def _toleration(field: str, toleration: spec.Toleration) -> Iterator[Problem]:
-    exists = toleration.operator is spec.TolerationOperator.EXISTS
+def _toleration(field: str, toleration: pods.Toleration) -> Iterator[Problem]:
+    exists = toleration.operator is pods.TolerationOperator.EXISTS
     if toleration.key is not None and not _is_label_key(toleration.key):
         yield Problem(f"{field}.key", toleration.key, "is not a label key")
     if toleration.key is None and not exists:
         yield Problem(f"{field}.operator", toleration.operator or "", "must be Exists where no key is given")
     if toleration.value and exists:
         yield Problem(f"{field}.value", toleration.value, "must be left out with the operator Exists")
-    if toleration.toleration_seconds is not None and toleration.effect is not spec.TaintEffect.NO_EXECUTE:
+    if toleration.toleration_seconds is not None and toleration.effect is not pods.TaintEffect.NO_EXECUTE:
         yield Problem(
             f"{field}.tolerationSeconds",
             str(toleration.toleration_seconds),
@@ -131,9 +132,17 @@ def _toleration(field: str, toleration: spec.Toleration) -> Iterator[Problem]:
         )
 
 
+def _router(router: routing.Router) -> Iterator[Problem]:
+    yield from _resources("spec.router", router.resources or pods.Resources())
+    yield from _scheduling("spec.router", router.scheduling or pods.Scheduling())
+    pool = effectiverouting.router(router).pool
+    if pool.min > pool.max:
+        yield Problem("spec.router.pool.min", str(pool.min), f"is more than pool.max, {pool.max}")
+
+
 def _is_label_key(key: str) -> bool:
     prefix, _, label = key.rpartition("/")
-    return len(prefix) <= 253 and len(label) <= 63 and re.fullmatch(spec.LABEL_KEY, key) is not None
+    return len(prefix) <= 253 and len(label) <= 63 and re.fullmatch(pods.LABEL_KEY, key) is not None
 
 
 def _database(database: spec.Database) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import pydantic
 
-from covet.api import model, quantity
+from covet.api import model, pods, quantity, routing
 from covet.core import agentapi
 
 Durability = agentapi.Durability
@@ -21,8 +21,6 @@ MIN_STORAGE: Final = "256Mi"
 SHARD_NAME: Final = r"^s(0|[1-9][0-9]{0,2})$"
 OWNER: Final = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 DATABASE: Final = r"^[a-z][a-z0-9_]*$"
-LABEL_KEY: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
-LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 UID: Final = r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"
 PARAMETER: Final = r"^[a-z_][a-z0-9_.]*$"
@@ -41,12 +39,6 @@ INSTANCES_REASON: Final = (
     " (of 2 the loss of either stops all writes)"
 )
 RENAME_REASON: Final = "cannot change: the database is made once, at birth"
-
-Amount = (
-    Annotated[int, pydantic.Field(ge=0)]
-    | Annotated[str, pydantic.Field(pattern=quantity.PATTERN, max_length=quantity.MAX_LENGTH)]
-)
-"""A quantity, written as text or as a whole number."""
 
 Parameter = int | Annotated[str, pydantic.Field(max_length=1024)]
 """A server setting as text or as a whole number; YAML's `on` is a boolean, so quote it."""
@@ -82,21 +74,6 @@ class Weekday(enum.StrEnum):
     FRI = "Fri"
     SAT = "Sat"
     SUN = "Sun"
-
-
-class TaintEffect(enum.StrEnum):
-    """Effects of a node's taint, as Kubernetes names them."""
-
-    NO_SCHEDULE = "NoSchedule"
-    PREFER_NO_SCHEDULE = "PreferNoSchedule"
-    NO_EXECUTE = "NoExecute"
-
-
-class TolerationOperator(enum.StrEnum):
-    """How a toleration compares with a taint."""
-
-    EXISTS = "Exists"
-    EQUAL = "Equal"
 
 
 class Engine(model.Model):
@@ -191,55 +168,6 @@ class Storage(model.Model):
     class_name: Annotated[str | None, pydantic.Field(pattern=SUBDOMAIN, min_length=1, max_length=253)] = None
     """StorageClass. Default: the default class of the Kubernetes cluster. Fixed at birth: a change waits in
     status.pendingChanges."""
-
-
-class Amounts(model.Model):
-    """Processor and memory."""
-
-    cpu: Amount | None = None
-    """Cores, e.g. 2 or 500m."""
-    memory: Amount | None = None
-    """Bytes, e.g. 1Gi."""
-
-
-class Resources(model.Model):
-    """Processor and memory of each database pod."""
-
-    requests: Amounts | None = None
-    """What is kept free for the pod. Default: cpu 100m, memory 256Mi."""
-    limits: Amounts | None = None
-    """What the pod may not exceed. Default: no limit."""
-
-
-class Toleration(model.Model):
-    """A taint of a node that the pods put up with."""
-
-    key: Annotated[str | None, pydantic.Field(pattern=LABEL_KEY, max_length=317)] = None
-    """Key of the taint; without it every key, and then the operator is Exists."""
-    operator: TolerationOperator | None = None
-    """Exists or Equal; default Equal."""
-    value: Annotated[str | None, pydantic.Field(pattern=LABEL_VALUE, max_length=63)] = None
-    """Value of the taint, for Equal."""
-    effect: TaintEffect | None = None
-    """Effect of the taint; without it every effect."""
-    toleration_seconds: Annotated[int | None, pydantic.Field(ge=0, le=86400)] = None
-    """How long a NoExecute taint is tolerated, in seconds; without it for ever."""
-
-
-class Scheduling(model.Model):
-    """Which nodes the pods may run on. The instances of a shard spread over nodes by themselves."""
-
-    node_selector: Annotated[
-        dict[str, Annotated[str, pydantic.Field(pattern=LABEL_VALUE, max_length=63)]] | None,
-        pydantic.Field(max_length=32),
-    ] = None
-    """Labels a node must have."""
-    tolerations: Annotated[list[Toleration] | None, pydantic.Field(max_length=32, json_schema_extra=model.atomic())] = (
-        None
-    )
-    """Taints that are put up with."""
-    topology_key: Annotated[str | None, pydantic.Field(pattern=LABEL_KEY, min_length=1, max_length=317)] = None
-    """Node label over whose values the instances of a shard spread. Default kubernetes.io/hostname."""
 
 
 class Database(model.Model):
@@ -353,10 +281,12 @@ class ClusterSpec(model.Model):
     Async: after the primary flushed it; a failover may lose acknowledged writes."""
     storage: Storage
     """The volume of each instance."""
-    resources: Resources | None = None
+    resources: pods.Resources | None = None
     """Processor and memory of each database pod."""
-    scheduling: Scheduling | None = None
-    """Which nodes the pods may run on."""
+    scheduling: pods.Scheduling | None = None
+    """Which nodes the database pods may run on."""
+    router: routing.Router | None = None
+    """The routers that clients connect to."""
     database: Database | None = None
     """The database that applications use."""
     certificates: Certificates | None = None

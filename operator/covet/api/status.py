@@ -219,12 +219,23 @@ class Endpoints(model.Model):
         tuple[Annotated[str, pydantic.Field(max_length=270)], ...],
         pydantic.Field(max_length=512, json_schema_extra=model.atomic()),
     ] = ()
-    """`host:port` of each shard's primary, in the order of the shards."""
+    """`host:port` of the routers; without routers that of each shard's primary, in the order of the shards."""
     read_only: Annotated[
         tuple[Annotated[str, pydantic.Field(max_length=270)], ...],
         pydantic.Field(max_length=512, json_schema_extra=model.atomic()),
     ] = ()
-    """`host:port` of each shard's replicas, in the order of the shards."""
+    """`host:port` of the routers' port for reads; without routers that of each shard's replicas, in their order."""
+
+
+class RouterStatus(model.Model):
+    """The routers that clients connect to."""
+
+    replicas: int
+    """How many there should be."""
+    ready: int
+    """How many of them take clients, with what was asked for last."""
+    message: Annotated[str | None, pydantic.Field(max_length=4096)] = None
+    """What is waited for."""
 
 
 class MapStatus(model.Model):
@@ -270,6 +281,8 @@ class ClusterStatus(model.Model):
     """The authority that certificates are issued by."""
     endpoints: Endpoints | None = None
     """Where applications connect."""
+    router: RouterStatus | None = None
+    """The routers; absent where there are none."""
     map: MapStatus | None = None
     """The map in force."""
     primaries: Annotated[str | None, pydantic.Field(max_length=16)] = None

@@ -16,7 +16,7 @@ from covet.kube.resources import Manifest
 from covet.manifests import authorities, certificates, configs, crosscertificates, passwords, secrets
 from covet.manifests.certificates import Authority
 from covet.planner import actions as act
-from covet.planner import drift, record, rotation
+from covet.planner import drift, record, rotation, routers
 from covet.planner.facts import ObjectKey
 
 
@@ -64,12 +64,14 @@ async def issue_certificates(means: Means, seen: Seen, action: act.IssueCertific
                 issued = certificates.issue_operator(authority, now, means.lifetimes, trust)
                 made.append(secrets.operator_certificate(seen.ref, issued))
                 continue
-            shard = shards[subject]
-            addresses = certificates.instance_addresses(seen.ref.name, shard, subject, seen.ref.namespace)
+            addresses = certificates.addresses(seen.ref.name, shards.get(subject), subject, seen.ref.namespace)
             issued = certificates.issue_instance(authority, subject, addresses, now, means.lifetimes, trust)
             above = _above(means, seen, subject, (asked, authority.certificate, addresses, now))
             issued = dataclasses.replace(issued, certificate=issued.certificate + above)
-            made.append(secrets.instance_certificate(seen.ref, shard, subject, issued))
+            if subject == names.ROUTER_COMMON_NAME:
+                made.append(secrets.router_certificate(seen.ref, issued))
+            else:
+                made.append(secrets.instance_certificate(seen.ref, shards[subject], subject, issued))
         return made
 
     await freshness.bounded(
@@ -92,7 +94,7 @@ def _above(
     asked, authority, addresses, now = given
     if asked is None:
         return ""
-    found = seen.objects.get((resources.SECRET.kind, seen.ref.namespace, names.instance_secret(instance)))
+    found = seen.objects.get((resources.SECRET.kind, seen.ref.namespace, names.server_secret(seen.ref.name, instance)))
     text = reading.secret_values(found).get(secrets.CERTIFICATE, "") if found is not None else ""
     return crosscertificates.above(text, authority, asked.authority, addresses, now, means.lifetimes)
 
@@ -111,14 +113,16 @@ async def create_user(means: Means, seen: Seen, _action: act.CreateUser) -> None
             trust=trust,
             shards=[name for name, _ in freshness.identity_of(seen).layout],
             volumes=born.deletion.volumes,
+            routers=routers.address(seen.ref.name, seen.ref.namespace) if routers.leads(seen.facts) else "",
         )
     )
 
 
 async def apply_objects(means: Means, seen: Seen, action: act.ApplyObjects | act.RepeatObjects) -> None:
-    """Apply what is stale: StatefulSets last, for their pods need the rest. What others had changed is told."""
-    first = [key for key in action.keys if key[0] != resources.STATEFUL_SET.kind]
-    last = [key for key in action.keys if key[0] == resources.STATEFUL_SET.kind]
+    """Apply what is stale: what makes pods last, for they need the rest. What others had changed is told."""
+    makers = {resources.STATEFUL_SET.kind, resources.DEPLOYMENT.kind}
+    first = [key for key in action.keys if key[0] not in makers]
+    last = [key for key in action.keys if key[0] in makers]
     done: set[ObjectKey] = set()
     try:
         await freshness.bounded(functools.partial(_apply, means, seen, key, done) for key in first)

@@ -12,10 +12,11 @@ from typing import Final
 from covet.api import cluster as api
 from covet.api import effective as defaults
 from covet.api.effective import EffectiveSpec
-from covet.controllers import claims, departing, outer, ownership, reading, remains, wanted
+from covet.controllers import claims, departing, outer, ownership, reading, remains, routing, wanted
 from covet.controllers.agents import Agents
 from covet.controllers.asking import Asker
 from covet.controllers.outer import Outer
+from covet.controllers.routing import Front
 from covet.controllers.wanted import Blueprint, Wanted
 from covet.core import names
 from covet.core.clock import Clock
@@ -27,7 +28,7 @@ from covet.kube.ledger import Key, Ledger
 from covet.kube.resources import Manifest
 from covet.manifests import authorities, secrets
 from covet.manifests.metadata import ClusterRef
-from covet.planner import checks, orders, reshaping, rotation, specs
+from covet.planner import checks, orders, reshaping, rotation, routers, specs
 from covet.planner.facts import ClusterFacts, Drift, Finding, ShardFacts
 from covet.planner.record import Identity
 
@@ -97,6 +98,7 @@ class Observer:
             ref, identity, objects, in_force.shards.instances if in_force is not None else None
         )
         asked = await self._outer(ref, in_force, shards)
+        routed, front = routing.look(objects, ref, (identity, in_force), self._settings, self._clock.wall())
         facts = ClusterFacts(
             name=ref.name,
             namespace=ref.namespace,
@@ -117,6 +119,7 @@ class Observer:
             password=_password(objects, ref, in_force),
             credentials=reading.credentials(objects, ref, in_force.database.owner) if in_force is not None else None,
             unused=self._unused(identity, shards),
+            routers=routed,
             ring_map=reading.ring_map(objects, ref, identity.cluster_uid if identity is not None else ref.uid),
             shards=shards,
             volumes=volumes,
@@ -129,7 +132,9 @@ class Observer:
             return Seen(facts, ref, objects, {})
         if reshaping.concerns(facts, identity):
             facts = dataclasses.replace(facts, shards=await self._asker.inside(ref, identity, shards))
-        return await self._owned(self._compare(facts, ref, objects, identity, in_force), in_force.database.owner)
+        return await self._owned(
+            self._compare((facts, front), ref, objects, identity, in_force), in_force.database.owner
+        )
 
     async def _outer(
         self, ref: ClusterRef, in_force: EffectiveSpec | None, shards: tuple[ShardFacts, ...]
@@ -154,7 +159,8 @@ class Observer:
     async def _owned(self, seen: Seen, owner: str) -> Seen:
         """Find what others have at our names, and leave it out of what is to be applied."""
         ref, gate = seen.ref, asyncio.Semaphore(_PARALLEL)
-        keys = dict.fromkeys((*ownership.made_once(ref, owner, seen.facts.shards), *seen.wanted))
+        of_routers = [("Secret", ref.namespace, names.router_secret(ref.name))] if seen.facts.routers.replicas else []
+        keys = dict.fromkeys((*ownership.made_once(ref, owner, seen.facts.shards), *of_routers, *seen.wanted))
 
         async def look(key: Key) -> tuple[Key, Manifest | None]:
             found = seen.objects.get(key)
@@ -183,10 +189,11 @@ class Observer:
         return {key: drift for key, drift in found if drift is not None}
 
     def _compare(
-        self, facts: ClusterFacts, ref: ClusterRef, objects: Mapping[Key, Manifest], identity: Identity,
+        self, seen: tuple[ClusterFacts, Front], ref: ClusterRef, objects: Mapping[Key, Manifest], identity: Identity,
         in_force: EffectiveSpec,
     ) -> Seen:  # fmt: skip
         """Add what should be, and which objects differ from it."""
+        facts, front = seen
         shard_specs = {
             seen.name: specs.wanted_spec(
                 (ref.name, ref.namespace), identity, known, in_force, seen, fenced=orders.fenced(facts.annotations)
@@ -201,6 +208,7 @@ class Observer:
             specs=shard_specs,
             endpoints={seen.name: reading.destination(seen, identity) for seen in facts.shards},
             trust=authorities.bundle(reading.authority_values(objects, ref)) or None,
+            routers=dataclasses.replace(front, leads=routers.leads(facts)),
         )
         everything = wanted.build(blueprint, self._settings, objects)
         self._applied.keep(ref.uid, everything)

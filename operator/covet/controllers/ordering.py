@@ -85,7 +85,8 @@ async def put_database(means: Means, seen: Seen, action: act.PutDatabase) -> Non
     found = await means.kube.get(resources.SECRET, seen.ref.namespace, name)
     try:
         values = secrets.values_of(found or {})
-        verifier = passwords.verifier(values["password"])
+        salt = passwords.salt(freshness.identity_of(seen).cluster_uid, database.owner)
+        verifier = passwords.verifier(values["password"], salt)
     except (KeyError, ValueError, TypeError) as error:
         raise RefusedError(
             "PasswordUnreadable",

@@ -51,7 +51,8 @@ class Terms:
 
 
 def addresses(ref: ClusterRef, shards: Iterable[ShardFacts]) -> Iterator[str]:
-    """Yield every DNS name that a server of a cluster is reached by."""
+    """Yield every DNS name that a server of a cluster is reached by, its routers included."""
+    yield from certificates.router_addresses(ref.name, ref.namespace)
     for shard in shards:
         for instance in shard.instances:
             yield from certificates.instance_addresses(ref.name, shard.name, instance.name, ref.namespace)

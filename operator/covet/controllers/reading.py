@@ -104,6 +104,10 @@ def certificates_of(
     subjects: dict[str, tuple[str, tuple[str, ...] | None]] = {
         names.OPERATOR_COMMON_NAME: (names.operator_secret(ref.name), None)
     }
+    subjects[names.ROUTER_COMMON_NAME] = (
+        names.router_secret(ref.name),
+        certificates.router_addresses(ref.name, ref.namespace),
+    )
     for shard in shards:
         for instance in shard.instances:
             names_needed = certificates.instance_addresses(ref.name, shard.name, instance.name, ref.namespace)
@@ -176,7 +180,8 @@ def credentials(objects: Mapping[Key, Manifest], ref: ClusterRef, owner: str) ->
     authority = objects.get(("Secret", ref.namespace, names.authority_secret(ref.name)))
     values = secret_values(found)
     digest = secrets.password_digest(found, authority, staged=True)
-    return Credentials(login_of(values, owner), values.get(secrets.NEXT_USERNAME, ""), digest)
+    host = values.get(secrets.HOST, "")
+    return Credentials(login_of(values, owner), values.get(secrets.NEXT_USERNAME, ""), digest, host)
 
 
 def ring_map(objects: Mapping[Key, Manifest], ref: ClusterRef, cluster_uid: str) -> MapFacts | None:

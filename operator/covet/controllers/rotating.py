@@ -10,6 +10,7 @@ from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.kube.resources import Manifest
 from covet.manifests import passwords, secrets
+from covet.planner import routers
 from covet.planner.loginactions import BeginRotation, EndRotation, PutLogin, RetireLogin, StageLogin, SwitchLogin
 from covet.planner.record import Rotation, ShardRecord
 from covet.planner.telling import News
@@ -37,7 +38,7 @@ async def put_login(means: Means, seen: Seen, action: PutLogin) -> None:
     if login != action.login:
         raise ConflictError("SecretChanged", f"Secret {secret['metadata']['name']} no longer names {action.login}.")
     try:
-        verifier = passwords.verifier(password)
+        verifier = passwords.verifier(password, passwords.salt(freshness.identity_of(seen).cluster_uid, login))
     except ValueError as error:
         raise RefusedError(
             "PasswordUnreadable",
@@ -67,8 +68,9 @@ async def switch(means: Means, seen: Seen, action: SwitchLogin) -> None:
         raise ConflictError("SecretChanged", "The next password is not the one that the shards were given.")
     born, password = freshness.born(seen), values[secrets.NEXT_PASSWORD]
     shards = [known.name for known in freshness.identity_of(seen).shards]
+    door = routers.address(seen.ref.name, seen.ref.namespace) if routers.leads(seen.facts) else ""
     derived = secrets.derived(
-        seen.ref, born.database.name, action.login, password, values.get(secrets.TRUST, ""), shards
+        seen.ref, born.database.name, action.login, password, values.get(secrets.TRUST, ""), shards, door
     )
     data: dict[str, str | None] = {**secrets.coded({"username": action.login, "password": password, **derived})}
     data |= {secrets.NEXT_USERNAME: None, secrets.NEXT_PASSWORD: None}

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from covet.api.effective import EffectiveSpec
-from covet.controllers import reading
+from covet.controllers import reading, routing
+from covet.controllers.routing import NO_FRONT, Front
 from covet.core import names
 from covet.core.agentapi import ShardSpec
 from covet.core.settings import Settings
@@ -14,7 +15,9 @@ from covet.manifests import accounts, configs, instances, policies, secrets, ser
 from covet.manifests import metadata as labelled
 from covet.manifests.metadata import ClusterRef
 from covet.manifests.pods import Image
+from covet.manifests.routerconfig import Routed, RoutedShard
 from covet.peers import codec
+from covet.planner import routers
 from covet.planner.facts import Endpoint
 from covet.planner.record import Identity
 
@@ -41,6 +44,7 @@ class Blueprint:
         specs: what the agents should work by, per shard.
         endpoints: where `-rw` should lead, per shard.
         trust: certificate of the authority as PEM, None before there is one.
+        routers: replicas and verifiers, and whether clients are led to them.
     """
 
     cluster: ClusterRef
@@ -49,6 +53,7 @@ class Blueprint:
     specs: Mapping[str, ShardSpec]
     endpoints: Mapping[str, tuple[Endpoint, str | None, str | None]]
     trust: str | None
+    routers: Front = NO_FRONT
 
 
 Objects = Mapping[ledger.Key, Manifest]
@@ -67,6 +72,7 @@ def build(plan: Blueprint, settings: Settings, observed: Objects) -> dict[ledger
         wanted.extend(_shard(plan, shard, settings, observed))
     for shard in plan.specs:
         wanted.extend(_instances(plan, shard, settings, observed))
+    wanted.extend(_routers(plan, observed))
     return {ledger.key_of(entry.manifest): entry for entry in wanted}
 
 
@@ -107,8 +113,11 @@ def _derived(plan: Blueprint, user_secret: Manifest) -> Manifest:
         return {}
     shards = [name for name, _ in plan.identity.layout]
     login = reading.login_of(found, database.owner)
-    values = secrets.derived(plan.cluster, database.name, login, password, plan.trust, shards)
-    return {"data": secrets.coded(values)}
+    door = routers.address(plan.cluster.name, plan.cluster.namespace) if plan.routers.leads else ""
+    values = secrets.derived(plan.cluster, database.name, login, password, plan.trust, shards, door)
+    # What no longer is one address of the whole database is taken out again.
+    gone = {key: None for key in (secrets.HOST, secrets.URI) if key not in values}
+    return {"data": {**secrets.coded(values), **gone}}
 
 
 def _family(plan: Blueprint, shard: str, observed: Objects) -> str | None:
@@ -141,6 +150,19 @@ def _shard(plan: Blueprint, shard: str, settings: Settings, observed: Objects) -
     if family is not None:
         yield Wanted(services.read_write_slice(plan.cluster, shard, primary, address, node, endpoint.term, family))
     yield Wanted(policies.disruption_budget(plan.cluster, shard))
+
+
+def _routers(plan: Blueprint, observed: Objects) -> Iterator[Wanted]:
+    identity = plan.identity
+    told = dict.fromkeys(name for name, _ in (*identity.layout, *identity.mapped) if name in plan.specs)
+    shards = tuple(
+        RoutedShard(name, plan.specs[name].shard_uid, tuple(peer.instance for peer in plan.specs[name].peers))
+        for name in told
+    )
+    family = _family(plan, shards[0].name, observed) if shards else None
+    routed = Routed(plan.cluster, identity.cluster_uid, shards, family or "")
+    for manifest in routing.objects(routed, plan.spec, plan.routers):
+        yield Wanted(manifest)
 
 
 def _instances(plan: Blueprint, shard: str, settings: Settings, observed: Objects) -> Iterator[Wanted]:

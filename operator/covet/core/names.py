@@ -40,6 +40,10 @@ ANNOTATION_REPLACE_AUTHORITY: Final = f"{GROUP}/replace-authority"
 """On a cluster: an RFC 3339 moment. An authority made before it is replaced; it goes once none is."""
 ANNOTATION_ASKED: Final = f"{GROUP}/asked"
 """On a database pod: digest of what its user asked of it. Another one than its StatefulSet's: the user's edit waits."""
+ANNOTATION_TEMPLATE: Final = f"{GROUP}/template"
+"""On a router's pod: digest of what it was made from. Another one than its Deployment's: it is about to be replaced."""
+ANNOTATION_SINCE: Final = f"{GROUP}/since"
+"""On the routers' Secret of verifiers: moment since which it has held what it does."""
 
 APP: Final = "covet"
 """Value of LABEL_APP and LABEL_PART_OF on everything of Covet."""
@@ -47,6 +51,9 @@ COMPONENT_OPERATOR: Final = "operator"
 """Value of LABEL_COMPONENT on the operator's pods; NetworkPolicies admit them by it."""
 COMPONENT_INSTANCE: Final = "instance"
 """Value of LABEL_COMPONENT on the database pods and what belongs to them."""
+
+COMPONENT_ROUTER: Final = "router"
+"""Value of LABEL_COMPONENT on the routers and what belongs to them; a shard's NetworkPolicy admits them by it."""
 
 ROLE_PRIMARY: Final = "primary"
 ROLE_REPLICA: Final = "replica"
@@ -58,6 +65,10 @@ VOTER_PORT: Final = 7444
 """Heartbeats between the agents of one shard."""
 METRICS_PORT: Final = 7445
 """Metrics of an agent over plain HTTP, for the namespaces that a NetworkPolicy names."""
+ROUTER_REPLICA_PORT: Final = 5433
+"""Port of a router whose sessions read on replicas; those of `SQL_PORT` work on primaries."""
+ROUTER_ADMIN_PORT: Final = 7446
+"""Health and metrics of a router over plain HTTP."""
 
 MAX_CLUSTER_NAME: Final = 40
 """Longest cluster name. `<cluster>-s511-aa` names a StatefulSet, whose pods carry the label
@@ -168,6 +179,29 @@ def operator_secret(cluster: str) -> str:
 def instance_secret(instance_name: str) -> str:
     """Return the Secret of one instance's certificate (server and client use)."""
     return f"{instance_name}-tls"
+
+
+def router(cluster: str) -> str:
+    """Return the name of a cluster's routers: their Deployment, Service, ServiceAccount, policy and budget."""
+    return f"{cluster}-router"
+
+
+def router_config(cluster: str) -> str:
+    """Return the ConfigMap with the routers' configuration, and the Secret with the verifiers of who may log in.
+
+    Owners of databases cannot be called `config`, so no owner's Secret is called like it.
+    """
+    return f"{cluster}-router-config"
+
+
+def router_secret(cluster: str) -> str:
+    """Return the Secret of the certificate that all routers of a cluster show."""
+    return f"{cluster}-router-tls"
+
+
+def server_secret(cluster: str, subject: str) -> str:
+    """Return the Secret of a server's certificate by its subject: that of an instance, or of the routers."""
+    return router_secret(cluster) if subject == ROUTER_COMMON_NAME else instance_secret(subject)
 
 
 def user_secret(cluster: str, user: str) -> str:

@@ -28,7 +28,7 @@ class Settings:
         identity: name of this process as the holder of the Lease.
         watch_namespaces: namespaces whose clusters are served; empty means all.
         postgres_images: PostgreSQL major version to image.
-        image_pull_policy: pull policy of database pods.
+        image_pull_policy: pull policy of database pods and routers.
         image_pull_secrets: names of pull Secrets, expected in each cluster's namespace.
         log_format: `json` or `text`.
         health_port: port of /livez, /readyz and /metrics; 0 for any.
@@ -37,6 +37,7 @@ class Settings:
         scraper_namespaces: namespaces that may scrape the agents' metrics.
         certificate_lifetime: for how long certificates are valid that agents and the operator show.
         authority_lifetime: for how long a cluster's authority is, at least three times that.
+        router_image: image of the routers; empty for an installation without any.
     """
 
     namespace: str = "covet-system"
@@ -52,6 +53,7 @@ class Settings:
     scraper_namespaces: tuple[str, ...] = ()
     certificate_lifetime: dt.timedelta = dt.timedelta(days=90)
     authority_lifetime: dt.timedelta = dt.timedelta(days=3650)
+    router_image: str = ""
 
     @property
     def operator(self) -> str:
@@ -75,6 +77,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         identity=environ.get("COVET_POD_NAME") or base.identity,
         watch_namespaces=_names(environ.get("COVET_WATCH_NAMESPACES", "")),
         postgres_images=_images(environ.get("COVET_POSTGRES_IMAGES", "")),
+        router_image=environ.get("COVET_ROUTER_IMAGE", ""),
         image_pull_policy=environ.get("COVET_IMAGE_PULL_POLICY") or base.image_pull_policy,
         image_pull_secrets=_names(environ.get("COVET_IMAGE_PULL_SECRETS", "")),
         log_format=environ.get("COVET_LOG") or base.log_format,

@@ -54,6 +54,7 @@ NODE: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 CLAIM: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 POD: Final = Resource("", "v1", "pods", "Pod")
 STATEFUL_SET: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DEPLOYMENT: Final = Resource("apps", "v1", "deployments", "Deployment")
 ROLE: Final = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDING: Final = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 BUDGET: Final = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
@@ -83,6 +84,7 @@ ALL: Final = (
     NODE,
     POD,
     STATEFUL_SET,
+    DEPLOYMENT,
     ROLE,
     ROLE_BINDING,
     BUDGET,
@@ -105,6 +107,7 @@ OWNED: Final = (
     ENDPOINT_SLICE,
     BUDGET,
     STATEFUL_SET,
+    DEPLOYMENT,
 )
 """The kinds that make up a cluster and are healed, in the order in which they are applied."""
 

@@ -22,6 +22,7 @@ NAMESPACED: Final[dict[Resource, tuple[str, ...]]] = {
     resources.CLAIM: ("get", "list", "patch", "delete"),
     resources.POD: ("list", "watch", "patch", "delete"),
     resources.STATEFUL_SET: ("get", "list", "watch", *APPLY, "delete"),
+    resources.DEPLOYMENT: ("get", "list", *APPLY),
     resources.ROLE: ("get", "list", *APPLY),
     resources.ROLE_BINDING: ("get", "list", *APPLY),
     resources.BUDGET: ("get", "list", *APPLY),

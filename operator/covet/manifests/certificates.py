@@ -128,6 +128,19 @@ def instance_addresses(cluster: str, shard: str, instance: str, namespace: str) 
     )
 
 
+def router_addresses(cluster: str, namespace: str) -> tuple[str, ...]:
+    """Return every DNS name that the routers of a cluster are reached by."""
+    service = names.router(cluster)
+    return (service, *_spellings(service, namespace))
+
+
+def addresses(cluster: str, shard: str | None, subject: str, namespace: str) -> tuple[str, ...]:
+    """Return every DNS name of a server by its subject: an instance of a shard, or the routers, which have none."""
+    if shard is None:
+        return router_addresses(cluster, namespace)
+    return instance_addresses(cluster, shard, subject, namespace)
+
+
 def needs_renewal(certificate: str, now: dt.datetime, addresses: Collection[str] | None = None) -> bool:
     """Tell whether a certificate must be issued anew, whoever issued it.
 

@@ -25,12 +25,17 @@ class ClusterRef:
     uid: str
 
 
-def labels(cluster: ClusterRef, shard: str | None = None, instance: str | None = None) -> dict[str, str]:
+def labels(
+    cluster: ClusterRef,
+    shard: str | None = None,
+    instance: str | None = None,
+    component: str = names.COMPONENT_INSTANCE,
+) -> dict[str, str]:
     """Return the labels of an object that belongs to a cluster, a shard (`s0`), an instance (`shop-s0-a`)."""
     found = {
         names.LABEL_APP: names.APP,
         names.LABEL_APP_INSTANCE: cluster.name,
-        names.LABEL_COMPONENT: names.COMPONENT_INSTANCE,
+        names.LABEL_COMPONENT: component,
         names.LABEL_MANAGED_BY: MANAGED_BY,
         names.LABEL_PART_OF: names.APP,
         names.LABEL_CLUSTER: cluster.name,
@@ -82,6 +87,18 @@ def owned_by(found: Manifest) -> Manifest:
 def owned(cluster: ClusterRef, name: str, shard: str | None = None, instance: str | None = None) -> Manifest:
     """Return the metadata of an object that goes with its cluster."""
     return {**_plain(cluster, name, shard, instance), "ownerReferences": [owner(cluster)]}
+
+
+def of_routers(cluster: ClusterRef, name: str) -> Manifest:
+    """Return the metadata of an object of the routers; it goes with its cluster."""
+    labelled = labels(cluster, component=names.COMPONENT_ROUTER)
+    place = {"name": name, "namespace": cluster.namespace, "labels": labelled}
+    return {**place, "ownerReferences": [owner(cluster)]}
+
+
+def router_selector(cluster: ClusterRef) -> dict[str, str]:
+    """Return the labels that pick the routers' pods out: the selector of a Deployment never changes."""
+    return {names.LABEL_CLUSTER: cluster.name, names.LABEL_COMPONENT: names.COMPONENT_ROUTER}
 
 
 def kept(cluster: ClusterRef, name: str, volumes: spec.VolumeFate) -> Manifest:

@@ -20,6 +20,15 @@ def generate() -> str:
     return secrets.token_urlsafe(24)
 
 
+def salt(cluster_uid: str, login: str) -> bytes:
+    """Return the salt of a login's verifier, the same on every shard and at the routers.
+
+    A router shows servers the key that clients show it, which is made with the salt. Everybody who asks a server for
+    the login is told the salt, so nothing of the password may be in it; no two logins of any clusters share one.
+    """
+    return hashlib.sha256(f"covet salt\n{cluster_uid}\n{login}".encode()).digest()[:SALT_BYTES]
+
+
 def verifier(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
     """Return the SCRAM-SHA-256 verifier of a password as pg_authid stores it (RFC 5802, RFC 7677).
 

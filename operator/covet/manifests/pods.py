@@ -10,12 +10,13 @@ import json
 from typing import Final
 
 from covet.api.effective import EffectiveSpec
+from covet.api.effectivepods import EffectiveResources
 from covet.core import names
 from covet.manifests import metadata
 from covet.manifests.metadata import ClusterRef, Manifest
 
 USER: Final = 10001
-"""User and group of both images."""
+"""User and group of all images."""
 CONTAINER: Final = "instance"
 DATA: Final = "/var/lib/covet"
 RUN: Final = "/run/covet"
@@ -57,14 +58,7 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": STOP_SECONDS,
             "imagePullSecrets": [{"name": secret} for secret in image.pull_secrets],
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": security(),
             "nodeSelector": dict(wanted.scheduling.node_selector),
             "tolerations": [
                 toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -119,13 +113,8 @@ def _container(instance: str, wanted: EffectiveSpec, image: Image) -> Manifest:
             {"name": "agent", "containerPort": names.AGENT_PORT, "protocol": "TCP"},
             {"name": "voter", "containerPort": names.VOTER_PORT, "protocol": "TCP"},
         ],
-        "resources": _resources(wanted),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-        },
+        "resources": resources(wanted.resources),
+        "securityContext": confinement(),
         # The agent starts in seconds; the server's own start and a base backup do not count against it.
         "startupProbe": _probe("/startupz", period=1, failures=120, timeout=5),
         "livenessProbe": _probe("/livez", period=10, failures=6, timeout=5),
@@ -153,9 +142,32 @@ def _environment(instance: str, wanted: EffectiveSpec) -> dict[str, str]:
     }
 
 
-def _resources(wanted: EffectiveSpec) -> Manifest:
-    found: Manifest = {"requests": wanted.resources.requests.model_dump(by_alias=True)}
-    limits = wanted.resources.limits.model_dump(by_alias=True, exclude_none=True)
+def security() -> Manifest:
+    """Return under whom, and how confined, the processes of a pod run."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def confinement() -> Manifest:
+    """Return what a container may not do."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def resources(wanted: EffectiveResources) -> Manifest:
+    """Return processor and memory as a container asks for them."""
+    found: Manifest = {"requests": wanted.requests.model_dump(by_alias=True)}
+    limits = wanted.limits.model_dump(by_alias=True, exclude_none=True)
     if limits:
         found["limits"] = limits
     return found

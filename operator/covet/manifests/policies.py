@@ -22,7 +22,7 @@ def network(
 ) -> Manifest:
     """Return the NetworkPolicy of a shard's pods.
 
-    The shard's agents reach each other, the operator reaches the agents, anybody reaches the
+    The shard's agents reach each other, the operator and the cluster's routers reach the agents, anybody reaches the
     SQL port (TLS and a password guard it), named namespaces the metrics, and nothing else comes in.
     Out go questions to DNS, what the peers need, and a leader's word of itself to the API server,
     whose address nobody here knows.
@@ -37,8 +37,8 @@ def network(
     """
     pods = {"matchLabels": metadata.selector(cluster, shard)}
     peers = [{"podSelector": pods}]
-    agents = _ports(names.AGENT_PORT, names.VOTER_PORT, names.SQL_PORT)
-    scrapers = [{"namespaceSelector": {"matchLabels": {LABEL_NAMESPACE: name}}} for name in scraper_namespaces]
+    agents = ports(names.AGENT_PORT, names.VOTER_PORT, names.SQL_PORT)
+    routers = {"podSelector": {"matchLabels": metadata.router_selector(cluster)}}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -48,14 +48,17 @@ def network(
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
                 {"from": peers, "ports": agents},
-                {"from": [_operator(operator_namespace)], "ports": _ports(names.AGENT_PORT)},
-                {"ports": _ports(names.SQL_PORT)},
-                *({"from": [scraper], "ports": _ports(names.METRICS_PORT)} for scraper in scrapers),
+                {"from": [_operator(operator_namespace), routers], "ports": ports(names.AGENT_PORT)},
+                {"ports": ports(names.SQL_PORT)},
+                *(
+                    {"from": [scraper], "ports": ports(names.METRICS_PORT)}
+                    for scraper in namespaces(scraper_namespaces)
+                ),
             ],
             "egress": [
                 {"to": peers, "ports": agents},
-                {"ports": [{"protocol": protocol, "port": port} for port in DNS_PORTS for protocol in ("UDP", "TCP")]},
-                {"ports": _ports(*api_ports)},
+                to_dns(),
+                {"ports": ports(*api_ports)},
             ],
         },
     }
@@ -80,5 +83,16 @@ def _operator(namespace: str) -> Manifest:
     }
 
 
-def _ports(*ports: int) -> list[Manifest]:
-    return [{"protocol": "TCP", "port": port} for port in ports]
+def namespaces(wanted: Iterable[str]) -> list[Manifest]:
+    """Return the peers of a policy that are all pods of these namespaces, one each."""
+    return [{"namespaceSelector": {"matchLabels": {LABEL_NAMESPACE: name}}} for name in wanted]
+
+
+def to_dns() -> Manifest:
+    """Return the rule that lets questions to DNS out."""
+    return {"ports": [{"protocol": protocol, "port": port} for port in DNS_PORTS for protocol in ("UDP", "TCP")]}
+
+
+def ports(*wanted: int) -> list[Manifest]:
+    """Return TCP ports as policies write them."""
+    return [{"protocol": "TCP", "port": port} for port in wanted]

@@ -21,6 +21,8 @@ BINDING_TYPE: Final = "servicebinding.io/postgresql"
 CERTIFICATE: Final = "tls.crt"
 KEY: Final = "tls.key"
 TRUST: Final = "ca.crt"
+HOST: Final = "host"
+URI: Final = "uri"
 NEXT_USERNAME: Final = "next-username"
 NEXT_PASSWORD: Final = "next-password"  # noqa: S105 -- the key, not what stands there
 """Beside user and password in an owner's Secret while a rotation makes the next login on every shard."""
@@ -42,6 +44,11 @@ def instance_certificate(cluster: ClusterRef, shard: str, instance: str, issued:
     return _certificate(metadata.owned(cluster, names.instance_secret(instance), shard, instance), issued)
 
 
+def router_certificate(cluster: ClusterRef, issued: Issued) -> Manifest:
+    """Return the Secret that all routers of a cluster mount."""
+    return _certificate(metadata.of_routers(cluster, names.router_secret(cluster.name)), issued)
+
+
 def user(
     cluster: ClusterRef,
     *,
@@ -52,13 +59,14 @@ def user(
     shards: Sequence[str],
     volumes: spec.VolumeFate,
     login: str = "",
+    routers: str = "",
 ) -> Manifest:
     """Return the Secret of a database user, in the shape of the Service Binding specification.
 
-    A cluster of one shard has `host` and `uri`. With more shards there is no single address that
-    behaves like the whole database, and an application that took the first shard for it would
-    write keys where nobody looks for them: so it has `host-s0`, `uri-s0`, `host-s1`, ... instead,
-    and the map says which is whose.
+    Where routers lead to the database, `host` and `uri` name them. Without routers those of a cluster of one shard
+    name that shard. With more shards there is then no single address that behaves like the whole database, and an
+    application that took the first shard for it would write keys where nobody looks for them. Beside the routers, or
+    without any, each of several shards has `host-s0`, `uri-s0`, `host-s1`, ..., and the map says which is whose.
 
     Args:
         cluster: whose database it is.
@@ -69,17 +77,24 @@ def user(
         shards: names of all shards, in order.
         volumes: the Secret stays with kept volumes.
         login: role to log in as, empty for the owner.
+        routers: DNS name of the routers, empty without any that lead to the database.
     """
     values = {
         "username": login or username,
         "password": password,
-        **derived(cluster, database, login or username, password, trust, shards),
+        **derived(cluster, database, login or username, password, trust, shards, routers),
     }
     return _secret(metadata.kept(cluster, names.user_secret(cluster.name, username), volumes), BINDING_TYPE, values)
 
 
-def derived(  # noqa: PLR0917 -- the six facts that the Secret is made of
-    cluster: ClusterRef, database: str, username: str, password: str, trust: str, shards: Sequence[str]
+def derived(  # noqa: PLR0917 -- the facts that the Secret is made of
+    cluster: ClusterRef,
+    database: str,
+    username: str,
+    password: str,
+    trust: str,
+    shards: Sequence[str],
+    routers: str = "",
 ) -> dict[str, str]:
     """Return what follows from user and password in a user's Secret, and is kept true as they and trust change."""
     values = {
@@ -89,8 +104,12 @@ def derived(  # noqa: PLR0917 -- the six facts that the Secret is made of
         "database": database,
         TRUST: trust,
     }
-    for shard in shards:
-        suffix = "" if len(shards) == 1 else f"-{shard}"
+    if routers:
+        values[HOST] = routers
+        values[URI] = uri(routers, database, username, password)
+    alone = len(shards) == 1
+    for shard in shards if not (alone and routers) else ():
+        suffix = "" if alone else f"-{shard}"
         host = f"{names.read_write_service(cluster.name, shard)}.{cluster.namespace}.svc"
         values[f"host{suffix}"] = host
         values[f"uri{suffix}"] = uri(host, database, username, password)
@@ -101,6 +120,8 @@ def password_digest(
     user_secret: Mapping[str, object], authority_secret: Mapping[str, object] | None, *, staged: bool = False
 ) -> str | None:
     """Return a digest of the password in force, or of the next login and its password; None without a key for it.
+
+    What it begins with changes when verifiers are made in another way, so that every shard is given one made so.
 
     It may stand where more people read than in Secrets: without the authority's key no guess can be checked.
     A password that cannot be read has the digest of none, so that it is tried and refused in words.
@@ -116,7 +137,7 @@ def password_digest(
     password = values.get(NEXT_PASSWORD if staged else "password", "")
     if staged and not password:
         return None
-    return hmac.digest(key.encode(), b"covet password\n" + password.encode(), "sha256").hex()
+    return hmac.digest(key.encode(), b"covet verifier\n" + password.encode(), "sha256").hex()
 
 
 def uri(host: str, database: str, username: str, password: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from covet.core import events, names
 from covet.core.agentapi import AgentStatus
-from covet.planner import findings, outer
+from covet.planner import findings, outer, routers
 from covet.planner.actions import ClusterAction, SettleOrder
 from covet.planner.authorityactions import AnnounceAuthority, DropAuthority, SwitchAuthority
 from covet.planner.authorityfacts import Authorities, Reign
@@ -51,7 +51,7 @@ def decide(facts: ClusterFacts, now: dt.datetime) -> Verdict | None:
         return None
     if found.reign is Reign.STEADY:
         return _begin(facts, found, now)
-    late = tuple(lagging(facts))
+    late = tuple(lagging(facts, now))
     unsigned = outer.holds_up(facts.outer, ordered=_is_ordered(facts, found, now))
     if found.reign is Reign.ANNOUNCED and unsigned is not None:
         late = (unsigned, *late)
@@ -88,12 +88,14 @@ def moment_in(facts: ClusterFacts) -> dt.datetime | None:
     return found.replace(microsecond=0) if found.tzinfo is not None else None
 
 
-def lagging(facts: ClusterFacts) -> Iterator[str]:
+def lagging(facts: ClusterFacts, now: dt.datetime) -> Iterator[str]:
     """Yield whatever does not work yet with what its Secret should hold; who does not answer is among them."""
     for subject in (names.OPERATOR_COMMON_NAME, *(instance.name for instance in _instances(facts))):
         found = facts.certificates.get(subject)
         if found is None or found.due:
             yield f"the certificate of {subject}"
+    if routers.unread_certificate(facts, now):
+        yield "the routers"
     published = {("ConfigMap", names.trust_config(facts.name)), ("Secret", _user_secret(facts))}
     for kind, _, name in facts.stale:
         if (kind, name) in published:

@@ -50,6 +50,8 @@ _RESHAPE: Final = (
     " `ReshardingUnsupported`, with the shard and the table."
 )
 _POD: Final = "The pods are made anew with it, replicas first."
+_ROUTERS: Final = "Routers read it within two minutes."
+_ROUTERS_ANEW: Final = "Routers are made anew with it, one by one."
 _WINDOW: Final = "The operator goes by it from the next round; what an upgrade brought is restarted in it, in order."
 
 FATES: Final[Mapping[str, Fate]] = {
@@ -64,8 +66,8 @@ FATES: Final[Mapping[str, Fate]] = {
     ),
     "shards.count": _live(
         _RESHAPE,
-        "ConfigMap", "EndpointSlice", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "Role",
-        "RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet",
+        "ConfigMap", "Deployment", "EndpointSlice", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget",
+        "Role", "RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet",
     ),
     "shards.instances": _live(
         "Instances are cloned and join, or leave, one by one.",
@@ -95,6 +97,21 @@ FATES: Final[Mapping[str, Fate]] = {
     "scheduling.nodeSelector": _restart(_POD),
     "scheduling.tolerations": _restart(_POD),
     "scheduling.topologyKey": _restart(_POD),
+    "router.replicas": _live("Routers come and go; the Secret names them once one is ready.", "Deployment"),
+    "router.pool.mode": _live(_ROUTERS, "ConfigMap"),
+    "router.pool.min": _live(_ROUTERS, "ConfigMap"),
+    "router.pool.max": _live(_ROUTERS_ANEW, "ConfigMap", "Deployment"),
+    "router.pool.waitSeconds": _live(_ROUTERS, "ConfigMap"),
+    "router.pool.holdSeconds": _live(_ROUTERS, "ConfigMap"),
+    "router.pool.idleSeconds": _live(_ROUTERS, "ConfigMap"),
+    "router.pool.lifetimeSeconds": _live(_ROUTERS, "ConfigMap"),
+    "router.resources.requests.cpu": _live(_ROUTERS_ANEW, "Deployment"),
+    "router.resources.requests.memory": _live(_ROUTERS_ANEW, "Deployment"),
+    "router.resources.limits.cpu": _live(_ROUTERS_ANEW, "ConfigMap", "Deployment"),
+    "router.resources.limits.memory": _live(_ROUTERS_ANEW, "Deployment"),
+    "router.scheduling.nodeSelector": _live(_ROUTERS_ANEW, "Deployment"),
+    "router.scheduling.tolerations": _live(_ROUTERS_ANEW, "Deployment"),
+    "router.scheduling.topologyKey": _live(_ROUTERS_ANEW, "Deployment"),
     "database.name": Fate(Way.REFUSED, "The database is made once, at birth.", reason="RenameUnsupported"),
     "database.owner": Fate(Way.REFUSED, "The role is made once, at birth.", reason="RenameUnsupported"),
     "failover.whenUnsafe": _live("The operator goes by it from the next round."),

@@ -22,6 +22,7 @@ from covet.planner import (
     reshaping,
     rollout,
     rotation,
+    routers,
     shard,
     upkeep,
     volumes,
@@ -65,6 +66,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         *_edits(facts, facts.identity),
         *reshaping.pending(facts, facts.identity, shape),
         *rollout.pending(facts, verdicts, now),
+        *routers.pending(facts),
     )
     growing = volumes.is_growing(pending)
     wrong = (
@@ -74,6 +76,7 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
         *outer.findings(facts, now),
         *findings.of_map(facts),
         *volumes.findings(facts),
+        *routers.findings(facts),
         *(found for plan in shards for found in plan.findings),
     )
     held = _held(facts, facts.identity, now)
@@ -88,12 +91,16 @@ def plan_cluster(facts: ClusterFacts, now: dt.datetime) -> Plan:
     changes = reshaping.is_under_way(shape)
     if reason == events.SETTLED and changes:
         reason, message = reshaping.CHANGING, shape.message
+    starting = routers.waiting(facts)
+    if reason == events.SETTLED and starting is not None:
+        reason, message = routers.STARTING, starting
     if reason == events.SETTLED and growing is not None:
         reason, message = growing.reason, growing.message
     growth = volumes.growth(facts)
     beside = (growth,) if growth is not None else ()
     kept_up = (*kept_up, *shape.actions)
-    return Plan(actions, reason, message, shards, wrong, pending, beside, kept_up, changes or growing is not None)
+    lasts = changes or growing is not None or starting is not None
+    return Plan(actions, reason, message, shards, wrong, pending, beside, kept_up, lasts)
 
 
 def _held(facts: ClusterFacts, identity: Identity, now: dt.datetime) -> Plan | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from covet.api.status import Condition, Truth
 from covet.core import clock, events, names
 from covet.core.agentapi import AgentStatus, Serving
-from covet.planner import adoption, layout, reshaping, rollout, scaling, shard, volumes
+from covet.planner import adoption, layout, reshaping, rollout, routers, scaling, shard, volumes
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts, Unreachable
 from covet.planner.plan import PendingChange, Plan
 
@@ -80,6 +80,9 @@ def _obstacles(facts: ClusterFacts, plan: Plan, findings: tuple[Finding, ...]) -
     waiting = [change.message for change in plan.pending if change.reason == events.PAUSED]
     if waiting:
         yield events.PAUSED, " ".join(waiting)
+    starting = routers.waiting(facts)
+    if starting is not None:
+        yield routers.STARTING, starting
 
 
 def _fields(changes: Iterable[PendingChange]) -> str:
@@ -151,9 +154,10 @@ def _unheard(facts: ClusterFacts, kind: str, shards: list[str]) -> Condition:
 
 def _certificates(facts: ClusterFacts) -> Condition:
     instances = [instance.name for seen in facts.shards for instance in seen.instances]
+    of_routers = [names.ROUTER_COMMON_NAME] if facts.routers.replicas else []
     missing = [
         subject
-        for subject in (names.OPERATOR_COMMON_NAME, *instances)
+        for subject in (names.OPERATOR_COMMON_NAME, *of_routers, *instances)
         if (found := facts.certificates.get(subject)) is None or not found.valid
     ]
     if facts.authority is not None and not facts.authority.valid:

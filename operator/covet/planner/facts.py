@@ -13,6 +13,7 @@ from covet.core.agentapi import AgentStatus, ShardSpec
 from covet.core.agentorders import Inside
 from covet.planner.authorityfacts import Authorities, OuterFacts
 from covet.planner.record import Identity
+from covet.planner.routerfacts import NO_ROUTERS, RouterFacts
 
 ObjectKey = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -176,11 +177,13 @@ class Credentials:
         username: role that the application logs in as; the owner's where the Secret names none.
         staged: role that follows it, empty without one.
         staged_digest: keyed digest of that one's password, None if there is none or no key.
+        host: that it tells applications to connect to, empty where it names one for each shard.
     """
 
     username: str
     staged: str = ""
     staged_digest: str | None = None
+    host: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +248,7 @@ class ClusterFacts:
         user_secret: True if the Secret of the database's owner is there.
         password: keyed digest of the password in force in the owner's Secret, None if there is none.
         credentials: what else that Secret says, None if it is not there.
+        routers: what clients connect to, if there are any.
         unused: seconds for which every look has found the former login of a rotation unused, 0 if the last one did not.
         wanted_specs: by shard, what the agents should work by.
         taken: names that an object of another owner has, with what to say of it; it is never touched.
@@ -277,6 +281,7 @@ class ClusterFacts:
     password: str | None = None
     credentials: Credentials | None = None
     unused: float = 0.0
+    routers: RouterFacts = NO_ROUTERS
     ring_map: MapFacts | None = None
     shards: tuple[ShardFacts, ...] = ()
     wanted_specs: dict[str, ShardSpec] = dataclasses.field(default_factory=dict)

@@ -73,7 +73,7 @@ class Plan:
     beside: tuple[ClusterAction, ...] = ()
     upkeep: tuple[Action, ...] = ()
     growing: bool = False
-    """Storage works on it, and its end is looked for."""
+    """Storage, or whoever starts routers, works on it, and its end is looked for."""
 
     @property
     def everything(self) -> tuple[Action, ...]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from covet.core import names
 from covet.core.agentapi import AgentStatus, Login, Serving
+from covet.planner import routers
 from covet.planner import shard as shards
 from covet.planner.actions import Action
 from covet.planner.facts import ClusterFacts, Credentials, ShardFacts, Unreachable
@@ -122,6 +123,9 @@ def _prepare(facts: ClusterFacts, identity: Identity, turn: Rotation, secret: Cr
         return dataclasses.replace(verdict, message=message)
     lacking = [seen for seen in facts.shards if _staged(identity, seen.name) != secret.staged_digest]
     if not lacking:
+        unread = routers.unread_verifier(facts, turn.login)
+        if unread is not None:
+            return dataclasses.replace(verdict, message=unread)
         message = f"Every shard takes {turn.login}; the Secret is about to name it."
         return dataclasses.replace(verdict, message=message, actions=(SwitchLogin(turn.login, secret.staged_digest),))
     orders: list[Action] = []

@@ -12,7 +12,7 @@ from covet.api.effective import EffectiveSpec
 from covet.api.status import Condition, Truth
 from covet.core import clock, names
 from covet.core.agentapi import AgentStatus, MemberState, Serving
-from covet.planner import authorities, conditions, layout, rotation, telling
+from covet.planner import authorities, conditions, layout, rotation, routers, telling
 from covet.planner.authorityfacts import OuterFacts
 from covet.planner.facts import ClusterFacts, Finding, InstanceFacts, ShardFacts
 from covet.planner.plan import Plan
@@ -58,6 +58,7 @@ def report(facts: ClusterFacts, plan: Plan, now: dt.datetime, failures: tuple[Fi
         login=_login(facts),
         authority=_authority(facts, now),
         endpoints=_endpoints(facts),
+        router=_router(facts),
         map=_map(facts),
         primaries=f"{serving}/{len(in_force)}" if in_force else None,
         shards=shards,
@@ -132,12 +133,26 @@ def _endpoints(facts: ClusterFacts) -> api.Endpoints | None:
     if facts.identity is None:
         return None
     suffix, told = f".{facts.namespace}.svc:{names.SQL_PORT}", facts.in_force()
+    if routers.leads(facts):
+        host = routers.address(facts.name, facts.namespace)
+        return api.Endpoints(
+            secret=names.user_secret(facts.name, facts.identity.born.database.owner),
+            trust=names.trust_config(facts.name),
+            read_write=(f"{host}:{names.SQL_PORT}",),
+            read_only=(f"{host}:{names.ROUTER_REPLICA_PORT}",),
+        )
     return api.Endpoints(
         secret=names.user_secret(facts.name, facts.identity.born.database.owner),
         trust=names.trust_config(facts.name),
         read_write=tuple(names.read_write_service(facts.name, seen.name) + suffix for seen in told),
         read_only=tuple(names.read_only_service(facts.name, seen.name) + suffix for seen in told),
     )
+
+
+def _router(facts: ClusterFacts) -> api.RouterStatus | None:
+    if facts.identity is None or not facts.routers.replicas:
+        return None
+    return api.RouterStatus(replicas=facts.routers.replicas, ready=routers.ready(facts), message=routers.waiting(facts))
 
 
 def _map(facts: ClusterFacts) -> api.MapStatus | None:

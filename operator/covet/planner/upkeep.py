@@ -66,11 +66,12 @@ def can_issue(facts: ClusterFacts) -> bool:
 def due_certificates(facts: ClusterFacts) -> Iterator[str]:
     """Yield the subjects whose certificate has to be issued."""
     instances = [instance.name for seen in facts.shards for instance in seen.instances]
-    for subject in (names.OPERATOR_COMMON_NAME, *instances):
+    shared = {names.OPERATOR_COMMON_NAME: names.operator_secret(facts.name)}
+    if facts.routers.replicas:
+        shared[names.ROUTER_COMMON_NAME] = names.router_secret(facts.name)
+    for subject in (*shared, *instances):
         found = facts.certificates.get(subject)
-        secret = names.operator_secret(facts.name) if subject == names.OPERATOR_COMMON_NAME else (
-            names.instance_secret(subject)
-        )  # fmt: skip
+        secret = shared.get(subject) or names.instance_secret(subject)
         if (found is None or (found.due and not found.held)) and ("Secret", facts.namespace, secret) not in facts.taken:
             yield subject
 

@@ -109,6 +109,7 @@ class Kubelet:
                 self._provide(namespace, name)
                 await self._ensure_pod(namespace, name)
                 self._bring(namespace, name)
+        self._run_routers()
         for agent in self.agents.values():
             agent.tick()
         self._publish()
@@ -118,10 +119,36 @@ class Kubelet:
         sets = {(space, name) for kind, space, name in self._server.objects if kind == resources.STATEFUL_SET}
         pods = [(space, name) for kind, space, name in self._server.objects if kind == resources.POD]
         for space, name in pods:
-            if (space, name.removesuffix("-0")) not in sets:
+            labels = self._server.objects[resources.POD, space, name]["metadata"]["labels"]
+            if names.LABEL_INSTANCE in labels and (space, name.removesuffix("-0")) not in sets:
                 self._server.delete(resources.POD, space, name)
         standing = {name for _, name in sets}
         self._shards = {key: found for key, found in self._shards.items() if standing & found.keys()}
+
+    def _run_routers(self) -> None:
+        """Have as many ready pods of each Deployment's newest template as it asks for, and none of another."""
+        for (kind, space, name), found in list(self._server.objects.items()):
+            if kind != resources.DEPLOYMENT:
+                continue
+            template = found["spec"]["template"]
+            revision = ledger.digest(template)[:10]
+            wanted = {f"{name}-{revision}-{number}" for number in range(found["spec"]["replicas"])}
+            there = {pod for other, at, pod in self._server.objects if other == resources.POD and at == space}
+            for pod in there - wanted:
+                if pod.startswith(f"{name}-"):
+                    self._server.delete(resources.POD, space, pod)
+            for pod in wanted - there:
+                meta = {**template["metadata"], "name": pod, "namespace": space}
+                status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+                self._server.put(
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Pod",
+                        "metadata": meta,
+                        "spec": {"nodeName": "node-1"},
+                        "status": status,
+                    }
+                )
 
     def _bring(self, namespace: str, instance: str) -> None:
         """Have the agent of a pod that runs work with what its Secret holds now."""

@@ -45,6 +45,7 @@ def declare(server: ApiServer, name: str, namespace: str = "ns", **spec: Any) ->
         "engine": {"name": "PostgreSQL", "version": "15"},
         "shards": {"count": 1, "instances": 1},
         "storage": {"size": "1Gi"},
+        "router": {"replicas": 0},
         **spec,
     }
     return server.put({**found, "apiVersion": resources.CLUSTER.api_version, "kind": names.KIND, "spec": wanted})
@@ -133,7 +134,11 @@ class OperatorProcess:
 
     async def _launch(self, log: IO[bytes]) -> asyncio.subprocess.Process:
         arguments = ("--kubeconfig", str(self._config), "--identity", "one", "--health-port", "0")
-        chosen = {"COVET_NAMESPACE": NAMESPACE, "COVET_POSTGRES_IMAGES": json.dumps({"15": "image:15"})}
+        chosen = {
+            "COVET_NAMESPACE": NAMESPACE,
+            "COVET_POSTGRES_IMAGES": json.dumps({"15": "image:15"}),
+            "COVET_ROUTER_IMAGE": "router:1",
+        }
         if self._source is not None:
             chosen["PYTHONPATH"] = str(self._source)
         return await asyncio.create_subprocess_exec(

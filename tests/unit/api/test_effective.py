@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from covet.api import crd, effective, spec
+from covet.api import crd, effective, effectivepods, spec
 from covet.core import errors
 
 MINIMAL: dict[str, Any] = {
@@ -31,6 +31,20 @@ def test_the_first_defaults_never_change() -> None:
         "storage": {"size": "10Gi"},
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {}},
         "scheduling": {"nodeSelector": {}, "tolerations": [], "topologyKey": "kubernetes.io/hostname"},
+        "router": {
+            "replicas": 0,
+            "pool": {
+                "mode": "Transaction",
+                "min": 0,
+                "max": 20,
+                "waitSeconds": 30,
+                "holdSeconds": 5,
+                "idleSeconds": 600,
+                "lifetimeSeconds": 3600,
+            },
+            "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {}},
+            "scheduling": {"nodeSelector": {}, "tolerations": [], "topologyKey": "kubernetes.io/hostname"},
+        },
         "database": {"name": "app", "owner": "app"},
         "failover": {"whenUnsafe": "Wait"},
         "maintenance": {"paused": False},
@@ -68,7 +82,7 @@ def test_what_the_user_wrote_stands() -> None:
 def test_a_default_request_never_exceeds_a_given_limit() -> None:
     """A pod that asks for more than its limit would be refused."""
     found = filled(resources={"limits": {"cpu": "50m", "memory": "128Mi"}})
-    assert effective.EffectiveAmounts(cpu="50m", memory="128Mi") == found.resources.requests
+    assert effectivepods.EffectiveAmounts(cpu="50m", memory="128Mi") == found.resources.requests
 
 
 def test_a_shard_without_a_weight_weighs_one() -> None:

@@ -9,6 +9,7 @@ import pytest
 from covet.api import crd, effective, model, spec
 from covet.api.status import ClusterStatus
 from covet.controllers import outer, reading, wanted
+from covet.controllers.routing import Front
 from covet.controllers.wanted import Blueprint
 from covet.core import events, names
 from covet.core.agentapi import AgentStatus, MemberState
@@ -17,6 +18,7 @@ from covet.kube import ledger
 from covet.kube.resources import Manifest
 from covet.manifests import certificates, crosscertificates, secrets
 from covet.manifests.metadata import ClusterRef
+from covet.manifests.pods import Image
 from covet.planner import actions as act
 from covet.planner import cluster, forcing, layout, status
 from covet.planner.facts import ClusterFacts, InstanceFacts, ObjectKey
@@ -37,6 +39,24 @@ BEFORE: dict[str, Any] = {
             {"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute", "tolerationSeconds": 10}
         ],
         "topologyKey": "kubernetes.io/hostname",
+    },
+    "router": {
+        "replicas": 2,
+        "pool": {
+            "mode": "Transaction",
+            "min": 0,
+            "max": 20,
+            "waitSeconds": 30,
+            "holdSeconds": 5,
+            "idleSeconds": 600,
+            "lifetimeSeconds": 3600,
+        },
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+        "scheduling": {
+            "nodeSelector": {"disk": "hdd"},
+            "tolerations": [{"key": "a", "operator": "Exists"}],
+            "topologyKey": "kubernetes.io/hostname",
+        },
     },
     "database": {"name": "shop", "owner": "clerk"},
     "certificates": {"authoritySecret": "clients"},
@@ -65,6 +85,21 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "scheduling.nodeSelector": ({"disk": "ssd"}, OBJECTS),
     "scheduling.tolerations": ([{"key": "c", "operator": "Exists"}], OBJECTS),
     "scheduling.topologyKey": ("topology.kubernetes.io/zone", OBJECTS),
+    "router.replicas": (3, OBJECTS),
+    "router.pool.mode": ("Session", OBJECTS),
+    "router.pool.min": (1, OBJECTS),
+    "router.pool.max": (30, OBJECTS),
+    "router.pool.waitSeconds": (31, OBJECTS),
+    "router.pool.holdSeconds": (6, OBJECTS),
+    "router.pool.idleSeconds": (601, OBJECTS),
+    "router.pool.lifetimeSeconds": (3601, OBJECTS),
+    "router.resources.requests.cpu": ("500m", OBJECTS),
+    "router.resources.requests.memory": ("512Mi", OBJECTS),
+    "router.resources.limits.cpu": ("3", OBJECTS),
+    "router.resources.limits.memory": ("3Gi", OBJECTS),
+    "router.scheduling.nodeSelector": ({"disk": "ssd"}, OBJECTS),
+    "router.scheduling.tolerations": ([{"key": "c", "operator": "Exists"}], OBJECTS),
+    "router.scheduling.topologyKey": ("topology.kubernetes.io/zone", OBJECTS),
     "database.name": ("store", REFUSED),
     "database.owner": ("boss", REFUSED),
     "certificates.authoritySecret": (None, CERTIFICATES),
@@ -102,9 +137,13 @@ def objects_of(facts: ClusterFacts, now: effective.EffectiveSpec) -> dict[Object
         (kind, facts.namespace, name): {"kind": kind, "metadata": {"name": name}}
         for kind, name in (("ConfigMap", names.identity(facts.name)), ("Secret", names.authority_secret(facts.name)))
     }
+    service = names.read_write_service(facts.name, "s0")
+    place = {"kind": "Service", "metadata": {"name": service}, "spec": {"ipFamilies": ["IPv4"]}}
+    kept |= {("Service", facts.namespace, service): place}
     ref = ClusterRef(facts.name, facts.namespace, facts.uid)
     leads = {seen.name: reading.destination(seen, facts.identity) for seen in facts.shards}
-    blueprint = Blueprint(ref, now, facts.identity, facts.wanted_specs, leads, trust=None)
+    front = Front(Image("router:1"), now.router.replicas, {now.database.owner: "SCRAM-SHA-256$..."})
+    blueprint = Blueprint(ref, now, facts.identity, facts.wanted_specs, leads, trust=None, routers=front)
     settings = Settings(postgres_images={"15": "image:15", "16": "image:16"})
     return {key: entry.manifest for key, entry in wanted.build(blueprint, settings, kept).items()}
 
@@ -129,7 +168,7 @@ def refused(path: str) -> bool:
 
 def of_agents(key: ObjectKey) -> bool:
     """Return whether an object holds what agents are told."""
-    return key[0] == "ConfigMap" and key[2].endswith("-config")
+    return key[0] == "ConfigMap" and key[2].endswith("-config") and not key[2].endswith("-router-config")
 
 
 def outcomes(path: str, value: Any) -> set[str]:

@@ -193,6 +193,7 @@ def test_the_operator_reads_every_variable_that_the_chart_sets() -> None:
     values = (
         "images.postgres.15=pg:15",
         "images.registry=reg.example/covet",
+        "images.router=router:1",
         "images.pullPolicy=Always",
         "images.pullSecrets={one,two}",
         "watchNamespaces={store}",
@@ -207,6 +208,7 @@ def test_the_operator_reads_every_variable_that_the_chart_sets() -> None:
             identity="from a field",
             watch_namespaces=("store",),
             postgres_images={"15": "reg.example/covet/pg:15"},
+            router_image="reg.example/covet/router:1",
             image_pull_policy="Always",
             image_pull_secrets=("one", "two"),
             log_format="text",

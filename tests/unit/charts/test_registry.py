@@ -47,7 +47,7 @@ def test_what_was_pushed_is_installed_by_its_digest(tmp_path: pathlib.Path) -> N
     """The file that a push leaves behind is all that a release needs to name its images."""
     pushed = [
         f"reg.example:5000/covet/covet-{name}@sha256:{digit * 64}"
-        for name, digit in (("postgres", "1"), ("operator", "2"))
+        for name, digit in (("postgres", "1"), ("operator", "2"), ("router", "3"))
     ]
     (tmp_path / "images.yaml").write_text(push.values(pushed))
     arguments = ("template", "covet", str(charts.CHARTS / "covet"), "--values", str(tmp_path / "images.yaml"))
@@ -57,7 +57,8 @@ def test_what_was_pushed_is_installed_by_its_digest(tmp_path: pathlib.Path) -> N
         (pod,) = [made["spec"]["template"] for made in yaml.safe_load_all(done.stdout) if made["kind"] == "Deployment"]
         (container,) = pod["spec"]["containers"]
         databases = next(entry["value"] for entry in container["env"] if entry["name"] == "COVET_POSTGRES_IMAGES")
-        assert (pushed[1], {"15": pushed[0]}) == (container["image"], json.loads(databases))
+        router = next(entry["value"] for entry in container["env"] if entry["name"] == "COVET_ROUTER_IMAGE")
+        assert (pushed[1], {"15": pushed[0]}, pushed[2]) == (container["image"], json.loads(databases), router)
 
 
 def test_pull_secrets_are_named_in_every_pod() -> None:

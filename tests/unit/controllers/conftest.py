@@ -12,6 +12,7 @@ from covet.controllers.act import ActionError
 from covet.controllers.pace import Moment
 from covet.controllers.rivals import Rivals
 from covet.controllers.round import Observed, Reconciler, Tools
+from covet.core import names
 from covet.core.clock import Clock
 from covet.core.errors import CovetError
 from covet.core.settings import Settings
@@ -39,7 +40,7 @@ class Bench:
         """How far the operator's wall clock is ahead of that of the agents."""
         real = Clock()
         clock = Clock(lambda: real.monotonic() + self.offset, lambda: real.wall() + self.ahead)
-        settings = Settings(namespace="system", postgres_images={"15": "image:15"})
+        settings = Settings(namespace="system", postgres_images={"15": "image:15"}, router_image="router:1")
         self.witnessed: list[Observed] = []
         rivals = Rivals(kube, clock, settings.operator)
         self.tools = Tools(kube, settings, clock, self._count, self.witnessed.extend, self._note, rivals)
@@ -58,6 +59,7 @@ class Bench:
             "engine": {"name": "PostgreSQL", "version": "15"},
             "shards": {"count": 1},
             "storage": {"size": "1Gi"},
+            "router": {"replicas": 0},
             **spec,
         }
         return self.server.put(
@@ -154,8 +156,12 @@ class Bench:
         return document
 
     def pods(self) -> set[str]:
-        """Return the uids of all pods: one that is made anew has another."""
-        return {item["metadata"]["uid"] for (kind, _, _), item in self.server.objects.items() if kind == resources.POD}
+        """Return the uids of all database pods: one that is made anew has another."""
+        return {
+            item["metadata"]["uid"]
+            for (kind, _, _), item in self.server.objects.items()
+            if kind == resources.POD and names.LABEL_INSTANCE in item["metadata"]["labels"]
+        }
 
     def events(self, kind: str = "Warning") -> list[str]:
         """Return the reasons of the Events that were sent."""

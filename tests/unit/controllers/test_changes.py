@@ -29,6 +29,24 @@ BEFORE: dict[str, Any] = {
         "tolerations": [{"key": "a", "operator": "Exists"}],
         "topologyKey": "kubernetes.io/hostname",
     },
+    "router": {
+        "replicas": 2,
+        "pool": {
+            "mode": "Transaction",
+            "min": 0,
+            "max": 20,
+            "waitSeconds": 30,
+            "holdSeconds": 5,
+            "idleSeconds": 600,
+            "lifetimeSeconds": 3600,
+        },
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+        "scheduling": {
+            "nodeSelector": {"disk": "hdd"},
+            "tolerations": [{"key": "a", "operator": "Exists"}],
+            "topologyKey": "kubernetes.io/hostname",
+        },
+    },
     "database": {"name": "shop", "owner": "clerk"},
     "certificates": {},
     "failover": {"whenUnsafe": "Wait"},
@@ -52,6 +70,21 @@ OTHERS: dict[str, Any] = {
     "scheduling.nodeSelector": {"disk": "ssd"},
     "scheduling.tolerations": [{"key": "c", "operator": "Exists"}],
     "scheduling.topologyKey": "topology.kubernetes.io/zone",
+    "router.replicas": 3,
+    "router.pool.mode": "Session",
+    "router.pool.min": 1,
+    "router.pool.max": 30,
+    "router.pool.waitSeconds": 31,
+    "router.pool.holdSeconds": 6,
+    "router.pool.idleSeconds": 601,
+    "router.pool.lifetimeSeconds": 3601,
+    "router.resources.requests.cpu": "500m",
+    "router.resources.requests.memory": "512Mi",
+    "router.resources.limits.cpu": "3",
+    "router.resources.limits.memory": "3Gi",
+    "router.scheduling.nodeSelector": {"disk": "ssd"},
+    "router.scheduling.tolerations": [{"key": "c", "operator": "Exists"}],
+    "router.scheduling.topologyKey": "topology.kubernetes.io/zone",
     "database.name": "store",
     "database.owner": "boss",
     "certificates.authoritySecret": "clients",
@@ -150,7 +183,8 @@ async def test_what_is_applied_live_changes_what_the_table_names(bench: Bench, p
     await bench.settle()
     assert changes.FATES[path].kinds == touched(before, specs(bench))
     assert pods <= bench.pods()
-    assert ("True", {}) == (bench.condition("Ready")["status"], pending(bench))
+    waits = {"spec.router.replicas": "ShardsUnrouted"} if path == "shards.count" else {}
+    assert ("True", waits) == (bench.condition("Ready")["status"], pending(bench))
     assert effective != bench.status()["effective"]
 
 

@@ -30,12 +30,13 @@ def test_peers_of_the_shard_reach_each_other() -> None:
     assert SHARD == spec["podSelector"]["matchLabels"]
 
 
-def test_the_operator_reaches_the_agents_and_nothing_more() -> None:
-    """It is known by its namespace and its labels together."""
+def test_the_operator_and_routers_reach_the_agents_and_nothing_more() -> None:
+    """It is known by its namespace and its labels together, routers by their cluster."""
     rule = policies.network(samples.CLUSTER, "s0", "covet-system", (443, 6443))["spec"]["ingress"][1]
-    (peer,) = rule["from"]
+    (peer, routers) = rule["from"]
     assert {"kubernetes.io/metadata.name": "covet-system"} == peer["namespaceSelector"]["matchLabels"]
     assert {names.LABEL_APP: "covet", names.LABEL_COMPONENT: "operator"} == peer["podSelector"]["matchLabels"]
+    assert {names.LABEL_CLUSTER: "shop", names.LABEL_COMPONENT: "router"} == routers["podSelector"]["matchLabels"]
     assert [7443] == [port["port"] for port in rule["ports"]]
 
 

@@ -116,7 +116,7 @@ def test_an_agent_that_does_not_say_what_it_works_with_is_waited_for() -> None:
     assert isinstance(quiet.agent, AgentStatus)
     quiet = dataclasses.replace(quiet, agent=dataclasses.replace(quiet.agent, certificates=""))
     shard = dataclasses.replace(facts.shards[0], instances=(quiet, *facts.shards[0].instances[1:]))
-    assert ["shop-s0-a"] == list(authorities.lagging(dataclasses.replace(facts, shards=(shard,))))
+    assert ["shop-s0-a"] == list(authorities.lagging(dataclasses.replace(facts, shards=(shard,)), NOW))
 
 
 def test_an_authority_made_before_an_order_is_not_what_was_ordered() -> None:

@@ -79,7 +79,13 @@ class Site:
         """Start an operator."""
         path = self._folder / f"{identity}.json"
         operating.write_kubeconfig(path, self.server.url)
-        settings = Settings(namespace="system", identity=identity, postgres_images={"15": "image:15"}, health_port=0)
+        settings = Settings(
+            namespace="system",
+            identity=identity,
+            postgres_images={"15": "image:15"},
+            router_image="router:1",
+            health_port=0,
+        )
         operator = Operator(settings, str(path))
         task = asyncio.create_task(operator.run())
         running = Running(operator, task)

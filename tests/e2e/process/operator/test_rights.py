@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -110,6 +111,10 @@ async def test_every_right_is_exercised_and_no_other_is_needed(
         await until(lambda: site.status("shop").get("phase") == "Ready", 90)
         site.declare("shop", shards={"count": 1, "instances": 1})
         await until(lambda: ("statefulsets", "", "delete") in exercised, 90)
+        # Routers are made, and then more of them.
+        for replicas, verb in ((1, "create"), (2, "patch")):
+            site.declare("shop", shards={"count": 1, "instances": 1}, router={"replicas": replicas})
+            await until(functools.partial(exercised.__contains__, ("deployments", "", verb)), 90)
         # A warning is an Event.
         site.declare("bad", storage={"size": "1Gi", "className": "none"})
         await until(lambda: any(key[0] == resources.EVENT for key in site.server.objects), 90)

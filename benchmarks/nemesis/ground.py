@@ -25,7 +25,8 @@ WEIGHT: Final = 24
 """Processes of this machine that the cluster weighs."""
 ORDER_SECONDS: Final = 30.0
 OPERATOR_SECONDS: Final = 60.0
-WATCHERS: Final = (b"kubelet\0", b"kube-proxy\0", b"netpol\0")
+PROXY: Final = b"kube-proxy\0"
+WATCHERS: Final = (b"kubelet\0", PROXY, b"netpol\0")
 INSIDE_API: Final = {
     "apiserver-stacks.txt": "/debug/pprof/goroutine?debug=1",
     "apiserver-metrics.txt": "/metrics",
@@ -124,9 +125,7 @@ class Ground:
             controlplane.start(layout, str((layout.folder / "kube").resolve()), unit)
         self.weights.put()
         for node in self.devcluster.nodes:
-            for pid in _children(nodes.first_process(node) or 0):
-                if any(word in processes.command(pid) for word in WATCHERS):
-                    processes.send(pid, signal.SIGKILL)
+            restart_watchers(node)
 
     def await_fresh(self) -> None:
         """Wait until proxies and DNS know the newest state."""
@@ -134,7 +133,7 @@ class Ground:
 
     def _is_fresh(self) -> bool:
         proxies = [(node.address, 10256, "/healthz") for node in self.devcluster.nodes]
-        return all(_answers(*place) for place in [*proxies, (self.devcluster.layout.dns_address, 8181, "/ready")])
+        return all(answers(*place) for place in [*proxies, (self.devcluster.layout.dns_address, 8181, "/ready")])
 
     def stop_api(self) -> None:
         """Kill the API server."""
@@ -224,13 +223,24 @@ class Ground:
             self.start_operator()
 
 
+def restart_watchers(node: NodeLayout) -> None:
+    """Kill everything on a node that watches the API server; its first process starts it again."""
+    for pid in _children(nodes.first_process(node) or 0):
+        command = processes.command(pid)
+        if PROXY in command:
+            processes.send(pid, signal.SIGSTOP)  # none runs while its leftovers are removed
+            network.forget_stale_chains(node)
+        if any(word in command for word in WATCHERS):
+            processes.send(pid, signal.SIGKILL)
+
+
 def _children(pid: int) -> list[int]:
     """Return the children of every thread of a process."""
     files = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     return [int(word) for path in files for word in path.read_text().split()]
 
 
-def _answers(address: str, port: int, path: str) -> bool:
+def answers(address: str, port: int, path: str) -> bool:
     """Tell whether something says that it is well."""
     connection = http.client.HTTPConnection(address, port, timeout=2.0)
     try:

@@ -6,12 +6,16 @@ route through their node, so an address seen by a server is the client's own.
 
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
+from tests.e2e.devcluster.api import wait_until
 from tests.e2e.devcluster.command import run
 from tests.e2e.devcluster.errors import DevclusterError
 from tests.e2e.devcluster.layout import Layout, NodeLayout
 
 _NETNS = pathlib.Path("/run/netns")
+_PROXY_TABLE = "kube-proxy"
 _NODE_SETTINGS = {
     "net.ipv4.ip_forward": 1,
     # kube-proxy sends traffic of the node itself to cluster IPs by way of these.
@@ -51,7 +55,7 @@ def create_namespace(node: NodeLayout) -> None:
     # There is no default route: nothing here leaves the machine, and what tries is told so at once.
     run(*inside, "route", "add", node.cluster.service_network, "dev", "eth0")
     settings = [f"{key}={value}" for key, value in _NODE_SETTINGS.items()]
-    run("nsenter", f"--net={_NETNS / node.namespace}", "sysctl", "-qw", *settings)
+    run(*_inside(node), "sysctl", "-qw", *settings)
 
 
 def connect(node: NodeLayout, peers: list[NodeLayout]) -> None:
@@ -73,13 +77,50 @@ def route_services(layout: Layout, node: NodeLayout) -> None:
 
 def has_policy_table(node: NodeLayout) -> bool:
     """Whether the node's NetworkPolicy agent has written its first table."""
-    inside = ("nsenter", f"--net={_NETNS / node.namespace}")
-    return bool(run(*inside, "nft", "list", "table", "ip", "covet-netpol", check=False))
+    return bool(run(*_inside(node), "nft", "list", "table", "ip", "covet-netpol", check=False))
 
 
 def read_rules(node: NodeLayout) -> str:
     """Return what proxy and policies of a node do with packets, as nft prints it; empty if the node is off."""
-    return run("nsenter", f"--net={_NETNS / node.namespace}", "nft", "list", "ruleset", check=False)
+    return run(*_inside(node), "nft", "list", "ruleset", check=False)
+
+
+def forget_stale_chains(node: NodeLayout) -> None:
+    """Remove the endpoint chains that the node's kube-proxy emptied and has not removed yet.
+
+    To be called while none runs there. It removes a chain only with the first change that comes a second after the
+    one that emptied it. Should it end before, the next one (of 1.33 and later) takes every endpoint chain that it
+    finds for whole: if the address is an endpoint again by then, its Service leads nowhere, for up to an hour.
+
+    Raises DevclusterError if the kernel does not let go of them.
+    """
+    wait_until(f"empty chains of {node.name} gone", lambda: not _remove(node, find_stale_chains(node)), seconds=5)
+
+
+def find_stale_chains(node: NodeLayout) -> list[str]:
+    """Return the names of the endpoint chains of the node's kube-proxy that are empty."""
+    listed = run(*_inside(node), "nft", "--json", "list", "table", "ip", _PROXY_TABLE, check=False)
+    return stale_chains(json.loads(listed or '{"nftables": []}'))
+
+
+def stale_chains(table: Mapping[str, Any]) -> list[str]:
+    """Return the names of the endpoint chains without a rule in a table as nft prints it in JSON. Pure."""
+    entries = table["nftables"]
+    ruled = {entry["rule"]["chain"] for entry in entries if "rule" in entry}
+    chains = [entry["chain"]["name"] for entry in entries if "chain" in entry]
+    return sorted(name for name in chains if name.startswith("endpoint-") and name not in ruled)
+
+
+def _remove(node: NodeLayout, chains: list[str]) -> list[str]:
+    """Remove these chains; older kernels let go of one only a moment after the last rule that leads there."""
+    if chains:
+        commands = "".join(f"delete chain ip {_PROXY_TABLE} {chain}\n" for chain in chains)
+        run(*_inside(node), "nft", "-f", "-", stdin=commands, check=False)
+    return chains
+
+
+def _inside(node: NodeLayout) -> tuple[str, str]:
+    return ("nsenter", f"--net={_NETNS / node.namespace}")
 
 
 def remove_namespace(node: NodeLayout) -> None:

@@ -13,7 +13,7 @@ _INTRODUCTION: Final = """\
 <!-- Generated from rust-hasher/router/src/sql/tests/cases.json and rust-hasher/router/src/sql/refusal.rs by
      `make generate`; edit those, not this page. -->
 
-**The router is not deployed yet**: this page tells what its part that reads SQL decides, so far by itself.
+**Routers do not route by key yet**: this page tells what their part that reads SQL decides, so far by itself.
 
 A statement goes where one PostgreSQL would have given the same answer, or it is refused by name. What the router does
 not understand is refused, never guessed, and a write is never sent to every shard in the hope that one has the row.

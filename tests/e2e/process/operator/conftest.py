@@ -1,8 +1,10 @@
 """An API server for each test, and what runs on it."""
 
 import asyncio
+import gc
 import logging
 import threading
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,6 +28,10 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     await site.close()
     await server.stop()
     await asyncio.to_thread(watches_ended)
+    # kopf leaves its session open where it is ended amid its start; a process that ends takes it along.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def watches_ended() -> None:

@@ -231,7 +231,9 @@ class Observer:
     async def _objects(self, ref: ClusterRef) -> dict[Key, Manifest]:
         """List what carries the label of the cluster, and read by name what must not be missed."""
         label = {names.LABEL_CLUSTER: ref.name}
-        lists = await asyncio.gather(*(self._kube.list(kind, ref.namespace, label) for kind in _LISTED))
+        # A chart from before there were routers names no image of them, and gives no right to their Deployments.
+        kinds = [kind for kind in _LISTED if kind is not resources.DEPLOYMENT or self._settings.router_image]
+        lists = await asyncio.gather(*(self._kube.list(kind, ref.namespace, label) for kind in kinds))
         found = {ledger.key_of(item): item for items in lists for item in items}
         vital = (
             (resources.CONFIG_MAP, names.identity(ref.name)),

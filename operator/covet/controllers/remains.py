@@ -17,7 +17,8 @@ from covet.manifests import metadata
 from covet.manifests.metadata import ClusterRef
 from covet.planner.facts import Finding
 
-_KINDS: Final = (*resources.OWNED, resources.CLAIM)
+_KINDS: Final = (*(kind for kind in resources.OWNED if kind is not resources.DEPLOYMENT), resources.CLAIM)
+"""Without what an older chart gives no right to, and what can wait for whoever collects it."""
 _KEPT: Final = (resources.CLAIM.kind, resources.SECRET.kind)
 _NAMED: Final = 6
 """Objects that a sentence names; the first ones by kind and name."""

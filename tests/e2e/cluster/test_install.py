@@ -42,6 +42,9 @@ UNUSED: dict[str, set[Right]] = {
         ("", "pods/eviction", "create"),
         ("apps", "statefulsets", "delete"),
     },
+    "routers, which this cluster does not ask for": {
+        ("apps", "deployments", verb) for verb in ("get", "create", "patch")
+    },
     "the node of a local volume is gone": {("", "persistentvolumes", "get"), ("", "nodes", "list")},
     "the same Event again": {("", "events", "patch"), ("", "events", "list")},
 }

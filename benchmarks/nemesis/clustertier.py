@@ -247,8 +247,7 @@ class ClusterStage:
 
     def scene(self, plan: Plan, leader: str) -> clusterfaults.Scene:
         """Return what a fault is done to."""
-        followers = tuple(instance for instance in self.instances if instance != leader)
-        return clusterfaults.Scene(self.ground, self._addresses.pods[leader], followers, plan)
+        return clusterfaults.Scene(self.ground, leader, dict(self._addresses.pods), plan)
 
     async def restore(self) -> None:
         """Undo every fault that is still in force."""

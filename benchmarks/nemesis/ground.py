@@ -9,8 +9,10 @@ import shutil
 import signal
 from typing import Any, Final
 
+from benchmarks.nemesis.filling import Filler
 from benchmarks.nemesis.pods import Pod
 from benchmarks.nemesis.weights import Weights
+from covet.core import names
 from covet.engines import processes
 from tests.e2e import installation
 from tests.e2e.devcluster import controlplane, network, nodes
@@ -55,6 +57,8 @@ class Ground:
         self.operator_away = False
         self._dead: list[NodeLayout] = []
         self._frozen: list[Pod] = []
+        self._stopped: list[int] = []
+        self._full: list[Filler] = []
         self._way = self.devcluster.nodes[0]
 
     # ------------------------------------------------------------ pods
@@ -89,6 +93,31 @@ class Ground:
         while self._frozen:
             with contextlib.suppress(FileNotFoundError):
                 self._frozen.pop().freeze(frozen=False)
+
+    def stop(self, pid: int) -> None:
+        """Stop one process where it is."""
+        self._stopped.append(pid)
+        processes.send(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let every process that was stopped alone go on."""
+        while self._stopped:
+            processes.send(self._stopped.pop(), signal.SIGCONT)
+
+    def fill_volume(self, pod: Pod) -> None:
+        """Leave the volume of a pod without a byte."""
+        self._full.append(Filler.fill(pod.volume()))
+
+    def give_room(self) -> None:
+        """Give every full volume its room back."""
+        while self._full:
+            self._full.pop().empty()
+
+    def lose_volume(self, pod: Pod, instance: str) -> None:
+        """Delete a pod without grace, and the volume with it; return once its processes are gone."""
+        claims = f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims"
+        self.devcluster.api.delete(f"{claims}/{names.data_volume_claim(instance)}")
+        self.delete_pod(pod)
 
     # ------------------------------------------------------------ nodes
 
@@ -212,6 +241,8 @@ class Ground:
     def restore(self) -> None:
         """Undo every fault that is still in force, the way a person would: power, cables, then the rest."""
         self.thaw()
+        self.go_on()
+        self.give_room()
         for node in list(self._dead):
             self.start_node(node)
         if self.devcluster.cuts():

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import mmap
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from benchmarks.nemesis import sandbox
+from benchmarks.nemesis.filling import Filler
 from covet.core.agentapi import AgentStatus, Peer
 from tests.e2e.process import agents
 from tests.e2e.process.agents import Agent
@@ -23,8 +23,6 @@ PATIENCE: Final = 60.0
 """Seconds that a birth may take on a busy machine."""
 
 VOLUME_BYTES: Final = 2 << 30
-FILLER: Final = "filler"
-"""Name of the file that takes the room of a volume that is to be full."""
 
 
 class NodeAgent(Agent):
@@ -40,6 +38,7 @@ class NodeAgent(Agent):
         super().__init__(shard.folder / peer.instance, peer, authority)
         self.node = node
         self._frozen: set[int] = set()
+        self._filler: Filler | None = None
         sandbox.run("mount", "-t", "tmpfs", "-o", f"size={VOLUME_BYTES},mode=0755", "tmpfs", str(self.data))
         agents.give(self.data)
 
@@ -70,19 +69,13 @@ class NodeAgent(Agent):
 
     def fill_volume(self) -> None:
         """Take all room that the volume has left."""
-        begin, size = 0, VOLUME_BYTES
-        with (self.data / FILLER).open("wb") as filler:
-            while size >= mmap.PAGESIZE:
-                try:
-                    os.posix_fallocate(filler.fileno(), begin, size)
-                except OSError:
-                    size //= 2
-                else:
-                    begin += size
+        self._filler = Filler.fill(self.data)
 
     def give_room(self) -> None:
         """Give back the room that `fill_volume` took."""
-        (self.data / FILLER).unlink(missing_ok=True)
+        if self._filler is not None:
+            self._filler.empty()
+            self._filler = None
 
     def unmount(self) -> None:
         """Give the volume up; nothing of the instance may run."""

@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 from covet.engines import processes
+from covet.manifests.pods import DATA
 from tests.e2e.devcluster.layout import NodeLayout
 
 GROUPS: Final = pathlib.Path("/sys/fs/cgroup")
@@ -59,10 +60,37 @@ class Pod:
         Raises:
             ProcessLookupError: no server runs.
         """
+        return self._find("server", b"/bin/postgres\0-D\0")
+
+    def voter(self) -> int:
+        """Return the voter's process.
+
+        Raises:
+            ProcessLookupError: none runs.
+        """
+        return self._find("voter", b"\0covet.agent.voter\0")
+
+    def agent(self) -> int:
+        """Return the agent's process, the first of the container.
+
+        Raises:
+            ProcessLookupError: none runs.
+        """
+        return self._find("agent", b"\0covet.agent\0")
+
+    def backends(self) -> list[int]:
+        """Return the processes that serve sessions of the application."""
+        return [pid for pid in self.members() if b": app app " in processes.command(pid)]
+
+    def volume(self) -> pathlib.Path:
+        """Return the instance's volume, by way of its agent's mounts."""
+        return pathlib.Path(f"/proc/{self.agent()}/root{DATA}")
+
+    def _find(self, what: str, word: bytes) -> int:
         for pid in self.members():
-            if b"/bin/postgres\0-D\0" in processes.command(pid):
+            if word in processes.command(pid):
                 return pid
-        raise ProcessLookupError(f"{self.name} has no server")
+        raise ProcessLookupError(f"{self.name} has no {what}")
 
     def kill(self) -> None:
         """Kill every process of its containers and wait until they are gone; the sandbox lives on."""

@@ -1,4 +1,4 @@
-//! What all threads share: the configuration and the outlook in force, counts, and the keys of cancel requests.
+//! What all threads share: the configuration in force, what is known of the shards, counts, and the keys of cancel requests.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -11,6 +11,7 @@ use crate::admin::metrics::Metrics;
 use crate::cancel::Cancels;
 use crate::config::load::Config;
 use crate::pool::Key;
+use crate::topology::known::Known;
 use crate::topology::lines::Outlook;
 
 /// What several workers' pools of one key have in common.
@@ -28,7 +29,7 @@ pub struct Shared {
     pub config: ArcSwap<Config>,
     /// Counts.
     pub metrics: Metrics,
-    /// Rings when configuration or outlook changed.
+    /// Rings when the configuration or the outlook of a shard changed.
     pub news: watch::Sender<()>,
     /// True once the router was told to stop.
     pub draining: watch::Sender<bool>,
@@ -38,7 +39,7 @@ pub struct Shared {
     pub clients: Arc<AtomicUsize>,
     /// Number of threads.
     pub workers: usize,
-    outlook: ArcSwap<Outlook>,
+    shards: Mutex<HashMap<String, Arc<Known>>>,
     databases: Mutex<HashMap<String, Arc<AtomicUsize>>>,
     budgets: Mutex<HashMap<Key, Arc<Budget>>>,
 }
@@ -55,30 +56,25 @@ impl Shared {
             cancels: Cancels::default(),
             clients: Arc::default(),
             workers,
-            outlook: ArcSwap::default(),
+            shards: Mutex::default(),
             databases: Mutex::default(),
             budgets: Mutex::default(),
         }
     }
 
-    /// Who leads, as far as known.
+    /// What is known of a shard.
     #[must_use]
-    pub fn outlook(&self) -> Arc<Outlook> {
-        self.outlook.load_full()
+    pub fn shard(&self, name: &str) -> Arc<Known> {
+        let mut shards = lock(&self.shards);
+        let made = shards.entry(name.to_owned()).or_insert_with(|| Arc::new(Known::new(name.to_owned())));
+        Arc::clone(made)
     }
 
-    /// Make an outlook known, if it says something new.
-    pub fn publish(&self, outlook: Outlook) {
-        let known = self.outlook.load();
-        if **known == outlook {
-            return;
+    /// Make an outlook of a shard known, if it says something new.
+    pub fn publish(&self, shard: &Known, outlook: Outlook) {
+        if shard.learn(outlook) {
+            self.news.send_replace(());
         }
-        if known.leader != outlook.leader || known.writes != outlook.writes {
-            let leader = outlook.leader.as_ref().map_or("nobody", |leader| leader.instance.as_str());
-            tracing::info!(leader, term = outlook.term, writes = outlook.writes, "the outlook of the shard changed");
-        }
-        self.outlook.store(Arc::new(outlook));
-        self.news.send_replace(());
     }
 
     /// The count of clients of a database.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::pool::Key;
 use crate::shared::{Shared, lock};
+use crate::topology::lines::Outlook;
 
 /// Upper ends of the buckets of waits, in microseconds.
 const BUCKETS: [u64; 8] = [100, 1_000, 5_000, 25_000, 100_000, 500_000, 2_000_000, 10_000_000];
@@ -103,11 +104,12 @@ impl Metrics {
         Arc::clone(lock(&self.pools).entry(key.clone()).or_default())
     }
 
-    /// All pools, by user, database and port.
+    /// All pools, by user, database, shard and port.
     pub fn pools(&self) -> Vec<(Key, Arc<Gauges>)> {
         let mut all: Vec<_> = lock(&self.pools).iter().map(|(key, gauges)| (key.clone(), Arc::clone(gauges))).collect();
         all.sort_by(|(one, _), (other, _)| {
-            (&one.user, &one.database, one.replica).cmp(&(&other.user, &other.database, other.replica))
+            let place = |key: &Key| (key.user.clone(), key.database.clone(), key.shard.clone(), key.replica);
+            place(one).cmp(&place(other))
         });
         all
     }
@@ -116,17 +118,13 @@ impl Metrics {
 /// The page.
 #[must_use]
 pub fn page(shared: &Shared) -> String {
-    let (metrics, outlook) = (&shared.metrics, shared.outlook());
+    let metrics = &shared.metrics;
     let mut out = String::new();
     let clients = shared.clients.load(Ordering::Relaxed) as u64;
-    for (name, value) in [
-        ("clients", clients),
-        ("config_valid", metrics.config_valid.load(Ordering::Relaxed)),
-        ("term", outlook.term),
-        ("writable", u64::from(outlook.writes && outlook.leader.is_some())),
-    ] {
+    for (name, value) in [("clients", clients), ("config_valid", metrics.config_valid.load(Ordering::Relaxed))] {
         let _ = writeln!(out, "# TYPE covet_router_{name} gauge\ncovet_router_{name} {value}");
     }
+    shards(&mut out, shared);
     for (name, count) in [
         ("logins_refused", &metrics.refused),
         ("wait_timeouts", &metrics.timeouts),
@@ -162,9 +160,27 @@ pub fn page(shared: &Shared) -> String {
     out
 }
 
+/// What is known of each shard.
+fn shards(out: &mut String, shared: &Shared) {
+    let config = shared.config.load();
+    let outlooks: Vec<_> = config.document.shards.iter().map(|shard| shared.shard(&shard.name)).collect();
+    for (name, read) in [
+        ("term", (|outlook| outlook.term) as fn(&Outlook) -> u64),
+        ("writable", |outlook| u64::from(outlook.writes && outlook.leader.is_some())),
+        ("replicas", |outlook| outlook.replicas.len() as u64),
+    ] {
+        let _ = writeln!(out, "# TYPE covet_router_{name} gauge");
+        for shard in &outlooks {
+            let value = read(&shard.outlook());
+            let _ = writeln!(out, "covet_router_{name}{{shard=\"{}\"}} {value}", escaped(&shard.name));
+        }
+    }
+}
+
 fn labels(key: &Key) -> String {
     let role = if key.replica { "replica" } else { "primary" };
-    format!("database=\"{}\",user=\"{}\",role=\"{role}\"", escaped(&key.database), escaped(&key.user))
+    let (database, user, shard) = (escaped(&key.database), escaped(&key.user), escaped(&key.shard));
+    format!("database=\"{database}\",user=\"{user}\",shard=\"{shard}\",role=\"{role}\"")
 }
 
 fn escaped(text: &str) -> String {

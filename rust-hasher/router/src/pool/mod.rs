@@ -1,4 +1,4 @@
-//! Server connections of one worker for one user, database and port, and the clients that wait for them.
+//! Server connections of one worker for one user, database, shard and port, and the clients that wait for them.
 
 pub mod dial;
 pub mod login;
@@ -23,6 +23,7 @@ use crate::pool::server::Server;
 use crate::session::settings::Settings;
 use crate::session::statements::Interner;
 use crate::shared::{Budget, Shared};
+use crate::topology::known::Known;
 use crate::topology::lines::Target;
 
 /// Pause before a server that did not take a connection is tried again, if nothing is heard of another one.
@@ -41,6 +42,8 @@ pub struct Key {
     pub user: String,
     /// To which database.
     pub database: String,
+    /// On which shard.
+    pub shard: String,
     /// On a replica.
     pub replica: bool,
 }
@@ -52,6 +55,7 @@ pub struct Pool {
     /// Statements that clients of this pool have prepared.
     pub statements: Interner,
     shared: Arc<Shared>,
+    shard: Arc<Known>,
     budget: Arc<Budget>,
     gauges: Arc<Gauges>,
     idle: RefCell<Vec<Server>>,
@@ -68,6 +72,7 @@ impl Pool {
         let budget = shared.budget(&key, shared.config.load().document.pool.max);
         let gauges = shared.metrics.pool(&key);
         Self {
+            shard: shared.shard(&key.shard),
             key,
             statements: Interner::default(),
             shared,
@@ -170,7 +175,7 @@ impl Pool {
         let deadline = Instant::now() + config.document.pool.hold();
         let mut news = self.shared.news.subscribe();
         loop {
-            let outlook = self.shared.outlook();
+            let outlook = self.shard.outlook();
             self.turn.set(self.turn.get().wrapping_add(1));
             let error = if let Some(target) = outlook.target(self.key.replica, self.turn.get()) {
                 match self.connect_to(user, config, target, outlook.term, permit, deadline).await {
@@ -183,7 +188,10 @@ impl Pool {
                 }
             } else {
                 let role = if self.key.replica { "replica" } else { "primary" };
-                Error::NoServer(format!("the shard has no {role} that serves; it is being elected, or see its status"))
+                let shard = &self.key.shard;
+                Error::NoServer(format!(
+                    "shard {shard} has no {role} that serves; it is being elected, or see its status"
+                ))
             };
             if Instant::now() + PAUSE >= deadline || self.shared.is_draining() {
                 return Err(error);
@@ -218,11 +226,17 @@ impl Pool {
         }
     }
 
+    /// A connection made to `instance` in `term` is still of use.
+    #[must_use]
+    pub fn keeps(&self, term: u64, instance: &str) -> bool {
+        self.shard.keeps(term, instance, self.key.replica)
+    }
+
     /// A connection that is not to be used again: its time is over, or its server leads no more.
     fn is_spent(&self, server: &Server) -> bool {
         let pool = &self.shared.config.load().document.pool;
         server.made.elapsed() >= Duration::from_secs(pool.lifetime_seconds)
-            || !self.shared.outlook().keeps(server.term, &server.instance, self.key.replica)
+            || !self.keeps(server.term, &server.instance)
     }
 
     /// Give a connection back, between transactions and without state of its last client.

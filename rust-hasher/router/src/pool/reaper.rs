@@ -57,7 +57,7 @@ impl Pool {
         if self.held.get() >= fewest || user.client().is_none() {
             return;
         }
-        let outlook = self.shared.outlook();
+        let outlook = self.shard.outlook();
         let Some(target) = outlook.target(self.key.replica, self.held.get()) else { return };
         let Ok(permit) = Arc::clone(&self.budget.permits).try_acquire_owned() else { return };
         let deadline = tokio::time::Instant::now() + PACE;

@@ -43,10 +43,10 @@ fn pools(out: &mut Vec<u8>, shared: &Shared) {
             let count = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::Relaxed).to_string();
             let turns = gauges.turns.load(Ordering::Relaxed).to_string();
             let (servers, idle, waiting) = (count(&gauges.servers), count(&gauges.idle), count(&gauges.waiting));
-            vec![key.database, key.user, role(key.replica), servers, idle, waiting, turns]
+            vec![key.database, key.user, key.shard, role(key.replica), servers, idle, waiting, turns]
         })
         .collect();
-    messages::table(out, &["database", "user", "role", "servers", "idle", "waiting", "turns"], &rows);
+    messages::table(out, &["database", "user", "shard", "role", "servers", "idle", "waiting", "turns"], &rows);
 }
 
 fn clients(out: &mut Vec<u8>, shared: &Shared) {
@@ -55,16 +55,23 @@ fn clients(out: &mut Vec<u8>, shared: &Shared) {
         .pools()
         .into_iter()
         .map(|(key, gauges)| {
-            vec![key.database, key.user, role(key.replica), gauges.clients.load(Ordering::Relaxed).to_string()]
+            vec![
+                key.database,
+                key.user,
+                key.shard,
+                role(key.replica),
+                gauges.clients.load(Ordering::Relaxed).to_string(),
+            ]
         })
         .collect();
-    messages::table(out, &["database", "user", "role", "clients"], &rows);
+    messages::table(out, &["database", "user", "shard", "role", "clients"], &rows);
 }
 
 fn shards(out: &mut Vec<u8>, shared: &Shared) {
-    let (config, outlook) = (shared.config.load(), shared.outlook());
+    let config = shared.config.load();
     let mut rows = Vec::new();
     for shard in &config.document.shards {
+        let outlook = shared.shard(&shard.name).outlook();
         for instance in &shard.instances {
             let leads = outlook.leader.as_ref().is_some_and(|leader| leader.instance == instance.name);
             let reads = outlook.replicas.iter().any(|target| target.instance == instance.name);

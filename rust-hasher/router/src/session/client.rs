@@ -193,7 +193,7 @@ impl Session {
             }
             let server = self.server.as_ref().map(|server| (server.term, Rc::clone(&server.instance)));
             if let Some((term, instance)) = server
-                && !self.worker.shared.outlook().keeps(term, &instance, self.pool.key.replica)
+                && !self.pool.keeps(term, &instance)
             {
                 return Poll::Ready(Err(self.lost()));
             }

@@ -208,7 +208,8 @@ async fn open(
     let own = Place::take(user.clients(), user.most).ok_or_else(|| many(format!("user {name}"), user.most))?;
     let its = Place::take(&worker.shared.database(database), known.clients)
         .ok_or_else(|| many(format!("database {database}"), known.clients))?;
-    let pool = worker.pool(Key { user: name.to_owned(), database: database.to_owned(), replica });
+    let shard = config.document.shards[0].name.clone();
+    let pool = worker.pool(Key { user: name.to_owned(), database: database.to_owned(), shard, replica });
     let settings = Rc::new(Settings::of_startup(&parameters));
     let welcome = pool.welcome(&user, &settings).await?;
     let registered = cancel::register(&worker.shared)?;

@@ -1,4 +1,4 @@
-//! Hold a stream to every agent of the shard, and publish what follows from their lines.
+//! Hold a stream to every agent of every shard, and publish what follows from their lines.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config::Instance;
 use crate::config::load::Config;
+use crate::config::{Instance, Shard};
 use crate::error::{Error, Result};
 use crate::net::stream::Stream;
 use crate::pool::dial;
 use crate::shared::Shared;
 use crate::topology::chunks::Chunks;
+use crate::topology::known::Known;
 use crate::topology::lines::{Line, MAX_LINE, Outlook, conclude};
 use crate::wire::buffer::Buffer;
 
@@ -27,24 +28,32 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Longest head of an answer.
 const MAX_HEAD: usize = 16 << 10;
 
-type Lines = Mutex<BTreeMap<String, Line>>;
+/// A shard, and the newest lines of its agents whose streams are alive, by instance.
+struct Followed {
+    shard: Shard,
+    known: Arc<Known>,
+    lines: Mutex<BTreeMap<String, Line>>,
+}
 
 /// Follow for ever; begin anew when the configuration names other instances.
 pub async fn follow(shared: Arc<Shared>) {
     let mut news = shared.news.subscribe();
     loop {
         let config = shared.config.load_full();
-        let instances = config.document.shards[0].instances.clone();
+        let shards = config.document.shards.clone();
         let mut tasks = JoinSet::new();
-        if instances.iter().all(|instance| instance.agent_port.is_none()) {
-            shared.publish(Outlook::fixed(&config.document.shards[0]));
-        } else {
-            let lines = Arc::new(Lines::default());
-            for instance in &instances {
-                tasks.spawn(follow_one(Arc::clone(&shared), instance.clone(), Arc::clone(&lines)));
+        for shard in &shards {
+            let known = shared.shard(&shard.name);
+            if shard.instances.iter().all(|instance| instance.agent_port.is_none()) {
+                shared.publish(&known, Outlook::fixed(shard));
+                continue;
+            }
+            let followed = Arc::new(Followed { shard: shard.clone(), known, lines: Mutex::default() });
+            for instance in &shard.instances {
+                tasks.spawn(follow_one(Arc::clone(&shared), Arc::clone(&followed), instance.clone()));
             }
         }
-        while shared.config.load().document.shards[0].instances == instances {
+        while shared.config.load().document.shards == shards {
             if news.changed().await.is_err() {
                 return;
             }
@@ -52,32 +61,38 @@ pub async fn follow(shared: Arc<Shared>) {
     }
 }
 
-async fn follow_one(shared: Arc<Shared>, instance: Instance, lines: Arc<Lines>) {
+async fn follow_one(shared: Arc<Shared>, followed: Arc<Followed>, instance: Instance) {
     let Some(port) = instance.agent_port else { return };
     loop {
         let config = shared.config.load_full();
-        let error = match read_lines(&shared, &config, &instance, port, &lines).await {
+        let error = match read_lines(&shared, &config, &followed, &instance, port).await {
             Ok(()) => Error::Closed,
             Err(error) => error,
         };
         tracing::debug!(instance = instance.name, %error, "the topology stream ended; it is dialled again");
-        tell(&shared, &lines, &instance, None);
+        tell(&shared, &followed, &instance, None);
         tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// Take a line, or that there is none any more, and publish what follows.
-fn tell(shared: &Shared, lines: &Lines, instance: &Instance, line: Option<Line>) {
-    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+fn tell(shared: &Shared, followed: &Followed, instance: &Instance, line: Option<Line>) {
+    let mut lines = followed.lines.lock().unwrap_or_else(PoisonError::into_inner);
     match line {
         Some(line) => lines.insert(instance.name.clone(), line),
         None => lines.remove(&instance.name),
     };
-    let known = shared.outlook();
-    shared.publish(conclude(&lines, &known));
+    let known = followed.known.outlook();
+    shared.publish(&followed.known, conclude(&lines, &known));
 }
 
-async fn read_lines(shared: &Shared, config: &Config, instance: &Instance, port: u16, lines: &Lines) -> Result<()> {
+async fn read_lines(
+    shared: &Shared,
+    config: &Config,
+    followed: &Followed,
+    instance: &Instance,
+    port: u16,
+) -> Result<()> {
     let address = &instance.address;
     let mut stream = timeout(DIAL, dial::tls(config, address, port)).await.map_err(|_| Error::Closed)??;
     let host = if address.contains(':') { format!("[{address}]") } else { address.clone() };
@@ -90,8 +105,8 @@ async fn read_lines(shared: &Shared, config: &Config, instance: &Instance, port:
         decoder.take(buffer.data(), &mut body)?;
         buffer.clear();
         while let Some(end) = body.iter().position(|&byte| byte == b'\n') {
-            let line = Line::read(&body[..end], &config.document.cluster.uid, &config.document.shards[0])?;
-            tell(shared, lines, instance, Some(line));
+            let line = Line::read(&body[..end], &config.document.cluster.uid, &followed.shard)?;
+            tell(shared, followed, instance, Some(line));
             body.drain(..=end);
         }
         if decoder.is_ended() || body.len() > MAX_LINE {

@@ -2,4 +2,5 @@
 
 pub mod chunks;
 pub mod follow;
+pub mod known;
 pub mod lines;

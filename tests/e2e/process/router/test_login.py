@@ -107,7 +107,8 @@ def test_what_monitoring_sees(router: Front, server: Server) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{router.admin}/metrics", timeout=60) as answer:
         page = answer.read().decode()
     assert page.endswith("# EOF\n")
-    assert 'covet_router_pool_servers{database="shop",user="app",role="primary"}' in page
+    assert 'covet_router_pool_servers{database="shop",user="app",shard="s0",role="primary"}' in page
+    assert 'covet_router_writable{shard="s0"} 1' in page
     done = run(router, "psql", "-Atc", "SHOW COVET SHARDS")
     assert f"s0|s0-a|127.0.0.1:{server.port}|primary|0" == done.stdout.strip()
     assert not [word for word in (PASSWORD, "SCRAM-SHA-256$") if word in router.log() + page]

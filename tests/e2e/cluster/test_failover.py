@@ -205,6 +205,43 @@ def test_a_node_that_is_gone_for_good_costs_no_human(shop: Shop, place: Target) 
     assert lost["node"] != moved["node"]
 
 
+@pytest.mark.long
+def test_the_primarys_node_is_gone_for_good_under_writers(
+    shop: Shop, place: Target, record_property: Callable[[str, object], None]
+) -> None:
+    """Another writes within seconds, the lost instance is cloned on another node, no acknowledged write is missing."""
+    owner = place.devcluster_name()
+    if owner is None:
+        pytest.skip("only a devcluster gives up a node")
+    first = shard(shop)["primary"]
+    node = next(entry["node"] for entry in shard(shop)["instances"] if entry["name"] == first)
+    before = {member["instance"]: member["member"] for member in shard(shop)["members"]}
+
+    def lose() -> None:
+        began = time.monotonic()
+        target.devcluster("node", "kill", node, "--name", owner)
+        try:
+            shop.covet.kubectl("delete", "node", node, "--wait=false")
+
+            def whole() -> bool:
+                found = {member["instance"]: member.get("member") for member in shard(shop)["members"]}
+                return found[first] not in {None, before[first]} and shop.is_ready()
+
+            shops.until(whole, 420, lambda: str(shard(shop)))
+            record_property("whole", round(time.monotonic() - began, 1))
+        finally:
+            target.devcluster("node", "start", node, "--name", owner)
+
+    told = write_during(shop, owner, lose)
+    record_property("silence", round(told.silence, 2))
+    record_property("acknowledged", told.acknowledged)
+    assert () == told.problems
+    assert told.silence < SWITCHOVER_SECONDS
+    moved = next(entry for entry in shard(shop)["instances"] if entry["name"] == first)
+    assert node != moved["node"]
+    assert "InstanceReplaced" in shop.warnings()
+
+
 def test_a_drain_hands_over_first_and_takes_one_instance_at_a_time(shop: Shop) -> None:
     """The primary's node is drained: SIGTERM, a switchover; a second node waits until the first instance is back."""
     first = shard(shop)["primary"]

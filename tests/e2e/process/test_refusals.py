@@ -46,11 +46,16 @@ def system_id(pgdata: Path) -> str:
 
 
 def made_since(path: Path, moment: float) -> bool:
-    """Tell whether a file was made after a moment of the wall clock; what an earlier round left does not count."""
+    """Tell whether a file was written after a moment of the wall clock.
+
+    What an earlier round left does not count, nor a file that was made and holds nothing yet: a kill that comes then
+    leaves no trace of what was about to be.
+    """
     try:
-        return path.stat().st_mtime > moment
+        found = path.stat()
     except FileNotFoundError:
         return False
+    return found.st_mtime > moment and found.st_size > 0
 
 
 async def interrupted(shard: Shard, agent: Agent, order: Callable[[], object], reached: Callable[[], bool]) -> None:

@@ -1,6 +1,7 @@
 """A cluster in this process: a real adapter, an API server, and agents behind real mTLS."""
 
 import collections
+import contextlib
 import datetime as dt
 import json
 from collections.abc import AsyncIterator
@@ -112,6 +113,13 @@ class Bench:
                 last = str(error)
             await self.kubelet.sync()
         raise AssertionError(f"not settled: {last}")
+
+    async def rounds(self, count: int) -> None:
+        """Do rounds, with pods running and Secrets arriving beside them, whether or not they fail."""
+        for _ in range(count):
+            with contextlib.suppress(ActionError, CovetError):
+                await self.reconciler.once()
+            await self.kubelet.sync()
 
     async def born(self, **spec: Any) -> None:
         """Declare the cluster and have it settled, as a new operator process finds it.

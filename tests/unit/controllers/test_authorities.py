@@ -7,7 +7,6 @@ import pytest
 from cryptography import x509
 
 from covet.controllers import authorities as controllers
-from covet.controllers.act import ActionError
 from covet.core import events, names
 from covet.core.errors import CovetError
 from covet.kube import resources
@@ -53,17 +52,12 @@ async def born(bench: Bench) -> None:
 
 
 async def rounds(bench: Bench, count: int, *, die: bool = False) -> None:
-    """Do rounds with Secrets arriving beside them, every two of them by a new process if wanted."""
+    """Do rounds, every two of them by a new process if wanted."""
     for index in range(count):
         if die and index % 2 == 0:
             await bench.reconciler.close()
             bench.restart()
-        try:
-            await bench.reconciler.once()
-        except (ActionError, CovetError):
-            continue
-        finally:
-            await bench.kubelet.sync()
+        await bench.rounds(1)
 
 
 def phase(bench: Bench) -> str:

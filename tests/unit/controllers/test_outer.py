@@ -5,9 +5,7 @@ from typing import Any
 
 from cryptography import x509
 
-from covet.controllers.act import ActionError
 from covet.core import events
-from covet.core.errors import CovetError
 from covet.kube import resources
 from covet.manifests import secrets
 from covet.planner.authorities import ORDERED_NOTICE
@@ -60,17 +58,6 @@ def signers(bench: Bench) -> set[tuple[str, ...]]:
     return {tuple(one.issuer.rfc4514_string() for one in chain) for chain in chains}
 
 
-async def rounds(bench: Bench, count: int) -> None:
-    """Do rounds with Secrets arriving beside them."""
-    for _ in range(count):
-        try:
-            await bench.reconciler.once()
-        except (ActionError, CovetError):
-            continue
-        finally:
-            await bench.kubelet.sync()
-
-
 async def signed(bench: Bench) -> None:
     """Have a settled cluster whose authority a company signed."""
     await bench.born()
@@ -103,7 +90,7 @@ async def test_instances_show_how_the_clusters_authority_leads_to_the_companys(b
 async def test_a_cluster_is_born_before_its_secret_is_there(bench: Bench) -> None:
     """cert-manager may be later: it says what it waits for, serves, and is whole once the Secret is there."""
     bench.declare(**ASKED)
-    await rounds(bench, 12)
+    await bench.rounds(12)
     ready = bench.condition("Ready")
     assert ("False", events.AUTHORITY_SECRET_MISSING) == (ready["status"], ready["reason"])
     assert "spec.certificates.authoritySecret: clients: there is no such Secret" in ready["message"]
@@ -119,7 +106,7 @@ async def test_what_is_wrong_with_the_secret_is_told_and_nothing_is_taken_back(b
     before = shown(bench)
     put(bench, ISSUING, tls_key=outers.key_pem(ROOT.key))
     bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-ro")
-    await rounds(bench, 3)
+    await bench.rounds(3)
     stalled = bench.condition("Stalled")
     assert events.AUTHORITY_SECRET_UNUSABLE == stalled["reason"]
     assert "spec.certificates.authoritySecret: clients: tls.key does not belong to tls.crt" in stalled["message"]
@@ -128,7 +115,7 @@ async def test_what_is_wrong_with_the_secret_is_told_and_nothing_is_taken_back(b
     assert (before, "True") == (shown(bench), bench.condition("Available")["status"])
     assert bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0-ro") is not None
     bench.server.delete(resources.SECRET, NAMESPACE, "clients")
-    await rounds(bench, 2)
+    await bench.rounds(2)
     assert (before, events.AUTHORITY_SECRET_MISSING) == (shown(bench), bench.condition("Ready")["reason"])
     put(bench, ISSUING)
     await bench.settle()
@@ -141,7 +128,7 @@ async def test_a_certificate_that_is_lost_meanwhile_is_made_without_the_company(
     before = shown(bench)
     bench.server.delete(resources.SECRET, NAMESPACE, "clients")
     bench.server.delete(resources.SECRET, NAMESPACE, "shop-s0-b-tls")
-    await rounds(bench, 2)
+    await bench.rounds(2)
     assert 1 == shown(bench)["shop-s0-b"].count("BEGIN")
     assert [before[one] for one in INSTANCES if one != "shop-s0-b"] == [
         shown(bench)[one] for one in INSTANCES if one != "shop-s0-b"
@@ -166,7 +153,7 @@ async def test_another_root_is_taken_up_when_clients_had_time_to_read_it(bench: 
     bench.declare(**ASKED)
     await bench.settle()
     put(bench, outers.root(NOW, "Next Root"))
-    await rounds(bench, 2)
+    await bench.rounds(2)
     assert ({("CN=Example Root",)}, "True") == (signers(bench), bench.condition("Ready")["status"])
     bench.ahead = 30 * DAY + dt.timedelta(minutes=1)
     await bench.settle()
@@ -191,10 +178,10 @@ async def test_another_authority_of_the_cluster_is_signed_before_anybody_shows_i
     """The company's clients find the way up from the former one and from the present one alike."""
     await signed(bench)
     order(bench)
-    await rounds(bench, 4)
+    await bench.rounds(4)
     bench.server.delete(resources.SECRET, NAMESPACE, "clients")
     bench.ahead = ORDERED_NOTICE + dt.timedelta(seconds=20)
-    await rounds(bench, 4)
+    await bench.rounds(4)
     authority = bench.status()["authority"]
     assert "Announced" == authority["phase"]
     assert authority["message"].endswith("It waits for Secret clients (spec.certificates.authoritySecret).")
@@ -202,13 +189,13 @@ async def test_another_authority_of_the_cluster_is_signed_before_anybody_shows_i
     for _ in range(12):
         if "former.crt" in held(bench, "shop-ca"):
             break
-        await rounds(bench, 1)
+        await bench.rounds(1)
     before = shown(bench)
     bench.server.delete(resources.SECRET, NAMESPACE, "clients")
-    await rounds(bench, 3)
+    await bench.rounds(3)
     assert (before, "Signing") == (shown(bench), bench.status()["authority"]["phase"])
     put(bench, ISSUING)
-    await rounds(bench, 8)
+    await bench.rounds(8)
     assert "Steady" == bench.status()["authority"]["phase"]
     assert {("CN=Example Databases", "CN=Example Root")} == signers(bench)
     own = x509.load_pem_x509_certificate(held(bench, "shop-ca")["tls.crt"].encode())
@@ -221,7 +208,7 @@ async def test_an_authority_that_nobody_renews_is_told(bench: Bench) -> None:
     await bench.born()
     put(bench, ROOT.below("Example Databases", NOW - 10 * DAY, life=11 * DAY))
     bench.declare(**ASKED)
-    await rounds(bench, 4)
+    await bench.rounds(4)
     ready = bench.condition("Ready")
     assert events.AUTHORITY_SECRET_EXPIRING == ready["reason"]
     assert f"CN=Example Databases ends on {NOW + DAY:%Y-%m-%d %H:%M} UTC" in ready["message"]
@@ -245,7 +232,7 @@ async def test_the_clusters_own_authority_is_no_company(bench: Bench) -> None:
     """Named by mistake: refused by the name of the field."""
     await bench.born()
     bench.declare(certificates={"authoritySecret": "shop-ca"})
-    await rounds(bench, 1)
+    await bench.rounds(1)
     stalled = bench.condition("Stalled")
     assert "SpecInvalid" == stalled["reason"]
     assert "spec.certificates.authoritySecret: shop-ca: is the cluster's own authority" in stalled["message"]
@@ -255,7 +242,7 @@ async def test_a_secret_that_may_not_be_read_is_told(bench: Bench) -> None:
     """Somebody took the right away: the sentence says so, and the cluster goes on."""
     await signed(bench)
     bench.server.denied.add(("get", "secrets"))
-    await rounds(bench, 2)
+    await bench.rounds(2)
     ready = bench.condition("Ready")
     assert events.AUTHORITY_SECRET_UNUSABLE == ready["reason"]
     assert "the operator may not read it" in ready["message"]

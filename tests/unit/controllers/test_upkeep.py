@@ -4,10 +4,9 @@ import datetime as dt
 
 import pytest
 
-from covet.controllers.act import ActionError
 from covet.controllers.setbacks import PATIENCE, Setbacks
 from covet.core.agentapi import MemberState
-from covet.core.errors import ConflictError, CovetError, RefusedError
+from covet.core.errors import ConflictError, RefusedError
 from covet.kube import resources
 from covet.planner import actions as act
 from covet.planner.authorityactions import AnnounceAuthority
@@ -16,17 +15,6 @@ from tests.unit.controllers.conftest import NAMESPACE, Bench
 
 ROTATE = {"rotate": "one"}
 REPLACE = {"replace-authority": ""}
-
-
-async def rounds(bench: Bench, count: int) -> None:
-    """Do rounds, with pods running beside them."""
-    for _ in range(count):
-        try:
-            await bench.reconciler.once()
-        except (ActionError, CovetError):
-            continue
-        finally:
-            await bench.kubelet.sync()
 
 
 def states(bench: Bench) -> dict[str, MemberState]:
@@ -56,9 +44,9 @@ async def test_a_shard_is_healed_while_kubernetes_forbids_to_write_secrets(
     await bench.born()
     bench.server.denied.add(("patch", "secrets"))
     order(bench, orders)
-    await rounds(bench, 3)
+    await bench.rounds(3)
     bench.kubelet.agents["shop-s0-c"].lose_volume()
-    await rounds(bench, 12)
+    await bench.rounds(12)
     assert [MemberState.LEADER, MemberState.FOLLOWER, MemberState.FOLLOWER] == [*states(bench).values()]
     assert 1 == bench.actions["Clone", "Done"]
     said = bench.condition("Ready")["message"]
@@ -67,7 +55,7 @@ async def test_a_shard_is_healed_while_kubernetes_forbids_to_write_secrets(
     assert moment is not None
     assert not moment.settled, "it is tried again sooner than a settled cluster is looked at"
     bench.server.denied.clear()
-    await rounds(bench, 6)
+    await bench.rounds(6)
     assert "fails: " not in bench.condition("Ready")["message"]
     assert {"PasswordRotated" if kind == "StageLogin" else "AuthorityAnnounced" for kind in fails} <= {
         *bench.events("Normal")
@@ -80,18 +68,18 @@ async def test_a_shard_that_takes_no_login_holds_up_nothing_but_the_rotation(ben
     stubborn = bench.kubelet.agents["shop-s1-a"]
     stubborn.refused.add("login")
     bench.annotate(**ROTATE)
-    await rounds(bench, 4)
+    await bench.rounds(4)
     assert "app" == login(bench)
     assert bench.actions["PutLogin", "ServerFailed"] >= 1
     for name in ("shop-s0-b", "shop-s1-c"):
         bench.kubelet.agents[name].lose_volume()
     bench.server.delete(resources.SERVICE, NAMESPACE, "shop-s0-ro")
-    await rounds(bench, 12)
+    await bench.rounds(12)
     assert 2 == list(states(bench).values()).count(MemberState.LEADER)
     assert 4 == list(states(bench).values()).count(MemberState.FOLLOWER)
     assert bench.server.get(resources.SERVICE, NAMESPACE, "shop-s0-ro") is not None
     stubborn.refused.clear()
-    await rounds(bench, 4)
+    await bench.rounds(4)
     assert "app_a" == login(bench)
 
 
@@ -102,7 +90,7 @@ async def test_a_shard_that_cannot_be_healed_holds_up_no_rotation(bench: Bench) 
     broken.lose_volume()
     broken.refused.add("clone")
     bench.annotate(**ROTATE)
-    await rounds(bench, 8)
+    await bench.rounds(8)
     assert 0 == bench.actions["Clone", "Done"]
     assert bench.actions["Clone", "ServerFailed"] >= 1
     assert "app_a" == login(bench)

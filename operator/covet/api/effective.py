@@ -61,6 +61,13 @@ class EffectiveShards(model.Model):
     count: int
     instances: int
     weights: dict[str, int]
+    placement: dict[str, pods.Placement] | None = None
+    """Absent where no shard is bound to a zone, and in a record that was written before there was this field."""
+
+    def zone(self, shard: str) -> str | None:
+        """Return the zone that a shard is bound to, None for any."""
+        bound = (self.placement or {}).get(shard)
+        return None if bound is None else bound.zone
 
     def weight(self, shard: str) -> int:
         """Return the weight of a shard by its name."""
@@ -169,6 +176,7 @@ def effective(wanted: spec.ClusterSpec, defaults_version: int = NEWEST) -> Effec
             count=wanted.shards.count,
             instances=wanted.shards.instances or defaults.instances,
             weights=wanted.shards.weights or {},
+            placement=wanted.shards.placement or None,
         ),
         durability=wanted.durability or defaults.durability,
         storage=EffectiveStorage(size=wanted.storage.size, class_name=wanted.storage.class_name),

@@ -69,6 +69,13 @@ class Toleration(model.Model):
     """How long a NoExecute taint is tolerated, in seconds; without it for ever."""
 
 
+class Placement(model.Model):
+    """Where the pods of one shard run."""
+
+    zone: Annotated[str, pydantic.Field(pattern=LABEL_VALUE, min_length=1, max_length=63)]
+    """Value of the node label topology.kubernetes.io/zone: no pod of the shard runs on a node without it."""
+
+
 class Scheduling(model.Model):
     """Which nodes the pods may run on. Those of a shard, and the routers, spread over nodes by themselves."""
 

@@ -49,6 +49,7 @@ def problems(wanted: spec.ClusterSpec, name: str, versions: Collection[str] | No
         *_storage(wanted.storage),
         *_resources("spec", wanted.resources or pods.Resources()),
         *_scheduling("spec", wanted.scheduling or pods.Scheduling()),
+        *_placement(wanted.shards, wanted.scheduling or pods.Scheduling()),
         *_router(wanted.router or routing.Router()),
         *_database(wanted.database or spec.Database()),
         *_certificates(wanted.certificates or spec.Certificates(), name),
@@ -79,13 +80,14 @@ def _shards(shards: spec.Shards) -> Iterator[Problem]:
     if shards.instances is not None and shards.instances not in spec.INSTANCES:
         yield Problem("spec.shards.instances", str(shards.instances), spec.INSTANCES_REASON)
     known = {names.shard(index) for index in range(shards.count)}
-    for shard in shards.weights or {}:
-        if shard not in known:
-            yield Problem(
-                f"spec.shards.weights.{shard}",
-                "",
-                f"there is no such shard: the names are s0 to s{shards.count - 1}",
-            )
+    for field, named in (("weights", shards.weights), ("placement", shards.placement)):
+        for shard in named or {}:
+            if shard not in known:
+                yield Problem(
+                    f"spec.shards.{field}.{shard}",
+                    "",
+                    f"there is no such shard: the names are s0 to s{shards.count - 1}",
+                )
 
 
 def _storage(storage: spec.Storage) -> Iterator[Problem]:
@@ -114,6 +116,22 @@ def _scheduling(root: str, scheduling: pods.Scheduling) -> Iterator[Problem]:
         yield Problem(f"{root}.scheduling.topologyKey", scheduling.topology_key, "is not a label key")
     for index, toleration in enumerate(scheduling.tolerations or ()):
         yield from _toleration(f"{root}.scheduling.tolerations[{index}]", toleration)
+
+
+def _placement(shards: spec.Shards, scheduling: pods.Scheduling) -> Iterator[Problem]:
+    """A zone of its own for a shard leaves nothing to say about zones for all of them."""
+    for shard, bound in (shards.placement or {}).items():
+        field = f"spec.shards.placement.{shard}.zone"
+        if names.ZONE in (scheduling.node_selector or {}):
+            why = f"spec.scheduling.nodeSelector binds every shard by {names.ZONE}; take one out"
+            yield Problem(field, bound.zone, why)
+        if scheduling.topology_key == names.ZONE:
+            yield Problem(
+                field,
+                bound.zone,
+                "spec.scheduling.topologyKey spreads the instances of every shard over zones, and one zone would let"
+                " them share a node; take one of the two fields out",
+            )
 
 
 def _toleration(field: str, toleration: pods.Toleration) -> Iterator[Problem]:

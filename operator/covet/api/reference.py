@@ -82,6 +82,8 @@ def _fields(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, An
         yield from _fields(part, f"{path}.{name}")
         if "items" in part:
             yield from _fields(part["items"], f"{path}.{name}[]")
+        if "additionalProperties" in part:
+            yield from _fields(part["additionalProperties"], f"{path}.{name}{{}}")
 
 
 def _spec_row(path: str, node: dict[str, Any], required: bool, filled: dict[str, Any]) -> str:

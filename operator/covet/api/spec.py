@@ -117,6 +117,11 @@ class Shards(model.Model):
                 " || int(k.substring(1)) < self.count)",
                 "weights name a shard that is not there: shards are counted from s0, so the last of count 2 is s1",
             ),
+            model.rule(
+                f"!has(self.placement) || self.placement.all(k, !k.matches('{SHARD_NAME}')"
+                " || int(k.substring(1)) < self.count)",
+                "placement names a shard that is not there: shards are counted from s0, so the last of count 2 is s1",
+            ),
         ),
     )
 
@@ -146,6 +151,20 @@ class Shards(model.Model):
     ] = None
     """Share of the keys per shard name, e.g. `{s1: 2}`. A shard that is not named weighs 1. Fixed at birth: a
     change waits in status.pendingChanges."""
+    placement: Annotated[
+        dict[str, pods.Placement] | None,
+        pydantic.Field(
+            max_length=MAX_SHARDS,
+            json_schema_extra=model.rules(
+                model.rule(
+                    f"self.all(k, size(k) <= 4 && k.matches('{SHARD_NAME}'))",
+                    "placement is given by shard name: s0, s1, s2 and so on",
+                ),
+            ),
+        ),
+    ] = None
+    """Zone per shard name, e.g. `{s0: {zone: eu-west-1a}}`: all instances of the shard run in it. A shard that is not
+    named runs in any zone. It may be changed where volumes can be used in the other zone too."""
 
 
 class Storage(model.Model):

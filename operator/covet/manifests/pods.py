@@ -49,7 +49,7 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
     return {
         "metadata": {
             "labels": metadata.labels(cluster, shard, instance),
-            "annotations": {names.ANNOTATION_ASKED: asked(wanted)},
+            "annotations": {names.ANNOTATION_ASKED: asked(wanted, shard)},
         },
         "spec": {
             "serviceAccountName": names.service_account(cluster.name, shard),
@@ -59,7 +59,7 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
             "terminationGracePeriodSeconds": STOP_SECONDS,
             "imagePullSecrets": [{"name": secret} for secret in image.pull_secrets],
             "securityContext": security(),
-            "nodeSelector": dict(wanted.scheduling.node_selector),
+            "nodeSelector": {**wanted.scheduling.node_selector, **_zone(wanted, shard)},
             "tolerations": [
                 toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
                 for toleration in wanted.scheduling.tolerations
@@ -79,13 +79,21 @@ def template(cluster: ClusterRef, shard: str, instance: str, wanted: EffectiveSp
     }
 
 
-def asked(wanted: EffectiveSpec) -> str:
-    """Return a digest of what a user asks of the pods themselves: an upgrade of Covet leaves it as it is.
+def asked(wanted: EffectiveSpec, shard: str) -> str:
+    """Return a digest of what a user asks of the pods of a shard: an upgrade of Covet leaves it as it is.
 
     Another digest means a restart, so a field that comes later counts only where it is set.
     """
     wishes = [part.model_dump(mode="json", by_alias=True) for part in (wanted.resources, wanted.scheduling)]
+    if zone := _zone(wanted, shard):
+        wishes.append(zone)
     return hashlib.sha256(json.dumps(wishes, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _zone(wanted: EffectiveSpec, shard: str) -> dict[str, str]:
+    """Return the node label by which a shard is bound to its zone, nothing for a shard of any zone."""
+    zone = wanted.shards.zone(shard)
+    return {} if zone is None else {names.ZONE: zone}
 
 
 def _spread(cluster: ClusterRef, shard: str, topology_key: str) -> Manifest:

@@ -74,6 +74,11 @@ FATES: Final[Mapping[str, Fate]] = {
         "StatefulSet", "ConfigMap", "Secret", "PersistentVolumeClaim",
     ),
     "shards.weights": _live(_RESHAPE, "ConfigMap"),
+    "shards.placement": _restart(
+        "The pods of the shards whose zone changes are made anew in it, replicas first. A volume that is bound to"
+        " another zone keeps the first of them waiting, with the scheduler's words, and the shard serves without it:"
+        " put the old value back."
+    ),
     "durability": _live("How many replicas have to flush a commit changes in one confirmed step.", "ConfigMap"),
     "storage.size": _live(
         "Volumes grow under running servers; entry `VolumesGrowing` until the last file system has the size. A"

@@ -34,10 +34,10 @@ def in_force(wanted: EffectiveSpec, born: EffectiveSpec, seen: Volumes = NO_VOLU
 
 
 def _shards(wanted: EffectiveShards, born: EffectiveShards) -> EffectiveShards:
-    """Return number and weights in force, in the user's words where they say the same, and the wanted instances."""
+    """Return number and weights in force, in the user's words where they say the same, and all else as wanted."""
     if (wanted.count, _uneven(wanted.weights)) == (born.count, _uneven(born.weights)):
         return wanted
-    return born.model_copy(update={"instances": wanted.instances})
+    return born.model_copy(update={"instances": wanted.instances, "placement": wanted.placement})
 
 
 def of_shards(wanted: EffectiveSpec, born: EffectiveSpec) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from tests.unit.manifests import outers
 
 BEFORE: dict[str, Any] = {
     "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "4MB"}},
-    "shards": {"count": 2, "instances": 3, "weights": {"s0": 1}},
+    "shards": {"count": 2, "instances": 3, "weights": {"s0": 1}, "placement": {"s0": {"zone": "z1"}}},
     "durability": "Quorum",
     "storage": {"size": "10Gi", "className": "slow"},
     "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
@@ -75,6 +75,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "shards.count": (3, PENDING),
     "shards.instances": (5, f"{AGENTS}+{OBJECTS}"),
     "shards.weights": ({"s0": 2}, PENDING),
+    "shards.placement": ({"s0": {"zone": "z1"}, "s1": {"zone": "z2"}}, OBJECTS),
     "durability": ("Async", AGENTS),
     "storage.size": ("20Gi", OBJECTS),
     "storage.className": ("fast", PENDING),

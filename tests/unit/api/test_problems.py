@@ -15,6 +15,8 @@ SPEC: dict[str, Any] = {
     "storage": {"size": "10Gi"},
 }
 
+BOUND = {"count": 2, "placement": {"s1": {"zone": "z"}}}
+
 
 def found(name: str = "shop", versions: tuple[str, ...] | None = ("15",), **fields: Any) -> list[str]:
     """Return the sentences about a spec with these fields set."""
@@ -23,8 +25,9 @@ def found(name: str = "shop", versions: tuple[str, ...] | None = ("15",), **fiel
 
 
 def test_a_sound_spec_has_no_problem() -> None:
-    """Nothing is held against the shortest cluster."""
+    """Nothing is held against the shortest cluster, nor against a shard with a zone of its own."""
     assert [] == found()
+    assert [] == found(shards=BOUND)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,24 @@ def test_a_sound_spec_has_no_problem() -> None:
         (
             {"shards": {"count": 2, "weights": {"s2": 3}}},
             "spec.shards.weights.s2: there is no such shard: the names are s0 to s1",
+        ),
+        (
+            {"shards": {"count": 2, "placement": {"s2": {"zone": "z"}}}},
+            "spec.shards.placement.s2: there is no such shard: the names are s0 to s1",
+        ),
+        (
+            {"shards": BOUND, "scheduling": {"nodeSelector": {"topology.kubernetes.io/zone": "y"}}},
+            (
+                "spec.shards.placement.s1.zone: z: spec.scheduling.nodeSelector binds every shard by"
+                " topology.kubernetes.io/zone; take one out"
+            ),
+        ),
+        (
+            {"shards": BOUND, "scheduling": {"topologyKey": "topology.kubernetes.io/zone"}},
+            (
+                "spec.shards.placement.s1.zone: z: spec.scheduling.topologyKey spreads the instances of every shard"
+                " over zones, and one zone would let them share a node; take one of the two fields out"
+            ),
         ),
         ({"storage": {"size": "1Mi"}}, "spec.storage.size: 1Mi: must be at least 256Mi"),
         (

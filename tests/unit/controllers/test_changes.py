@@ -20,7 +20,7 @@ from tools import changes as page
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BEFORE: dict[str, Any] = {
     "engine": {"name": "PostgreSQL", "version": "15", "parameters": {"work_mem": "4MB"}},
-    "shards": {"count": 1, "instances": 1, "weights": {"s0": 1}},
+    "shards": {"count": 1, "instances": 1, "weights": {"s0": 1}, "placement": {"s0": {"zone": "z1"}}},
     "durability": "Quorum",
     "storage": {"size": "1Gi", "className": "fast"},
     "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
@@ -60,6 +60,7 @@ OTHERS: dict[str, Any] = {
     "shards.count": 2,
     "shards.instances": 3,
     "shards.weights": {"s0": 2},
+    "shards.placement": {"s0": {"zone": "z2"}},
     "durability": "Async",
     "storage.size": "2Gi",
     "storage.className": "slow",
@@ -69,7 +70,7 @@ OTHERS: dict[str, Any] = {
     "resources.limits.memory": "3Gi",
     "scheduling.nodeSelector": {"disk": "ssd"},
     "scheduling.tolerations": [{"key": "c", "operator": "Exists"}],
-    "scheduling.topologyKey": "topology.kubernetes.io/zone",
+    "scheduling.topologyKey": "topology.kubernetes.io/rack",
     "router.replicas": 3,
     "router.pool.mode": "Session",
     "router.pool.min": 1,
@@ -105,6 +106,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "spec.engine.version": ({"engine": {"name": "PostgreSQL", "version": "99"}}, "EngineVersionUnknown"),
     "spec.shards.instances": ({"shards": {"count": 1, "instances": 2}}, "SpecInvalid"),
     "spec.shards.weights": ({"shards": {"count": 1, "instances": 1, "weights": {"s7": 2}}}, "SpecInvalid"),
+    "spec.shards.placement.s7": (
+        {"shards": {"count": 1, "instances": 1, "placement": {"s7": {"zone": "z1"}}}},
+        "SpecInvalid",
+    ),
     "spec.storage.size": ({"storage": {"size": "1Mi"}}, "SpecInvalid"),
     "spec.resources.requests.cpu": (
         {"resources": {"requests": {"cpu": "4"}, "limits": {"cpu": "2"}}},

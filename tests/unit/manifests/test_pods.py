@@ -210,6 +210,29 @@ def test_pods_that_run_somewhere_ask_for_the_same(fields: dict[str, Any], digest
     assert digest == pod(**fields)["metadata"]["annotations"][names.ANNOTATION_ASKED]
 
 
+BOUND = {
+    "shards": {"count": 2, "placement": {"s0": {"zone": "eu-west-1a"}}},
+    "scheduling": {"nodeSelector": {"disk": "ssd"}},
+}
+
+
+def test_a_shard_is_bound_to_its_zone_and_no_other_shard_is() -> None:
+    """The data of some customers stays in a zone; the other shards run where there is room."""
+    bound, free = (
+        pods.template(samples.CLUSTER, shard, f"shop-{shard}-a", samples.wanted(**BOUND), samples.IMAGE)
+        for shard in ("s0", "s1")
+    )
+    assert {"disk": "ssd", "topology.kubernetes.io/zone": "eu-west-1a"} == bound["spec"]["nodeSelector"]
+    assert {"disk": "ssd"} == free["spec"]["nodeSelector"]
+
+
+def test_a_zone_restarts_the_shard_that_gets_it() -> None:
+    """The pods of the other shards ask for what they asked for before."""
+    alone = {"scheduling": BOUND["scheduling"]}
+    assert pods.asked(samples.wanted(**alone), "s0") != pods.asked(samples.wanted(**BOUND), "s0")
+    assert pods.asked(samples.wanted(**alone), "s1") == pods.asked(samples.wanted(**BOUND), "s1")
+
+
 @pytest.mark.parametrize(
     ("fields", "differs"),
     [

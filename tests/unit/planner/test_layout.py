@@ -2,6 +2,7 @@
 
 import pytest
 
+from covet.api import pods
 from covet.api.effective import EffectiveSpec
 from covet.planner import layout
 from covet.planner.facts import VolumeFacts, Volumes
@@ -35,6 +36,17 @@ def test_a_weight_that_a_shard_has_anyway_is_no_change() -> None:
     assert () == layout.of_shards(weighing(s0=1), weighing())
     assert () == layout.of_shards(weighing(s1=3), weighing(s0=1, s1=3))
     assert {"s0": 1} == layout.in_force(weighing(s0=1), weighing()).shards.weights
+
+
+def test_a_zone_is_in_force_while_another_change_of_the_shards_waits() -> None:
+    """Where the pods of a shard run has nothing to do with which keys are in it."""
+    bound = {"s0": pods.Placement(zone="z")}
+    made = weighing(s0=2)
+    wanted = made.model_copy(update={"shards": made.shards.model_copy(update={"placement": bound})})
+    assert (bound, {}) == (
+        layout.in_force(wanted, weighing()).shards.placement,
+        layout.in_force(wanted, weighing()).shards.weights,
+    )
 
 
 def test_another_weight_is_not_in_force_before_the_record_says_so() -> None:

@@ -78,6 +78,9 @@ pub enum Error {
     /// The session holds state that transaction pooling cannot keep.
     #[error("{0} needs a session of its own, and limits.held is Refuse; set pool.mode to Session")]
     Held(&'static str),
+    /// A setting that would let commits be acknowledged before they are safe, or hide that they are not.
+    #[error("the router refuses {0}: a commit could be acknowledged before it is safe; leave the setting as it is")]
+    Unsafe(String),
     /// The router stops.
     #[error("the router is shutting down; connect again")]
     Draining,
@@ -103,7 +106,7 @@ impl Error {
             Self::NoServer(_) | Self::ServerLogin { .. } => "08001",
             Self::ServerRefused { code, .. } => code,
             Self::Unknown(_) => "08007",
-            Self::Held(_) => "0A000",
+            Self::Held(_) | Self::Unsafe(_) => "0A000",
             Self::Draining => "57P01",
         }
     }

@@ -19,6 +19,10 @@ use crate::wire::{frame, messages};
 /// Longest message of a server before it is ready.
 const LONGEST: usize = 64 << 10;
 
+/// Settings that nobody's ALTER ROLE or ALTER DATABASE lowers for what comes through here, and RESET brings back.
+const SAFE: [[&str; 2]; 3] =
+    [["synchronous_commit", "on"], ["client_min_messages", "notice"], ["standard_conforming_strings", "on"]];
+
 /// What a server says about itself at login.
 pub struct Greeted {
     /// The connection, ready for a query.
@@ -126,9 +130,11 @@ pub async fn log_in(config: &Config, target: &Target, user: &User, database: &st
     let mut out = Vec::new();
     messages::sized(&mut out, |out| {
         out.extend((3_u32 << 16).to_be_bytes());
-        for word in ["user", &user.name, "database", database, "application_name", "covet-router", ""] {
+        for word in ["user", &user.name, "database", database, "application_name", "covet-router"] {
             messages::text(out, word);
         }
+        SAFE.iter().flatten().for_each(|word| messages::text(out, word));
+        messages::text(out, "");
     });
     login.send(&out).await?;
     login.authenticate(user).await?;

@@ -28,7 +28,8 @@ impl Session {
             let Some(frame) = frame::peek(&self.from_server.data()[run..])? else { break };
             let whole = self.from_server.len() - run >= frame.len;
             let read = matches!(frame.kind, b'Z' | b'C' | b'S' | b'A') && frame.len <= LONGEST_STATUS;
-            if read && !whole {
+            let swaps = frame.kind == b'E' && self.replies.fails();
+            if (read || swaps) && !whole {
                 break;
             }
             if read {
@@ -43,6 +44,7 @@ impl Session {
             if hidden {
                 self.from_server.pass(run, &mut self.output);
                 self.from_server.advance(frame.len);
+                self.output.put(&taken.instead.unwrap_or_default());
                 run = 0;
             } else {
                 let there = self.from_server.len() - run;
@@ -93,7 +95,7 @@ impl Session {
                 self.natures.extend(nature);
                 self.settle();
             }
-            Expect::Sync => self.settle(),
+            Expect::Sync | Expect::Failing { .. } => self.settle(),
             Expect::OwnSync => {
                 self.held_up = false;
                 // The client has yet to send the Sync that ends what failed.

@@ -22,6 +22,14 @@ pub enum Need {
     End,
 }
 
+/// What no server can parse: it ends a transaction as any error does.
+pub(super) const FAILS: &str = "refused by covet-router";
+
+/// The words of an error for the client.
+fn refusal(error: &Error) -> Box<[u8]> {
+    messages::error_response(Severity::Error, error.sqlstate(), &error.to_string()).into()
+}
+
 impl Session {
     /// Take up what the client sent.
     pub(super) fn take_client(&mut self) -> Result<Need> {
@@ -144,12 +152,12 @@ impl Session {
         let sql = self.input.data().get(HEADER..frame.len - 1).unwrap_or_default();
         let nature = nature::of_bytes(sql);
         if let Some(refusal) = self.admit(nature.as_deref()) {
-            // The refusal waits for its turn, and a Sync of the router's own brings the ReadyForQuery.
+            // The server fails too, and an open transaction with it; its words are swapped for the refusal.
             self.input.advance(frame.len);
-            self.replies.push(Expect::Refused(refusal));
-            self.replies.push(Expect::Sync);
-            self.to_server.put(messages::SYNC);
-            self.say_own();
+            let mut out = Vec::new();
+            messages::message(&mut out, b'Q', |out| messages::text(out, FAILS));
+            self.to_server.put(&out);
+            self.replies.push(Expect::Failing { error: refusal, simple: true });
             return;
         }
         if let Some(server) = &mut self.server {
@@ -190,12 +198,14 @@ impl Session {
     /// Look at what a text does to the session: note a commit, keep the server if need be, or give a refusal.
     pub(super) fn admit(&mut self, nature: Option<&Nature>) -> Option<Box<[u8]>> {
         let nature = nature?;
+        if let Some(setting) = &nature.refused {
+            return Some(refusal(&Error::Unsafe(setting.clone())));
+        }
         self.committing |= nature.commits;
         let held = nature.hold.or((nature.partial && !self.pending.is_empty()).then_some("a savepoint with settings"));
         let held = held.filter(|_| self.pinned.is_none() && !self.keeps_server)?;
         if self.worker.shared.config.load().document.limits.held == Held::Refuse {
-            let error = Error::Held(held);
-            return Some(messages::error_response(Severity::Error, error.sqlstate(), &error.to_string()).into());
+            return Some(refusal(&Error::Held(held)));
         }
         self.worker.shared.metrics.pinned.fetch_add(1, Ordering::Relaxed);
         self.pinned = Some(held);
@@ -205,13 +215,9 @@ impl Session {
     /// Answers of the router's own whose turn it is.
     pub(super) fn say_own(&mut self) {
         let mut own = Vec::new();
-        let dropped = self.replies.own(&mut own);
+        self.replies.own(&mut own);
         if !own.is_empty() {
             self.output.put(&own);
-        }
-        self.failed |= !dropped.is_empty();
-        for expect in dropped {
-            self.undo(expect);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::error::{Error, Result};
 use crate::pool::server::Prepared;
 use crate::session::client::Session;
+use crate::session::exchange::FAILS;
 use crate::session::replies::Expect;
 use crate::session::statements::Statement;
 use crate::wire::frame::Frame;
@@ -68,7 +69,13 @@ impl Session {
         if let Some(refusal) = self.admit(nature.as_deref()) {
             self.muted = true;
             self.unsynced = true;
-            self.expect(Expect::Refused(refusal));
+            if let Some(server) = &mut self.server {
+                server.unnamed = 0;
+            }
+            let mut out = Vec::new();
+            names::put_parse(&mut out, b"", format!("{FAILS}\0\0\0").as_bytes());
+            self.to_server.put(&out);
+            self.expect(Expect::Failing { error: refusal, simple: false });
             return Ok(true);
         }
         let named = self.ensure(&statement);

@@ -20,7 +20,8 @@ use crate::error::{Error, Result};
 use crate::net::stream::Stream;
 use crate::pool::Key;
 use crate::session::client::Session;
-use crate::session::settings::Settings;
+use crate::session::guard;
+use crate::session::settings::{self, Settings};
 use crate::wire::buffer::Buffer;
 use crate::wire::startup::{self, Startup};
 use crate::wire::{frame, messages};
@@ -210,6 +211,9 @@ async fn open(
         .ok_or_else(|| many(format!("database {database}"), known.clients))?;
     let shard = config.document.shards[0].name.clone();
     let pool = worker.pool(Key { user: name.to_owned(), database: database.to_owned(), shard, replica });
+    if let Some(setting) = settings::asked(&parameters).iter().find_map(|(name, value)| guard::refuses(name, value)) {
+        return Err(Error::Unsafe(setting));
+    }
     let settings = Rc::new(Settings::of_startup(&parameters));
     let welcome = pool.welcome(&user, &settings).await?;
     let registered = cancel::register(&worker.shared)?;

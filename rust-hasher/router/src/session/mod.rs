@@ -5,6 +5,7 @@ mod answers;
 pub mod client;
 pub mod exchange;
 pub mod extended;
+pub mod guard;
 pub mod login;
 pub mod nature;
 pub mod replies;

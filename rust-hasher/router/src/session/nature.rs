@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use crate::session::guard::{self, Around, Guard};
 use crate::session::settings::Change;
 use crate::sql::lexer::{Lexer, Token, TokenKind};
 
@@ -13,6 +14,8 @@ use crate::sql::lexer::{Lexer, Token, TokenKind};
 pub struct Nature {
     /// Settings that it changes, if it succeeds.
     pub changes: Vec<Change>,
+    /// A setting that the router refuses.
+    pub refused: Option<String>,
     /// State that stays behind in the server's session.
     pub hold: Option<&'static str>,
     /// It ends a transaction for good.
@@ -36,9 +39,16 @@ pub fn of_bytes(sql: &[u8]) -> Option<Rc<Nature>> {
 }
 
 fn of(sql: &str) -> Nature {
-    let mut reader = Reader { lexer: Lexer::new(sql, true), sql, words: Words::default(), nature: Nature::default() };
+    let mut reader = Reader {
+        lexer: Lexer::new(sql, true),
+        sql,
+        words: Words::default(),
+        guard: Guard::default(),
+        nature: Nature::default(),
+    };
     if reader.run().is_none() {
         reader.nature.hold = Some("a statement that the router cannot read");
+        reader.nature.refused = reader.nature.refused.or_else(|| guard::unreadable(sql));
     }
     let mut nature = reader.nature;
     if nature.transaction && !nature.changes.is_empty() {
@@ -63,6 +73,7 @@ struct Reader<'a> {
     lexer: Lexer<'a>,
     sql: &'a str,
     words: Words<'a>,
+    guard: Guard,
     nature: Nature,
 }
 
@@ -100,6 +111,10 @@ impl<'a> Reader<'a> {
             *place = text;
         }
         words.count += 1;
+        let around = Around { sql: self.sql, first: words.first[0], last: words.last };
+        let found = self.guard.token(token, text, &around);
+        self.nature.refused = self.nature.refused.take().or(found);
+        let words = &mut self.words;
         match token.kind {
             TokenKind::Word | TokenKind::Quoted => self.word(text),
             TokenKind::Symbol(b'(') => words.depth += 1,
@@ -143,6 +158,7 @@ impl<'a> Reader<'a> {
 
     /// The end of a statement.
     fn end(&mut self) {
+        self.guard.end();
         let words = std::mem::take(&mut self.words);
         let [first, second, third, fourth] = words.first;
         let nature = &mut self.nature;

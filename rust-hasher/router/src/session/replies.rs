@@ -44,8 +44,13 @@ pub enum Expect {
     OwnSync,
     /// A simple query or a function call.
     Query(Option<Rc<Nature>>),
-    /// A refusal by the router, as an `ErrorResponse`.
-    Refused(Box<[u8]>),
+    /// What no server can parse, sent in place of what the router refuses.
+    Failing {
+        /// The `ErrorResponse` that the client gets.
+        error: Box<[u8]>,
+        /// Sent as a simple query.
+        simple: bool,
+    },
 }
 
 /// What an answer means.
@@ -53,6 +58,8 @@ pub enum Expect {
 pub struct Taken {
     /// The client does not see it.
     pub hidden: bool,
+    /// The client sees this in its place.
+    pub instead: Option<Box<[u8]>>,
     /// What it completes.
     pub done: Option<Expect>,
     /// What will not be answered any more, because of an error.
@@ -87,7 +94,7 @@ impl Replies {
                     return None;
                 }
             }
-            Expect::Query(_) => {}
+            Expect::Query(_) | Expect::Failing { simple: true, .. } => {}
             other if self.skipping => return Some(other),
             other => {
                 self.queue.push_back(other);
@@ -101,36 +108,38 @@ impl Replies {
     /// The next answer is the router's own.
     #[must_use]
     pub fn has_own(&self) -> bool {
-        matches!(self.queue.front(), Some(Expect::Known(_) | Expect::Forgotten | Expect::Refused(_)))
+        matches!(self.queue.front(), Some(Expect::Known(_) | Expect::Forgotten))
     }
 
-    /// Append to `out` the router's own answers whose turn it is; gives what a refusal made unanswerable, and something in any case.
-    pub fn own(&mut self, out: &mut Vec<u8>) -> Vec<Expect> {
+    /// The answer to what must fail is next.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        matches!(self.queue.front(), Some(Expect::Failing { .. }))
+    }
+
+    /// Append to `out` the router's own answers whose turn it is.
+    pub fn own(&mut self, out: &mut Vec<u8>) {
         while let Some(head) = self.queue.front() {
             match head {
                 Expect::Known(_) => out.extend(PARSE_COMPLETE),
                 Expect::Forgotten => out.extend(CLOSE_COMPLETE),
-                Expect::Refused(error) => {
-                    out.extend(error);
-                    self.queue.pop_front();
-                    let mut dropped = self.fail();
-                    dropped.push(Expect::Forgotten);
-                    return dropped;
-                }
                 _ => break,
             }
             self.queue.pop_front();
         }
-        Vec::new()
     }
 
     /// The server answered with a message of this letter.
     pub fn take(&mut self, kind: u8) -> Taken {
         let done = match (kind, self.queue.front()) {
             (b'E', head) => {
-                let simple = matches!(head, None | Some(Expect::Query(_)));
+                let simple = matches!(head, None | Some(Expect::Query(_) | Expect::Failing { simple: true, .. }));
+                let instead = match self.queue.front_mut() {
+                    Some(Expect::Failing { error, .. }) => Some(std::mem::take(error)),
+                    _ => None,
+                };
                 let dropped = if simple { Vec::new() } else { self.fail() };
-                return Taken { dropped, ..Taken::default() };
+                return Taken { hidden: instead.is_some(), instead, dropped, ..Taken::default() };
             }
             (b'Z', _) => return self.ready(),
             (b'G' | b'W', head) => {
@@ -147,7 +156,7 @@ impl Replies {
         };
         self.end_copy();
         let hidden = matches!(done, Some(Expect::Parse { hidden: true, .. } | Expect::Evicted));
-        Taken { hidden, done, dropped: Vec::new() }
+        Taken { hidden, done, ..Taken::default() }
     }
 
     /// An error: the server passes over everything up to the next Sync.
@@ -162,7 +171,10 @@ impl Replies {
         let mut taken = Taken::default();
         self.copying = false;
         while let Some(expect) = self.queue.pop_front() {
-            if matches!(expect, Expect::Sync | Expect::OwnSync | Expect::Query(_)) {
+            if matches!(
+                expect,
+                Expect::Sync | Expect::OwnSync | Expect::Query(_) | Expect::Failing { simple: true, .. }
+            ) {
                 taken.hidden = matches!(expect, Expect::OwnSync);
                 taken.done = Some(expect);
                 break;

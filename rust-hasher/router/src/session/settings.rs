@@ -29,13 +29,8 @@ impl Settings {
     #[must_use]
     pub fn of_startup(parameters: &[(String, String)]) -> Self {
         let mut made = Self::default();
-        for (name, value) in parameters {
-            match name.as_str() {
-                "user" | "database" | "replication" => {}
-                "options" => options(value).into_iter().for_each(|(name, value)| made.set_text(&name, &value)),
-                name if name.starts_with("_pq_.") => {}
-                name => made.set_text(name, value),
-            }
+        for (name, value) in asked(parameters) {
+            made.set_text(&name, &value);
         }
         made
     }
@@ -88,6 +83,21 @@ impl Settings {
         }
         sql
     }
+}
+
+/// Names and values of the settings in a startup packet.
+#[must_use]
+pub fn asked(parameters: &[(String, String)]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, value) in parameters {
+        match name.as_str() {
+            "user" | "database" | "replication" => {}
+            "options" => found.extend(options(value)),
+            name if name.starts_with("_pq_.") => {}
+            name => found.push((name.to_owned(), value.clone())),
+        }
+    }
+    found
 }
 
 /// `-c name=value` and `--name=value` of the startup parameter `options`.

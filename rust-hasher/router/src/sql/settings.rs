@@ -30,14 +30,26 @@ fn text_of(ordinal: usize, values: &Values<'_>) -> String {
     strings::text_of(values.text, *literal).map_or_else(|_| written(), std::borrow::Cow::into_owned)
 }
 
-fn is_allowed(name: &str, wanted: &str) -> bool {
+/// A setting that the promise of an acknowledged commit rests on keeps it with this value, in lower case; others do with any.
+pub(crate) fn is_safe(name: &str, wanted: &str) -> bool {
     match name {
         // How text is read.
         "standard_conforming_strings" => matches!(wanted, "on" | "true" | "yes" | "1" | "default"),
-        "client_encoding" => matches!(wanted, "utf8" | "utf-8" | "unicode" | "default"),
         // A commit is acknowledged once it is safe, and a warning that it is not is seen.
         "synchronous_commit" => matches!(wanted, "on" | "true" | "yes" | "1" | "remote_apply" | "default"),
-        "client_min_messages" => !matches!(wanted, "error" | "fatal" | "panic" | ""),
+        "client_min_messages" => {
+            matches!(wanted, "log" | "info" | "notice" | "warning" | "default") || wanted.starts_with("debug")
+        }
+        _ => true,
+    }
+}
+
+fn is_allowed(name: &str, wanted: &str) -> bool {
+    if !is_safe(name, wanted) {
+        return false;
+    }
+    match name {
+        "client_encoding" => matches!(wanted, "utf8" | "utf-8" | "unicode" | "default"),
         // Who may do what, and what triggers and constraints see.
         "session_authorization" | "session_replication_role" => false,
         _ => true,

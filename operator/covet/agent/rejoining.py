@@ -332,15 +332,17 @@ def _save(inst: Instance, own: Position, answer: JoinAnswer, begin: int) -> Mark
     durable.make_folder(folder / "pg_wal")
     first = begin // timelines.SEGMENT_BYTES * timelines.SEGMENT_BYTES
     end = own.lsn + timelines.SEGMENT_BYTES  # a checkpoint may have been added
-    wanted = [name for name in timelines.segments(pgdata) if first <= timelines.begin(name) < end]
+    there = [name for name in timelines.segments(pgdata) if first <= timelines.begin(name) < end]
+    # Of a segment with many forks in it one file is read: the others would only fill the volume.
+    wanted = [*timelines.newest(there, own.term)]
     wanted += [path.name for path in (pgdata / "pg_wal").glob("*.history")]
     for name in wanted:
         _copy(pgdata / "pg_wal" / name, folder / "pg_wal" / name)
     _copy(pgdata / "global" / "pg_control", folder / "pg_control")
     durable.sync_folder(folder / "pg_wal")
     durable.sync_folder(folder)
-    there = Position(answer.timeline, answer.flushed or 0)
-    shared = lineage.common_end(own, timelines.read(pgdata, own.term), there, answer.history)
+    leads = Position(answer.timeline, answer.flushed or 0)
+    shared = lineage.common_end(own, timelines.read(pgdata, own.term), leads, answer.history)
     mark = Mark(answer.timeline, own, shared)
     _write_mark(inst, mark)
     return mark

@@ -80,6 +80,32 @@ def segments(pgdata: Path) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in (pgdata / "pg_wal").iterdir() if _SEGMENT.fullmatch(path.name)))
 
 
+def newest(names: Sequence[str], timeline: int, kept: int = 2) -> tuple[str, ...]:
+    """Return those segments that a reader of the line up to ``timeline`` looks into. Pure.
+
+    A reader takes a segment from the newest timeline that begins in it; files of older ones, as many as there were
+    forks in the segment, are never opened. One more than that is kept, and those above the line.
+
+    Args:
+        names: of segments.
+        timeline: last of the line.
+        kept: files of each segment, of its newest timelines.
+    """
+    found: dict[str, list[str]] = {}
+    for name in sorted(names, reverse=True):
+        found.setdefault(name[8:], []).append(name)
+    return tuple(
+        sorted(
+            name
+            for files in found.values()
+            for name in (
+                *(file for file in files if int(file[:8], 16) > timeline),
+                *[file for file in files if int(file[:8], 16) <= timeline][:kept],
+            )
+        )
+    )
+
+
 def begin(segment: str) -> int:
     """Return where a segment begins, in bytes."""
     return (int(segment[8:16], 16) << 32) + int(segment[16:], 16) * SEGMENT_BYTES

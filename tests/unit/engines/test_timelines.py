@@ -56,3 +56,29 @@ def test_a_segment_says_where_it_begins() -> None:
     """Its name holds the timeline, 4 GiB steps and 16 MiB steps."""
     assert 0x1_0300_0000 == timelines.begin("000000050000000100000003")
     assert "1/3000000" == timelines.text_of(0x1_0300_0000)
+
+
+def test_of_a_segment_with_many_forks_the_newest_files_are_kept() -> None:
+    """Twenty-seven reigns within one segment are as many files of 16 MiB, of which a reader opens one."""
+    names = [f"{timeline:08X}0000000000000004" for timeline in range(1, 29)]
+    names += ["000000010000000000000003", "0000001B0000000000000005"]
+    assert timelines.newest(names, 27) == (
+        "000000010000000000000003",
+        "0000001A0000000000000004",
+        "0000001B0000000000000004",
+        "0000001B0000000000000005",
+        "0000001C0000000000000004",
+    )
+
+
+@given(st.sets(st.tuples(st.integers(1, 40), st.integers(0, 3)), max_size=40), st.integers(1, 40))
+def test_no_segment_of_the_line_is_missing_from_what_is_kept(files: set[tuple[int, int]], timeline: int) -> None:
+    """The newest file of each segment is there, and never more than was asked for."""
+    names = [f"{tli:08X}{number:016X}" for tli, number in files]
+    kept = timelines.newest(names, timeline)
+    for number in {number for tli, number in files if tli <= timeline}:
+        newest = max(tli for tli, other in files if other == number and tli <= timeline)
+        assert f"{newest:08X}{number:016X}" in kept
+        below = [name for name in kept if int(name[8:], 16) == number and int(name[:8], 16) <= timeline]
+        assert len(below) <= 2
+    assert {*kept} <= {*names}

@@ -25,4 +25,4 @@ pub use error::Error;
 pub use group::{Group, HashGroup, IntOwners, Strategy};
 pub use hash::{Hash, Hashes, LAST_SLOT, PG1_SEED, SLOTS, slot_of_position};
 pub use key::{Key, KeyType, OwnedKey};
-pub use map::{Map, Shard, Table};
+pub use map::{DEFAULT_GROUP, Map, Shard, Table};

@@ -84,7 +84,7 @@ fn cluster(setup: Setup) -> Result<Cluster, Box<dyn Error>> {
         columns: row.columns.into_iter().map(column).collect(),
     };
     let relations = setup.relations.into_iter().map(relation).collect();
-    let catalog = Catalog::new(relations, setup.functions.into_iter().collect(), &map, true);
+    let catalog = Catalog::new(relations, setup.functions.into_iter().collect(), map.tables(), true);
     Ok(Cluster { map, catalog, search_path: setup.search_path, templates: Templates::new(1000, 1 << 20) })
 }
 

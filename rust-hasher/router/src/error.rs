@@ -51,6 +51,12 @@ pub enum Error {
     /// No server that could serve the statement.
     #[error("no server takes this statement: {0}")]
     NoServer(String),
+    /// The tables of the shards are not known.
+    #[error("the catalog of the shards could not be read: {0}")]
+    NoCatalog(String),
+    /// Several shards, and a statement for one of them.
+    #[error("this router does not route statements over several shards yet; it answers SHOW COVET alone")]
+    Unrouted,
     /// A server refused the router's login, or did not prove that it is the one.
     #[error("server {server}: {why}")]
     ServerLogin {
@@ -103,10 +109,10 @@ impl Error {
             Self::NoDatabase(_) => "3D000",
             Self::TooMany(_) | Self::PoolWait(_) => "53300",
             Self::LoginSlow => "08004",
-            Self::NoServer(_) | Self::ServerLogin { .. } => "08001",
+            Self::NoServer(_) | Self::NoCatalog(_) | Self::ServerLogin { .. } => "08001",
             Self::ServerRefused { code, .. } => code,
             Self::Unknown(_) => "08007",
-            Self::Held(_) | Self::Unsafe(_) => "0A000",
+            Self::Held(_) | Self::Unsafe(_) | Self::Unrouted => "0A000",
             Self::Draining => "57P01",
         }
     }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod net;
 pub mod pool;
+pub mod schema;
 pub mod session;
 pub mod shared;
 pub mod sql;

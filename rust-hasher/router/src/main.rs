@@ -9,6 +9,7 @@ use std::thread;
 use covet_router::admin::http;
 use covet_router::config::{load, watch};
 use covet_router::error::{Error, Result};
+use covet_router::schema;
 use covet_router::shared::Shared;
 use covet_router::topology::follow;
 use covet_router::worker;
@@ -76,6 +77,7 @@ async fn control(path: PathBuf, shared: Arc<Shared>) -> Result<()> {
     }
     tokio::spawn(watch::watch(path, Arc::clone(&shared), hangup));
     tokio::spawn(follow::follow(Arc::clone(&shared)));
+    tokio::spawn(schema::follow::follow(Arc::clone(&shared)));
     tracing::info!(address = %listen.address, port = listen.primary, workers = shared.workers, "the router takes clients");
     let mut draining = shared.draining.subscribe();
     tokio::select! {

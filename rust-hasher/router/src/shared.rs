@@ -11,6 +11,7 @@ use crate::admin::metrics::Metrics;
 use crate::cancel::Cancels;
 use crate::config::load::Config;
 use crate::pool::Key;
+use crate::schema::catalogs::Catalogs;
 use crate::topology::known::Known;
 use crate::topology::lines::Outlook;
 
@@ -29,6 +30,8 @@ pub struct Shared {
     pub config: ArcSwap<Config>,
     /// Counts.
     pub metrics: Metrics,
+    /// Catalogs of the databases.
+    pub catalogs: Catalogs,
     /// Rings when the configuration or the outlook of a shard changed.
     pub news: watch::Sender<()>,
     /// True once the router was told to stop.
@@ -51,6 +54,7 @@ impl Shared {
         Self {
             config: ArcSwap::from_pointee(config),
             metrics: Metrics::default(),
+            catalogs: Catalogs::default(),
             news: watch::Sender::new(()),
             draining: watch::Sender::new(false),
             cancels: Cancels::default(),

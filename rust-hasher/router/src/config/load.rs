@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use covet_ring::Map;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::auth::users::{User, Users};
 use crate::auth::verifier::{Key, Verifier, hmac};
-use crate::config::{Document, Need, UserEntry, VERSION};
+use crate::config::{Document, Need, UserEntry, VERSION, sharding};
 use crate::error::{Error, Result};
 use crate::net::tls;
 
@@ -16,6 +17,8 @@ use crate::net::tls;
 pub struct Config {
     /// The document itself.
     pub document: Document,
+    /// Which shard owns a key; None where there is one shard and no map.
+    pub map: Option<Arc<Map>>,
     /// Its users.
     pub users: Arc<Users>,
     /// For clients; None without a certificate.
@@ -46,7 +49,8 @@ pub fn load(path: &Path) -> Result<Config> {
     };
     let users = document.users.iter().map(user).collect::<Result<Vec<_>>>()?;
     let users = Arc::new(Users::new(users, secret(tls.key.as_deref())?));
-    Ok(Config { document, users, accept, dial })
+    let map = sharding::map(&document)?.map(Arc::new);
+    Ok(Config { document, map, users, accept, dial })
 }
 
 /// The files that a document names, so that a change of one is seen.
@@ -54,7 +58,7 @@ pub fn load(path: &Path) -> Result<Config> {
 pub fn files(document: &Document) -> Vec<&Path> {
     let tls = &document.tls;
     let verifiers = document.users.iter().filter_map(|user| user.verifier_file.as_deref());
-    [&tls.certificate, &tls.key, &tls.authority]
+    [&tls.certificate, &tls.key, &tls.authority, &document.map]
         .into_iter()
         .filter_map(|path| path.as_deref())
         .chain(verifiers)
@@ -81,15 +85,22 @@ pub fn parse(text: &str) -> Result<Document> {
     if tls.servers == Need::Required && tls.authority.is_none() {
         return refuse("tls.servers", "needs tls.authority; or say Off");
     }
-    let [shard] = document.shards.as_slice() else {
-        return refuse("shards", "has to name exactly one: this router does not route by key yet");
-    };
-    if shard.instances.is_empty() {
-        return refuse("shards[0].instances", "is empty; name at least one");
+    if document.shards.is_empty() {
+        return refuse("shards", "is empty; name at least one");
     }
-    if tls.servers == Need::Off && shard.instances.iter().any(|instance| instance.agent_port.is_some()) {
-        return refuse("shards[0].instances", "name agents, which need tls.servers: Required");
+    for (number, shard) in document.shards.iter().enumerate() {
+        let place = format!("shards[{number}].instances");
+        if shard.instances.is_empty() {
+            return refuse(&place, "is empty; name at least one");
+        }
+        if tls.servers == Need::Off && shard.instances.iter().any(|instance| instance.agent_port.is_some()) {
+            return refuse(&place, "name agents, which need tls.servers: Required");
+        }
+        if document.shards[..number].iter().any(|known| known.name == shard.name) {
+            return refuse(&format!("shards[{number}].name"), "is there twice");
+        }
     }
+    sharding::check(&document)?;
     if pool.max == 0 || pool.min > pool.max {
         return refuse("pool", "needs max >= 1 and min <= max");
     }
@@ -154,6 +165,28 @@ mod tests {
     }
 
     #[test]
+    fn several_shards_need_a_map_and_names_of_their_own() {
+        let (mut changed, s1) =
+            (sample(), json!({"name": "s1", "instances": [{"name": "b", "address": "::1", "port": 1}]}));
+        changed["shards"].as_array_mut().unwrap().push(s1.clone());
+        assert!(parse(&changed.to_string()).unwrap_err().to_string().contains("needs map"));
+        changed["map"] = "/map.json".into();
+        assert_eq!(2, parse(&changed.to_string()).unwrap().shards.len());
+        for (tables, words) in [
+            (json!({"a": {}}), "sharding.tables.a: needs either"),
+            (json!({"a": {"key": "k", "reference": true}}), "sharding.tables.a: needs either"),
+            (json!({"a": {"key": "k"}, "public.a": {"reference": true}}), "twice"),
+        ] {
+            changed["sharding"] = json!({"tables": tables});
+            let error = parse(&changed.to_string()).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        changed["sharding"] = json!({});
+        changed["shards"].as_array_mut().unwrap().push(s1);
+        assert!(parse(&changed.to_string()).unwrap_err().to_string().contains("shards[2].name"));
+    }
+
+    #[test]
     fn what_cannot_be_used_is_named() {
         let refused = [
             ("/version", json!(2), "version"),
@@ -165,6 +198,7 @@ mod tests {
             ("/pool", json!({"max": 0}), "pool"),
             ("/pool", json!({"mox": 1}), "mox"),
             ("/limits", json!({"statements": 0}), "limits"),
+            ("/sharding", json!({"key": "tenant_id"}), "needs map"),
         ];
         for (place, value, word) in refused {
             let mut changed = sample();

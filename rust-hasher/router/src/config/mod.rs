@@ -4,12 +4,15 @@
 //! whole, with the reason in the log and in the metrics; what was in force stays so.
 
 pub mod load;
+pub mod sharding;
 pub mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::config::sharding::Sharding;
 
 /// Format of the document.
 pub const VERSION: u32 = 1;
@@ -40,8 +43,12 @@ pub struct Document {
     /// What clients may take.
     #[serde(default)]
     pub limits: Limits,
-    /// The shards, at present exactly one.
+    /// The shards: one, or with a map all of its own.
     pub shards: Vec<Shard>,
+    /// File with the map's document.
+    pub map: Option<PathBuf>,
+    /// Tables beside those of the map.
+    pub sharding: Option<Sharding>,
 }
 
 /// The cluster's names.

@@ -42,6 +42,13 @@ fn reload(path: &Path, shared: &Shared) {
     match load::load(path) {
         Ok(mut config) => {
             let former = shared.config.load();
+            if let (Some(own), Some(offered)) = (&former.map, &config.map)
+                && let Err(error) = offered.check_successor_of(own)
+            {
+                shared.metrics.config_valid.store(0, Ordering::Relaxed);
+                tracing::error!(%error, "the new map is refused; the former configuration stays in force");
+                return;
+            }
             let (old, new) = (&former.document, &config.document);
             if (&old.listen, old.workers) != (&new.listen, new.workers) {
                 tracing::warn!("listen and workers were changed; they come into force with a restart");

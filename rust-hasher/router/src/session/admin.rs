@@ -1,8 +1,9 @@
-//! `SHOW COVET POOLS | CLIENTS | SHARDS`: what the router knows, as the result of a simple query outside of a transaction.
+//! `SHOW COVET POOLS | CLIENTS | SHARDS | CATALOG`: what the router knows, as the result of a simple query outside of a transaction.
 
 use std::sync::atomic::Ordering;
 
 use crate::shared::Shared;
+use crate::sql::catalog::Place;
 use crate::wire::messages::{self, Severity};
 
 /// The whole answer to such a statement; None for any other one.
@@ -22,8 +23,13 @@ pub fn answer(sql: &[u8], shared: &Shared) -> Option<Vec<u8>> {
         (Some("pools"), None) => pools(&mut out, shared),
         (Some("clients"), None) => clients(&mut out, shared),
         (Some("shards"), None) => shards(&mut out, shared),
+        (Some("catalog"), None) => catalog(&mut out, shared),
         _ => {
-            out = messages::error_response(Severity::Error, "42601", "SHOW COVET knows POOLS, CLIENTS and SHARDS");
+            out = messages::error_response(
+                Severity::Error,
+                "42601",
+                "SHOW COVET knows POOLS, CLIENTS, SHARDS and CATALOG",
+            );
             messages::ready(&mut out, b'I');
         }
     }
@@ -92,4 +98,31 @@ fn shards(out: &mut Vec<u8>, shared: &Shared) {
         }
     }
     messages::table(out, &["shard", "instance", "address", "state", "term"], &rows);
+}
+
+/// A row for every table, and for every fault of a database or of a table that has no other row.
+fn catalog(out: &mut Vec<u8>, shared: &Shared) {
+    let mut rows = Vec::new();
+    for entry in shared.catalogs.all() {
+        let database = &entry.database;
+        let mut row = |version: &str, table: &str, place: &str, key: &str, fault: &str| {
+            rows.push([database, version, table, place, key, fault].map(str::to_owned).to_vec());
+        };
+        if let Some(why) = entry.failed() {
+            row("", "", "", "", &why);
+        }
+        let Some(known) = entry.current() else { continue };
+        let version = known.version.to_string();
+        for table in known.catalog.tables() {
+            match &table.place {
+                Ok(Place::Sharded(key)) => row(&version, &table.full_name(), "sharded", &key.name, ""),
+                Ok(Place::Reference) => row(&version, &table.full_name(), "reference", "", ""),
+                Err(why) => row(&version, &table.full_name(), "refused", "", &why.to_string()),
+            }
+        }
+        for fault in &known.faults {
+            row(&version, fault.table.as_deref().unwrap_or(""), "fault", "", &fault.to_string());
+        }
+    }
+    messages::table(out, &["database", "version", "table", "place", "key", "message"], &rows);
 }

@@ -67,6 +67,9 @@ impl Session {
                     continue;
                 }
                 if frame.kind != b'Q' || !self.admin(frame) {
+                    if self.worker.shared.config.load().document.shards.len() > 1 {
+                        return Err(Error::Unrouted);
+                    }
                     return Ok(Need::Server);
                 }
                 continue;

@@ -216,6 +216,9 @@ async fn open(
     }
     let settings = Rc::new(Settings::of_startup(&parameters));
     let welcome = pool.welcome(&user, &settings).await?;
+    if config.map.is_some() {
+        worker.shared.catalogs.entry(database).entered(name);
+    }
     let registered = cancel::register(&worker.shared)?;
     let mut out = Vec::new();
     for (name, value) in welcome.iter() {

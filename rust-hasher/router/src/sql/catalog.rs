@@ -1,8 +1,8 @@
 //! The tables of the cluster: what the shards' catalogs and the map say of them, as data.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use covet_ring::{KeyType, Map, Table as Placement};
+use covet_ring::{KeyType, Table as Placement};
 
 use super::ast::TableName;
 use super::refusal::{Feature, Refusal};
@@ -71,16 +71,21 @@ pub enum Resolved<'a> {
 }
 
 impl Catalog {
-    /// The catalog of relations that every shard has, with the places that the map gives them.
+    /// The catalog of relations that every shard has, with the places that map and configuration give them.
     ///
-    /// A table of the map is `name`, in schema public, or `schema.name`. `functions` are the names of all
+    /// A placed table is `name`, in schema public, or `schema.name`. `functions` are the names of all
     /// functions outside of `pg_catalog`: they are never taken for built-in ones. `utf8` says that the databases
     /// are encoded so; text is no key otherwise.
     #[must_use]
-    pub fn new(relations: Vec<RelationRow>, functions: BTreeSet<String>, map: &Map, utf8: bool) -> Self {
+    pub fn new(
+        relations: Vec<RelationRow>,
+        functions: BTreeSet<String>,
+        placements: &BTreeMap<String, Placement>,
+        utf8: bool,
+    ) -> Self {
         let mut tables = HashMap::with_capacity(relations.len());
         for row in relations {
-            let place = place(&row, map, utf8);
+            let place = place(&row, placements, utf8);
             tables.insert((row.schema.clone(), row.name.clone()), Table { row, place });
         }
         Self { tables, functions }
@@ -114,25 +119,19 @@ impl Catalog {
         self.functions.contains(name)
     }
 
-    /// In what another shard's relations differ from these, one sentence each; columns by order, name and type.
-    #[must_use]
-    pub fn differences(&self, other: &[RelationRow]) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut seen = BTreeSet::new();
-        for row in other {
-            seen.insert((row.schema.as_str(), row.name.as_str()));
-            match self.tables.get(&(row.schema.clone(), row.name.clone())) {
-                None => found.push(format!("{}.{} exists only there", row.schema, row.name)),
-                Some(own) if own.row != *row => {
-                    found.push(format!("{}.{} has other columns, defaults or rules", row.schema, row.name));
-                }
-                Some(_) => {}
-            }
+    /// Refuse statements on a relation, for a reason that its rows do not show.
+    pub fn refuse(&mut self, schema: &str, name: &str, why: &str) {
+        if let Some(table) = self.tables.get_mut(&(schema.to_owned(), name.to_owned())) {
+            table.place = Err(Refusal::new(Feature::BrokenTable, why));
         }
-        let missing = self.tables.keys().filter(|(schema, name)| !seen.contains(&(schema.as_str(), name.as_str())));
-        found.extend(missing.map(|(schema, name)| format!("{schema}.{name} is missing there")));
-        found.sort_unstable();
-        found
+    }
+
+    /// All relations, in the order of their names.
+    #[must_use]
+    pub fn tables(&self) -> Vec<&Table> {
+        let mut tables: Vec<_> = self.tables.values().collect();
+        tables.sort_unstable_by_key(|table| (&table.row.schema, &table.row.name));
+        tables
     }
 }
 
@@ -168,7 +167,7 @@ impl std::fmt::Display for TableName {
     }
 }
 
-fn place(row: &RelationRow, map: &Map, utf8: bool) -> Result<Place, Refusal> {
+fn place(row: &RelationRow, placements: &BTreeMap<String, Placement>, utf8: bool) -> Result<Place, Refusal> {
     let full = format!("{}.{}", row.schema, row.name);
     let broken = |why: &str| Refusal::new(Feature::BrokenTable, format!("{full} {why}"));
     if !matches!(row.kind, 'r' | 'p') {
@@ -177,8 +176,8 @@ fn place(row: &RelationRow, map: &Map, utf8: bool) -> Result<Place, Refusal> {
     if row.rules {
         return Err(broken("has rules, which rewrite statements"));
     }
-    let short = if row.schema == "public" { map.tables().get(&row.name) } else { None };
-    let (group, key) = match map.tables().get(&full).or(short) {
+    let short = if row.schema == "public" { placements.get(&row.name) } else { None };
+    let (group, key) = match placements.get(&full).or(short) {
         None => return Err(Refusal::new(Feature::UnplacedTable, full)),
         Some(Placement::Reference) => return Ok(Place::Reference),
         Some(Placement::Sharded { group, key }) => (group, key),

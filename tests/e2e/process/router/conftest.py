@@ -13,6 +13,7 @@ from tests.e2e.process.authority import Authority
 from tests.e2e.process.router import front
 from tests.e2e.process.router.front import Front, Server
 from tests.e2e.process.router.sessions import connect
+from tests.e2e.process.router.trio import Trio
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +64,22 @@ async def session(router: Front) -> AsyncIterator["asyncpg.Connection[asyncpg.Re
     made = await connect(router)
     yield made
     await made.close(timeout=front.LIMIT)
+
+
+@pytest.fixture(scope="session")
+def three_servers(program: pathlib.Path, authority: Authority) -> Iterator[Trio]:
+    """Three shards that all tests share."""
+    made = pathlib.Path(tempfile.mkdtemp(prefix="covet-router-trio-"))
+    made.chmod(0o755)
+    running = Trio(program, made, authority)
+    running.start()
+    yield running
+    running.stop()
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def trio(three_servers: Trio) -> Trio:
+    """Three shards without a table."""
+    three_servers.clear()
+    return three_servers

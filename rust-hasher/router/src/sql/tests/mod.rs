@@ -28,7 +28,7 @@ impl Cluster {
         let map = Map::seal(&setup["map"].to_string()).unwrap();
         let relations = setup["relations"].as_array().unwrap().iter().map(relation).collect();
         let functions = strings(&setup["functions"]).into_iter().collect();
-        let catalog = Catalog::new(relations, functions, &map, true);
+        let catalog = Catalog::new(relations, functions, map.tables(), true);
         Self { map, catalog, search_path: strings(&setup["search_path"]) }
     }
 

@@ -1,8 +1,4 @@
-"""The failure bench's runs on a real cluster, a few of each kind: what is promised, not how fast it is.
-
-One of three passes ended with kubelets and scheduler that no longer took up anything after the API server's return, for
-minutes, and failed what came after; the cause is not known yet. Until it is, these runs are among the long tests.
-"""
+"""The failure bench's runs on a real cluster, a few of each kind: what is promised, not how fast it is."""
 
 from collections.abc import AsyncIterator
 
@@ -18,7 +14,6 @@ from tests.e2e.target import Target
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.long,
     pytest.mark.timeout(900),
     pytest.mark.asyncio(loop_scope="module"),
 ]

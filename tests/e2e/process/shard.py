@@ -104,7 +104,7 @@ class Shard:
             print(f"--- {agent.peer.instance}", *tail, sep="\n")  # noqa: T201 - what pytest shows of a failed test
 
     async def heal(self) -> bool:
-        """Undo what a test did to processes; True if the shard then serves and takes a write."""
+        """Undo what a test did to processes and settings; True if the shard then serves and takes a write."""
         self.mount()
         for agent in self.agents:
             agent.thaw_server()
@@ -114,6 +114,8 @@ class Shard:
             if self.spec.parameters:
                 await self.publish(parameters={})
             await self.wait_serving()
+            for agent in self.agents:
+                await self.wait(agent, lambda s: s.applied_generation == self.spec.generation, 10)
             await self.switch_over(self.agents[0])
             await self.put_database()
             await self.execute("DROP TABLE IF EXISTS t, w")
